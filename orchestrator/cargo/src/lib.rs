@@ -1,0 +1,1 @@
+//! What is cargo's: unit graph, command lines, build-script directives

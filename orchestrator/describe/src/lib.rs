@@ -1,0 +1,1 @@
+//! Text to a validated description, and the evaluation of a request: pure

@@ -1,0 +1,1 @@
+//! Sandbox and local executor

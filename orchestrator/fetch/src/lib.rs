@@ -1,0 +1,1 @@
+//! Fixed-output sources and toolchains: the only network

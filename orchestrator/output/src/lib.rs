@@ -1,0 +1,1 @@
+//! Install, proof, sums: what comes out of a build

@@ -1,0 +1,1 @@
+//! Graph, keys, reasons and the ready queue: pure

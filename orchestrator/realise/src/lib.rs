@@ -1,0 +1,1 @@
+//! Scheduler, pipelining and lookups: drives actions through cache and executor

@@ -1,0 +1,1 @@
+//! Blobs, trees, action cache, roots and collection
