@@ -1,1 +1,18 @@
-//! Graph, keys, reasons and the ready queue: pure
+//! Graph, keys, reasons and the ready queue. Pure: what it must know of the machine comes in as a value, and the
+//! only outside world is a store of content.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `places` | where things lie in the sandbox |
+//! | `skeleton` | what cargo must see of a source tree to plan |
+//! | `sources` | all sources of a project at their places |
+//! | `planning` | the steps that ask the pinned cargo and rustc |
+//! | `queue` | which action may start next |
+
+pub mod places;
+pub mod planning;
+pub mod queue;
+mod skeleton;
+pub mod sources;
+
+pub use skeleton::skeleton;

@@ -1,0 +1,119 @@
+//! The planning steps: the pinned cargo and rustc, asked in the sandbox. Each is an action like any other, so
+//! that its result is cached by all it depends on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_action::{Command, InputRoot};
+use xbuild_base::{Digest, RelPath, Tree, Triple};
+
+use crate::places::{CARGO_CONFIG, CARGO_HOME, place};
+
+/// What of a workspace is planned: the values of one variant for one target. Which of its outputs are asked for
+/// is no part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Packages by name; none means the workspace's default members.
+    pub packages: Vec<String>,
+    /// Features, as cargo's `--features` takes them.
+    pub features: Vec<String>,
+    /// `--all-features`.
+    pub all_features: bool,
+    /// `--no-default-features`.
+    pub no_default_features: bool,
+    /// The profile's name.
+    pub profile: String,
+}
+
+/// Over what a planning step runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Ground<'a> {
+    /// The toolchain's trees.
+    pub layers: &'a [Digest<Tree>],
+    /// The skeleton of all sources, from the sandbox's root.
+    pub skeleton: Digest<Tree>,
+    /// The folder whose workspace is planned.
+    pub workspace: &'a RelPath,
+}
+
+/// `cargo build --unit-graph`: every unit of a selection for one target.
+#[must_use]
+pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
+    let Selection { packages, features, all_features, no_default_features, profile } = selection;
+    let mut argv = cargo(&["build", "--unit-graph", "-Zunstable-options"]);
+    argv.extend(["--target".to_owned(), target.to_string(), "--profile".to_owned(), profile.clone()]);
+    for package in packages {
+        argv.extend(["--package".to_owned(), package.clone()]);
+    }
+    if !features.is_empty() {
+        argv.extend(["--features".to_owned(), features.join(",")]);
+    }
+    argv.extend(all_features.then(|| "--all-features".to_owned()));
+    argv.extend(no_default_features.then(|| "--no-default-features".to_owned()));
+    ground.step(argv)
+}
+
+/// `cargo metadata`: every package of the workspace and its lock.
+#[must_use]
+pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
+    ground.step(cargo(&["metadata", "--format-version=1"]))
+}
+
+/// `rustc --print cfg` for a target, or for the host.
+#[must_use]
+pub fn cfg(layers: &[Digest<Tree>], target: Option<&Triple>) -> (Command, InputRoot) {
+    let mut argv = vec!["/usr/bin/rustc".to_owned(), "--print=cfg".to_owned()];
+    argv.extend(target.map(|triple| format!("--target={triple}")));
+    rustc(layers, argv)
+}
+
+/// `rustc -vV`: release and host triple.
+#[must_use]
+pub fn version(layers: &[Digest<Tree>]) -> (Command, InputRoot) {
+    rustc(layers, vec!["/usr/bin/rustc".to_owned(), "-vV".to_owned()])
+}
+
+fn cargo(arguments: &[&str]) -> Vec<String> {
+    let mut argv = vec!["/usr/bin/cargo".to_owned()];
+    argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    argv.extend(["--locked".to_owned(), "--offline".to_owned()]);
+    // On the command line: it outranks what the project's own configuration says of sources.
+    argv.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
+    argv
+}
+
+impl Ground<'_> {
+    fn step(&self, argv: Vec<String>) -> (Command, InputRoot) {
+        let environment = environment(&[
+            ("CARGO_HOME", &place(CARGO_HOME).in_sandbox()),
+            ("CARGO_TERM_COLOR", "never"),
+            // `--unit-graph` is a nightly option of cargo's; no compiler of the build ever sees this.
+            ("RUSTC_BOOTSTRAP", "1"),
+            ("RUSTC", "/usr/bin/rustc"),
+        ]);
+        let command =
+            Command { argv, environment, working_directory: self.workspace.clone(), outputs: BTreeSet::new() };
+        let layers = self.layers.iter().copied().chain([self.skeleton]).collect();
+        let inputs = InputRoot { layers, ..InputRoot::default() };
+        (command, inputs)
+    }
+}
+
+fn rustc(layers: &[Digest<Tree>], argv: Vec<String>) -> (Command, InputRoot) {
+    let command = Command {
+        argv,
+        environment: environment(&[]),
+        working_directory: RelPath::root(),
+        outputs: BTreeSet::new(),
+    };
+    (command, InputRoot { layers: layers.to_vec(), ..InputRoot::default() })
+}
+
+/// The environment that every command of xbuild's has, and more.
+#[must_use]
+pub fn environment(more: &[(&str, &str)]) -> BTreeMap<String, String> {
+    [("PATH", "/usr/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "315532800")]
+        .iter()
+        .chain(more)
+        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}

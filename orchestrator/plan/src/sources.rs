@@ -1,0 +1,181 @@
+//! All sources of a project, local and fetched, at their places in the sandbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_action::{Content, ContentExt as _, Entry, File, TreeBuilder, TreeError};
+use xbuild_base::{Digest, RelPath, Sha256, Tree};
+
+use crate::places;
+use crate::skeleton::skeleton;
+
+/// A package that was fetched from a registry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vendored {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The checksum of its archive, as `Cargo.lock` has it.
+    pub checksum: Sha256,
+    /// Its files.
+    pub tree: Digest<Tree>,
+}
+
+/// A registry and what was fetched of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registry {
+    /// Its source as `Cargo.lock` has it, such as `registry+https://…`; `None` for the default registry.
+    pub source: Option<String>,
+    /// Its packages.
+    pub packages: Vec<Vendored>,
+}
+
+/// A git repository at a commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitTree {
+    /// Its source as `Cargo.lock` has it, without the commit: `git+https://…?branch=…`.
+    pub source: String,
+    /// The commit, 40 hexadecimal digits.
+    pub commit: String,
+    /// The whole tree, submodules in their places.
+    pub tree: Digest<Tree>,
+}
+
+/// All sources of one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// Where the workspace's root lies.
+    pub workspace: RelPath,
+    /// Local sources, from the sandbox's root.
+    pub local: Digest<Tree>,
+    /// Folders of local packages.
+    pub packages: BTreeSet<RelPath>,
+    /// Registries, the default one first, the others in the order of their sources.
+    pub registries: Vec<Registry>,
+    /// Git repositories, in the order of source and commit.
+    pub git: Vec<GitTree>,
+}
+
+impl Sources {
+    /// Where the packages of the `index`-th registry lie.
+    #[must_use]
+    pub fn registry_place(index: usize) -> RelPath {
+        if index == 0 { places::place(places::CRATES) } else { places::place(&format!("build/registry-{index}")) }
+    }
+
+    /// Where the `index`-th git repository lies.
+    #[must_use]
+    pub fn git_place(index: usize) -> RelPath {
+        places::place(&format!("{}/{index}", places::GIT))
+    }
+
+    /// Every fetched tree by its place.
+    #[must_use]
+    pub fn fetched(&self) -> BTreeMap<RelPath, Digest<Tree>> {
+        let mut fetched = BTreeMap::new();
+        for (index, registry) in self.registries.iter().enumerate() {
+            let place = Self::registry_place(index);
+            for package in &registry.packages {
+                let name = places::place(&format!("{}-{}", package.name, package.version));
+                fetched.insert(place.join(&name), package.tree);
+            }
+        }
+        fetched.extend(self.git.iter().enumerate().map(|(index, git)| (Self::git_place(index), git.tree)));
+        fetched
+    }
+
+    /// The part of the sources that a package's own actions see, by place: its folder without the packages
+    /// nested in it, what `include` adds, and for a local one the workspace's manifest. A git package sees its
+    /// whole repository.
+    ///
+    /// # Errors
+    /// When there is no such folder or included path, or the store fails.
+    pub fn of_package(
+        &self,
+        store: &dyn Content,
+        folder: &RelPath,
+        include: &[RelPath],
+    ) -> Result<PackageSources, TreeError> {
+        let mut sources = PackageSources::default();
+        let fetched = self.fetched();
+        if let Some((place, tree)) =
+            fetched.iter().rev().find(|(place, _)| folder.strip_prefix(place).is_some())
+        {
+            sources.mounts.insert(place.clone(), *tree);
+            return Ok(sources);
+        }
+        let mut local = TreeBuilder::from_tree(self.local);
+        let Some(Entry::Directory(whole)) = local.get(store, folder)? else {
+            return Err(TreeError::Missing(folder.clone()));
+        };
+        let mut own = TreeBuilder::from_tree(whole);
+        for nested in self.packages.iter().filter(|package| *package != folder) {
+            if let Some(below) = nested.strip_prefix(folder) {
+                own.remove(store, &below)?;
+            }
+        }
+        let manifest = self.workspace.join(&places::place("Cargo.toml"));
+        let inherited = (!folder.is_root() && *folder != self.workspace).then_some(manifest);
+        for path in include.iter().chain(&inherited) {
+            let entry = match local.get(store, path)? {
+                Some(entry) => entry,
+                None if Some(path) == inherited.as_ref() => continue,
+                None => return Err(TreeError::Missing(path.clone())),
+            };
+            match (path.strip_prefix(folder), entry) {
+                (Some(below), entry) => own.insert(store, &below, entry)?,
+                (None, Entry::Directory(tree)) => drop(sources.mounts.insert(path.clone(), tree)),
+                (None, Entry::File(file)) => drop(sources.files.insert(path.clone(), file)),
+                (None, Entry::Symlink(_)) => return Err(TreeError::Missing(path.clone())),
+            }
+        }
+        sources.mounts.insert(folder.clone(), own.build(store)?);
+        // A file of the workspace's root that lies in a package which is mounted whole is there already.
+        sources.files.retain(|path, _| !sources.mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
+        Ok(sources)
+    }
+
+    /// What a planning step sees below the sandbox's root: the skeletons of all sources, and the configuration
+    /// that tells cargo where they are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn skeleton(&self, store: &dyn Content) -> Result<Digest<Tree>, TreeError> {
+        let mut builder = TreeBuilder::from_tree(skeleton(store, self.local)?);
+        let mut config = String::new();
+        for (index, registry) in self.registries.iter().enumerate() {
+            let place = Self::registry_place(index);
+            builder.make_directory(store, &place)?;
+            for package in &registry.packages {
+                let folder = place.join(&places::place(&format!("{}-{}", package.name, package.version)));
+                builder.insert(store, &folder, Entry::Directory(skeleton(store, package.tree)?))?;
+                let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", package.checksum.to_hex());
+                let digest = store.put(checksum.as_bytes())?;
+                let file = Entry::File(File { digest, executable: false });
+                builder.replace(store, &folder.join(&places::place(".cargo-checksum.json")), file)?;
+            }
+            let (source, directory) = (format!("xbuild-{index}"), place.in_sandbox());
+            match &registry.source {
+                None => config.push_str(&format!("[source.crates-io]\nreplace-with = \"{source}\"\n")),
+                Some(url) => {
+                    let url = url.strip_prefix("registry+").unwrap_or(url);
+                    config.push_str(&format!("[source.{url:?}]\nregistry = {url:?}\nreplace-with = \"{source}\"\n"));
+                }
+            }
+            config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));
+        }
+        let digest = store.put(config.as_bytes())?;
+        let file = Entry::File(File { digest, executable: false });
+        builder.insert(store, &places::place(places::CARGO_CONFIG), file)?;
+        builder.build(store)
+    }
+}
+
+/// What a package's actions see of the sources.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageSources {
+    /// Folders by place.
+    pub mounts: BTreeMap<RelPath, Digest<Tree>>,
+    /// Single files by place, outside the folders.
+    pub files: BTreeMap<RelPath, File>,
+}

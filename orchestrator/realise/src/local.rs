@@ -1,0 +1,236 @@
+//! The project's own sources: which files they are, and where they lie in the sandbox.
+//!
+//! The workspace lies at `build/ws`. Where manifests lead outside it (`path = "../../shared"`), it lies as many
+//! levels deeper as they go up, so that every relative path between local packages stays what it is, while the
+//! name of the workspace's own folder and of those above it are no part of any key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+use xbuild_action::{Entry, TreeBuilder};
+use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_store::Disk;
+
+use crate::error::RealiseError;
+
+/// What is xbuild's own in a workspace's root: descriptions and results, never sources.
+const NOT_SOURCES: [&str; 6] = ["target", "result", ".git", "xbuild.toml", "xbuild.lock", ".xbuild"];
+
+/// The local sources of a project, as one tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalSources {
+    /// Where the workspace's root lies in the sandbox.
+    pub workspace: RelPath,
+    /// All local sources, from the sandbox's root.
+    pub tree: Digest<Tree>,
+    /// Each local package's folder in the sandbox (a folder with a `Cargo.toml`).
+    pub packages: BTreeSet<RelPath>,
+}
+
+/// A folder of sources on the host.
+#[derive(Debug)]
+struct Folder {
+    host: PathBuf,
+    /// Its path from the workspace's root, in words: `../../glaze`, or `` for the root itself.
+    relative: String,
+    files: Vec<RelPath>,
+}
+
+impl LocalSources {
+    /// Lists and imports the sources of the workspace whose root manifest lies in `root`.
+    ///
+    /// # Errors
+    /// When a file can't be read, or is neither a file, a folder nor a relative link.
+    pub fn import(store: &Disk, root: &Path) -> Result<Self, RealiseError> {
+        let folders = folders(root)?;
+        let climbs = folders.iter().map(|folder| climb(&folder.relative)).max().unwrap_or(0);
+        let mut workspace = RelPath::new("build").map_err(path_error)?;
+        for _ in 0..climbs {
+            workspace = workspace.resolve("up").map_err(path_error)?;
+        }
+        workspace = workspace.resolve("ws").map_err(path_error)?;
+
+        let mut builder = TreeBuilder::default();
+        let mut packages = BTreeSet::new();
+        for folder in &folders {
+            let place = workspace.resolve(&folder.relative).map_err(path_error)?;
+            let tree = store.import(&folder.host, folder.files.iter().cloned())?;
+            builder.insert(store, &place, Entry::Directory(tree))?;
+            let manifests = folder.files.iter().filter(|file| file.file_name() == Some("Cargo.toml"));
+            packages.extend(manifests.filter_map(RelPath::parent).map(|package| place.join(&package)));
+        }
+        Ok(Self { workspace, tree: builder.build(store)?, packages })
+    }
+}
+
+fn path_error(error: xbuild_base::PathError) -> RealiseError {
+    RealiseError::Source { problem: error.to_string() }
+}
+
+/// How many levels above the workspace a relative path leads.
+fn climb(relative: &str) -> usize {
+    relative.split('/').take_while(|part| *part == "..").count()
+}
+
+/// The workspace's folder, and every folder outside it that a manifest leads to.
+fn folders(root: &Path) -> Result<Vec<Folder>, RealiseError> {
+    let mut folders = vec![folder(root, String::new())?];
+    let mut known: BTreeMap<String, ()> = BTreeMap::new();
+    let mut next = 0;
+    while next < folders.len() {
+        let (host, relative, files) = {
+            let folder: &Folder = &folders[next];
+            (folder.host.clone(), folder.relative.clone(), folder.files.clone())
+        };
+        next += 1;
+        for manifest in files.iter().filter(|file| file.file_name() == Some("Cargo.toml")) {
+            let text = fs_err::read_to_string(host.join(manifest.as_str())).map_err(RealiseError::io("read a manifest"))?;
+            // A manifest that is no TOML is cargo's to report, with its own words.
+            let Ok(document) = text.parse::<toml::Table>() else { continue };
+            let mut paths = Vec::new();
+            dependency_paths(&document, &mut paths);
+            let folder_of_manifest = manifest.parent().unwrap_or_default();
+            for path in paths {
+                let Some(outside) = normalise(&relative, folder_of_manifest.as_str(), &path) else { continue };
+                if known.insert(outside.clone(), ()).is_some() {
+                    continue;
+                }
+                let host = root.join(&outside);
+                if host.join("Cargo.toml").is_file() {
+                    folders.extend(workspace_manifest_above(root, &outside)?);
+                    folders.push(folder(&host, outside)?);
+                }
+            }
+        }
+    }
+    Ok(folders)
+}
+
+/// `base/folder/path` in words, when it leads outside the workspace.
+fn normalise(base: &str, folder: &str, path: &str) -> Option<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(folder.split('/')).chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    (!path.starts_with('/') && parts.first() == Some(&"..")).then(|| parts.join("/"))
+}
+
+/// The manifest of another workspace that an outside package belongs to: it may inherit from it.
+fn workspace_manifest_above(root: &Path, outside: &str) -> Result<Option<Folder>, RealiseError> {
+    let own = fs_err::read_to_string(root.join(outside).join("Cargo.toml"))
+        .map_err(RealiseError::io("read a manifest"))?;
+    let is_workspace = |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("workspace"));
+    if is_workspace(&own) {
+        return Ok(None);
+    }
+    let mut relative = outside;
+    while let Some((above, _)) = relative.rsplit_once('/') {
+        if above.rsplit('/').next() == Some("..") {
+            break;
+        }
+        relative = above;
+        let host = root.join(relative);
+        let Ok(text) = fs_err::read_to_string(host.join("Cargo.toml")) else { continue };
+        if is_workspace(&text) {
+            let files = vec![RelPath::new("Cargo.toml").map_err(path_error)?];
+            return Ok(Some(Folder { host, relative: relative.to_owned(), files }));
+        }
+    }
+    Ok(None)
+}
+
+/// Every `path` of a dependency table, wherever one may stand in a manifest.
+fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
+    for (key, value) in table {
+        let Some(below) = value.as_table() else { continue };
+        let is_dependencies = matches!(
+            key.as_str(),
+            "dependencies" | "dev-dependencies" | "build-dependencies" | "dev_dependencies" | "build_dependencies"
+        );
+        if is_dependencies || key == "patch" || key == "replace" {
+            let tables = if key == "patch" {
+                below.values().filter_map(toml::Value::as_table).collect()
+            } else {
+                vec![below]
+            };
+            let dependencies = tables.into_iter().flat_map(|table| table.values());
+            paths.extend(dependencies.filter_map(|dependency| Some(dependency.get("path")?.as_str()?.to_owned())));
+        } else if matches!(key.as_str(), "target" | "workspace") {
+            dependency_paths(below, paths);
+            for nested in below.values().filter_map(toml::Value::as_table) {
+                dependency_paths(nested, paths);
+            }
+        }
+    }
+}
+
+/// Lists a folder: the files that git does not ignore; outside git all but build results.
+fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
+    let mut files = Vec::new();
+    let walk = WalkBuilder::new(host)
+        .hidden(false)
+        .ignore(false)
+        .git_global(false)
+        .filter_entry(|entry| {
+            let name = entry.file_name().to_str();
+            !(name == Some(".git") || (entry.depth() == 1 && name.is_some_and(|name| NOT_SOURCES.contains(&name))))
+        })
+        .build();
+    for entry in walk {
+        let entry = entry.map_err(|error| RealiseError::Source { problem: error.to_string() })?;
+        if entry.file_type().is_none_or(|kind| kind.is_dir()) {
+            continue;
+        }
+        let below = entry.path().strip_prefix(host).unwrap_or(entry.path());
+        let text = below.to_str().ok_or_else(|| RealiseError::Source {
+            problem: format!("the name of {} is not UTF-8", entry.path().display()),
+        })?;
+        files.push(RelPath::new(text).map_err(path_error)?);
+    }
+    files.sort();
+    Ok(Folder { host: host.to_owned(), relative, files })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(root: &Path, path: &str, text: &str) {
+        let path = root.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+
+    #[test]
+    fn outside_packages_are_found_through_manifests_and_keep_their_relative_places() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "a/app/Cargo.toml", "[workspace]\nmembers=[\"x\"]\n[workspace.dependencies]\ng={path=\"../../glaze\"}");
+        write(dir.path(), "a/app/x/Cargo.toml", "[package]\nname=\"x\"\n[target.'cfg(unix)'.dependencies]\ny={path=\"../../y\"}");
+        write(dir.path(), "a/app/target/junk", "");
+        write(dir.path(), "a/y/Cargo.toml", "[package]\nname=\"y\"");
+        write(dir.path(), "glaze/Cargo.toml", "[package]\nname=\"glaze\"\n[dependencies]\nz={path=\"../z\"}");
+        write(dir.path(), "z/Cargo.toml", "[package]\nname=\"z\"");
+        let folders = folders(&dir.path().join("a/app")).unwrap();
+        let places: Vec<&str> = folders.iter().map(|folder| folder.relative.as_str()).collect();
+        assert_eq!(places, ["", "../../glaze", "../y", "../../z"]);
+        assert_eq!(folders[0].files.len(), 2, "the target folder is no source");
+    }
+
+    #[test]
+    fn a_package_of_another_workspace_brings_that_workspaces_manifest() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "app/Cargo.toml", "[package]\nname=\"app\"\n[dependencies]\nx={path=\"../other/x\"}");
+        write(dir.path(), "other/Cargo.toml", "[workspace]\nmembers=[\"x\"]");
+        write(dir.path(), "other/x/Cargo.toml", "[package]\nname=\"x\"\nversion.workspace=true");
+        let folders = folders(&dir.path().join("app")).unwrap();
+        let places: Vec<(&str, usize)> = folders.iter().map(|f| (f.relative.as_str(), f.files.len())).collect();
+        assert_eq!(places, [("", 1), ("../other", 1), ("../other/x", 1)]);
+    }
+}

@@ -1,0 +1,92 @@
+//! The jobserver: how many things run at once, shared with the compilers and C builds inside the actions.
+//!
+//! GNU make's protocol: a pipe with one byte a token. A running action holds one token; rustc and make take more
+//! of them for more threads and put them back. A killed process keeps what it held, so the pipe is filled up
+//! again whenever nothing runs.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+
+use rustix::io::Errno;
+use xbuild_action::Unkeyed;
+
+/// The pipe and its tokens.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    read: OwnedFd,
+    write: OwnedFd,
+    total: usize,
+}
+
+impl Tokens {
+    /// A jobserver of `total` tokens (at least one).
+    pub(crate) fn new(total: usize) -> std::io::Result<Self> {
+        // Children get duplicates under the same numbers; nothing else may inherit the pipe.
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let tokens = Self { read, write, total: total.max(1) };
+        tokens.refill()?;
+        Ok(tokens)
+    }
+
+    /// Takes a token if one is free.
+    pub(crate) fn try_take(&self) -> std::io::Result<bool> {
+        let mut fds = [rustix::event::PollFd::new(&self.read, rustix::event::PollFlags::IN)];
+        let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        match rustix::event::poll(&mut fds, Some(&now)) {
+            Ok(0) | Err(Errno::INTR) => return Ok(false),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Another taker may have been quicker: then the read waits until a token is put back, which is short,
+        // because only processes that hold one can take it.
+        let mut byte = [0];
+        loop {
+            match rustix::io::read(&self.read, &mut byte) {
+                Ok(count) => return Ok(count == 1),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Puts a token back.
+    pub(crate) fn put(&self) -> std::io::Result<()> {
+        rustix::io::write(&self.write, b"+")?;
+        Ok(())
+    }
+
+    /// Makes the count right again. Only when nothing runs.
+    pub(crate) fn refill(&self) -> std::io::Result<()> {
+        while self.try_take()? {}
+        for _ in 0..self.total {
+            self.put()?;
+        }
+        Ok(())
+    }
+
+    /// What an action gets of it. Cargo's variable for rustc, make's for C builds; both name both spellings of
+    /// the option, as make before 4.2 knows only `--jobserver-fds`.
+    pub(crate) fn unkeyed(&self) -> Unkeyed {
+        let (read, write) = (self.read.as_raw_fd(), self.write.as_raw_fd());
+        let flags = format!("-j --jobserver-fds={read},{write} --jobserver-auth={read},{write}");
+        Unkeyed {
+            environment: BTreeMap::from([("CARGO_MAKEFLAGS".to_owned(), flags)]),
+            descriptors: vec![read, write],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_tokens_as_asked_for_and_lost_ones_come_back() {
+        let tokens = Tokens::new(3).unwrap();
+        let taken = |tokens: &Tokens| std::iter::from_fn(|| tokens.try_take().unwrap().then_some(())).count();
+        assert_eq!(taken(&tokens), 3);
+        tokens.put().unwrap();
+        tokens.refill().unwrap();
+        assert_eq!(taken(&tokens), 3);
+    }
+}
