@@ -1,1 +1,79 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask <task>`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `test` | everything that must pass before a change is taken, stage by stage |
+//! | `edges` | which crate may use which, from `docs/architecture.md` |
+//! | `generate` | files, or parts of files, that are made from others |
+//! | `workspace` | the crates and their edges, as cargo tells them |
+//! | `process` | running a program |
+
+mod edges;
+mod error;
+mod generate;
+mod process;
+mod test;
+mod workspace;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::Error;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The project's own tasks")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Sets up what the tests need, then runs every check and all tests.
+    Test {
+        /// Leave out documentation and end-to-end tests.
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Writes the files, or parts of them, that are made from others.
+    Generate {
+        /// Write nothing, fail when something isn't up to date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Checks that each crate uses only what docs/architecture.md allows it.
+    Edges,
+}
+
+fn main() -> ExitCode {
+    let Arguments { task } = Arguments::parse();
+    match run(&task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            if let Some(help) = error.help() {
+                eprintln!("help: {help}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<(), Error> {
+    let root = root();
+    match task {
+        Task::Test { fast: false } => test::run(root, test::Extent::All),
+        Task::Test { fast: true } => test::run(root, test::Extent::Fast),
+        Task::Generate { check: true } => generate::check(root),
+        Task::Generate { check: false } => generate::write(root),
+        Task::Edges => edges::check(root),
+    }
+}
+
+/// The repository's root: the folder above this package's.
+fn root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}

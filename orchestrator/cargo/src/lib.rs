@@ -1,1 +1,60 @@
-//! What is cargo's: unit graph, command lines, build-script directives
+//! What is cargo's: unit graph, command lines, build-script directives.
+//!
+//! Cargo plans, xbuild realises. This crate takes what cargo says of a project ([`UnitGraph`], [`Packages`],
+//! [`Manifests`]) and what is known of the toolchain ([`Toolchain`]), and answers, as a [`Context`], everything
+//! that cargo itself would work out next: which flags rustc gets, in cargo's order; what the environment is; what
+//! a unit needs of others; what files come out; how a build script is run and what its output means.
+//!
+//! It is pure: no files, no environment, no processes. It repeats the logic of the releases in [`SUPPORTED`]; a
+//! test compares every command with what the cargo at hand runs (`tests/oracle.rs`).
+//!
+//! Planning happens inside the sandbox, so all paths in cargo's output are absolute paths of the sandbox.
+//!
+//! ```text
+//! let graph = UnitGraph::parse(&json)?;
+//! let context = Context::new(graph, Packages::parse(&metadata)?, &Manifests::parse(texts)?, toolchain)?;
+//! for index in context.graph().dependencies_first()? {
+//!     let needs = context.needs(index);            // artefacts and effects: wait for them
+//!     if context.unit(index).is_script_run() {
+//!         let script = context.script_invocation(index, &effects)?;
+//!         let output = context.parse_script_output(index, &stdout)?;
+//!         effects.insert(index, output.into());
+//!     } else {
+//!         let rustc = context.rustc_invocation(index, &effects)?;
+//!     }
+//! }
+//! ```
+
+mod artefact;
+mod configuration;
+mod context;
+mod directive;
+mod environment;
+mod error;
+mod hash;
+mod layout;
+mod lto;
+mod manifest;
+mod needs;
+mod package;
+mod platform;
+mod rustc;
+mod script;
+mod unit_graph;
+
+pub use artefact::{Artefact, ArtefactKind};
+pub use configuration::{Configuration, ConfigurationFile, Notice, Variable};
+pub use context::{Context, Effects};
+pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
+pub use error::Error;
+pub use hash::UnitHash;
+pub use manifest::Manifests;
+pub use needs::{Need, Needs};
+pub use package::{Package, Packages};
+pub use platform::{Flavour, Platform, RustcVersion, Toolchain, parse_cfg};
+pub use rustc::Invocation;
+pub use script::ScriptInvocation;
+pub use unit_graph::{
+    CrateType, DebugInfo, Dependency, Mode, Profile, SUPPORTED, Strip, StripChoice, Target, TargetKind, Unit,
+    UnitGraph, UnitIndex, check_cargo_version,
+};

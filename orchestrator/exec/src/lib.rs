@@ -1,1 +1,75 @@
-//! Sandbox and local executor
+//! The in-process Linux sandbox and the local executor, [`Sandbox`]. It knows nothing of cargo.
+//!
+//! # How it works
+//!
+//! A sandbox is a value ([`specification`](self), private), computed by the parent from an
+//! [`xbuild_action::Request`] and handed over a socket to a *helper*: this same program, re-executed with
+//! [`HELPER_ARGUMENT`]. The helper has one thread, so it may fork. It becomes an unprivileged user if it was
+//! root, makes the namespaces, and forks the sandbox's *init*, which mounts the root, gives up every privilege and
+//! starts the program.
+//!
+//! | module | where it runs | what it does |
+//! |---|---|---|
+//! | `executor` | parent | [`Sandbox`]: one action from request to outcome |
+//! | `layout` | parent, pure | input root → overlay mounts |
+//! | `stage` | parent | folders and hard links in the action's scratch folder |
+//! | `session` | parent | listens to program and helper, keeps the limits that need somebody to look |
+//! | `streams`, `watch`, `cgroup` | parent | lines and logs; memory and processes |
+//! | `outputs`, `links` | parent | upper folders → blobs and trees |
+//! | `specification`, `channel` | both | the value, and the socket that it and the reports travel on |
+//! | `helper`, `namespaces`, `root`, `init`, `limits` | helper | the sandbox from the inside |
+//! | `probe` | both | [`Check`]s for `xbuild doctor` |
+//! | `sys` | both | the `unsafe` of the workspace |
+//!
+//! # What a program sees
+//!
+//! - `/`: one overlay: links to single input files, over the layers' trees, over an `/etc` with `passwd`, `group`,
+//!   `hosts` and `nsswitch.conf`; each mount of the inputs an overlay of its own. All of it is writable and thrown
+//!   away, all files have one time.
+//! - `/proc` of its own processes, `/dev` with `null zero full random urandom fd stdin stdout stderr shm`, `/tmp`
+//!   empty (unless an output lies below it), no `/sys`.
+//! - user and group 1000, host name `xbuild`, umask 022, standard input `/dev/null`, a session of its own with no
+//!   terminal, default signal actions, no descriptors but 0–2 and the jobserver's, exactly the command's
+//!   environment, a loopback interface and no other, address layout not randomised.
+//! - limits: no core dumps, 1024 (at most 4096) open files, a stack of 8 (at most 64) MiB, and [`Limits`]. `/tmp`
+//!   holds half of the memory limit, `/dev/shm` an eighth.
+//! - no capabilities, no way to gain any (`no_new_privs`, empty bounding set, locked securebits), and no
+//!   namespaces of its own.
+//!
+//! When init ends, the kernel kills the rest; when the helper's parent closes the socket or dies, the helper kills
+//! init. [`Sandbox::execute`](xbuild_action::Executor::execute) returns after the last process has gone.
+//!
+//! # Weaker isolation
+//!
+//! Only on request, and recorded in the result. [`Isolation::NoNetworkNamespace`] has the host's network.
+//! [`Isolation::None`] has just a user and a mount namespace: the host's top-level folders are bound at their
+//! places, writable as far as the user may write, and where inputs have a folder of the same name (`/usr`) they
+//! lie over the host's in an overlay; host's processes, network, `/proc`, `/dev` and `/tmp`; no limits but time.
+//! Orphans are still killed at the end.
+//!
+//! [`Isolation::NoNetworkNamespace`]: xbuild_action::Isolation::NoNetworkNamespace
+//! [`Isolation::None`]: xbuild_action::Isolation::None
+//! [`Limits`]: xbuild_action::Limits
+
+mod cgroup;
+mod channel;
+mod executor;
+mod helper;
+mod init;
+mod layout;
+mod limits;
+mod links;
+mod namespaces;
+mod outputs;
+mod probe;
+mod root;
+mod session;
+mod specification;
+mod stage;
+mod streams;
+mod sys;
+mod watch;
+
+pub use executor::Sandbox;
+pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
+pub use probe::{Check, State};

@@ -1,1 +1,26 @@
-//! Install, proof, sums: what comes out of a build
+//! What comes out of a build.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `artefact` | [`Artefact`]: a file that somebody asked for, and its place in a folder of results |
+//! | `proof` | [`prove`]: what a linked file asks of the machine it runs on, and whether that is allowed |
+//! | `install` | [`install`]: links below `result/`, which keep what they lead to from being collected |
+//! | `export` | [`export`]: real files in a folder of the caller's choice |
+//! | `sums` | the `SHA256SUMS` that both write |
+//! | `table` | [`table`]: the outputs for people, and [`json_lines`] for programs |
+//! | `error` | [`OutputError`] |
+
+mod artefact;
+mod error;
+mod export;
+mod install;
+mod proof;
+mod sums;
+mod table;
+
+pub use artefact::{Artefact, Place};
+pub use error::OutputError;
+pub use export::export;
+pub use install::{Extent, install, is_installed};
+pub use proof::{Expectation, Form, Format, GlibcNeed, Linking, Proof, Violation, prove};
+pub use table::{Colour, Row, Status, json_lines, table};

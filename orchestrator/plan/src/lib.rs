@@ -3,16 +3,23 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `label` | what a node is called |
 //! | `places` | where things lie in the sandbox |
 //! | `skeleton` | what cargo must see of a source tree to plan |
 //! | `sources` | all sources of a project at their places |
 //! | `planning` | the steps that ask the pinned cargo and rustc |
+//! | `graph` | units of all targets as one graph of actions |
+//! | `work` | a graph as the scheduler sees it |
 //! | `queue` | which action may start next |
 
+pub mod graph;
+pub mod label;
 pub mod places;
 pub mod planning;
 pub mod queue;
 mod skeleton;
 pub mod sources;
+mod work;
 
 pub use skeleton::skeleton;
+pub use work::{Bound, Files, PlanError, Work};

@@ -22,6 +22,8 @@ pub struct Selection {
     pub no_default_features: bool,
     /// The profile's name.
     pub profile: String,
+    /// Further options, for std.
+    pub options: Vec<&'static str>,
 }
 
 /// Over what a planning step runs.
@@ -38,7 +40,7 @@ pub struct Ground<'a> {
 /// `cargo build --unit-graph`: every unit of a selection for one target.
 #[must_use]
 pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
-    let Selection { packages, features, all_features, no_default_features, profile } = selection;
+    let Selection { packages, features, all_features, no_default_features, profile, options } = selection;
     let mut argv = cargo(&["build", "--unit-graph", "-Zunstable-options"]);
     argv.extend(["--target".to_owned(), target.to_string(), "--profile".to_owned(), profile.clone()]);
     for package in packages {
@@ -49,6 +51,7 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
     }
     argv.extend(all_features.then(|| "--all-features".to_owned()));
     argv.extend(no_default_features.then(|| "--no-default-features".to_owned()));
+    argv.extend(options.iter().map(|&option| option.to_owned()));
     ground.step(argv)
 }
 
@@ -58,10 +61,10 @@ pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
     ground.step(cargo(&["metadata", "--format-version=1"]))
 }
 
-/// `rustc --print cfg` for a target, or for the host.
+/// `rustc --print WHAT` for a target, or for the host.
 #[must_use]
-pub fn cfg(layers: &[Digest<Tree>], target: Option<&Triple>) -> (Command, InputRoot) {
-    let mut argv = vec!["/usr/bin/rustc".to_owned(), "--print=cfg".to_owned()];
+pub fn print(layers: &[Digest<Tree>], what: &str, target: Option<&Triple>) -> (Command, InputRoot) {
+    let mut argv = vec!["/usr/bin/rustc".to_owned(), format!("--print={what}")];
     argv.extend(target.map(|triple| format!("--target={triple}")));
     rustc(layers, argv)
 }

@@ -54,6 +54,21 @@ pub struct Sources {
     pub registries: Vec<Registry>,
     /// Git repositories, in the order of source and commit.
     pub git: Vec<GitTree>,
+    /// How much of the local sources a local package's actions see.
+    pub scope: Scope,
+}
+
+/// How much of the local sources a local package's actions see.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// The package alone.
+    #[default]
+    Package,
+    /// The whole workspace, for std: its crates read each other's files. Its own dependencies lie in this folder.
+    Workspace {
+        /// A directory source, from the sandbox's root.
+        vendor: RelPath,
+    },
 }
 
 impl Sources {
@@ -105,6 +120,12 @@ impl Sources {
             return Ok(sources);
         }
         let mut local = TreeBuilder::from_tree(self.local);
+        if matches!(self.scope, Scope::Workspace { .. }) {
+            if let Some(Entry::Directory(whole)) = local.get(store, &self.workspace)? {
+                sources.mounts.insert(self.workspace.clone(), whole);
+            }
+            return Ok(sources);
+        }
         let Some(Entry::Directory(whole)) = local.get(store, folder)? else {
             return Err(TreeError::Missing(folder.clone()));
         };
@@ -163,6 +184,11 @@ impl Sources {
                 }
             }
             config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));
+        }
+        if let Scope::Workspace { vendor } = &self.scope {
+            let directory = vendor.in_sandbox();
+            config.push_str("[source.crates-io]\nreplace-with = \"vendor\"\n");
+            config.push_str(&format!("[source.vendor]\ndirectory = \"{directory}\"\n"));
         }
         let digest = store.put(config.as_bytes())?;
         let file = Entry::File(File { digest, executable: false });

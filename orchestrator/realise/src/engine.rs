@@ -6,50 +6,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use xbuild_action::{
-    ActionCache as _, ActionKey, ActionResult, Cancel, Command, Content as _, ContentExt as _, Executor, File,
+    ActionCache as _, ActionKey, ActionResult, Cancel, Command, ContentExt as _, Executor, File,
     InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
-use xbuild_plan::queue::{Node, Queue, Wait};
+use xbuild_plan::queue::{Node, Queue};
+use xbuild_plan::{Bound, Work};
 use xbuild_store::Disk;
 
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
-
-/// An action whose inputs are all known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bound {
-    /// What to run.
-    pub command: Command,
-    /// Over which files.
-    pub inputs: InputRoot,
-    /// The file that the process announces before it ends and dependents wait for: a crate's metadata.
-    pub early: Option<RelPath>,
-}
-
-/// A graph whose nodes become actions one by one, as what they need becomes known.
-pub trait Work {
-    /// Cost and edges of each node, dependencies first.
-    fn nodes(&self) -> Vec<(u64, Vec<(Node, Wait)>)>;
-
-    /// The action of a node; everything that it waits for is there.
-    ///
-    /// # Errors
-    /// When what it needs can't be made sense of, a build script's directives say.
-    fn bind(&mut self, node: Node) -> Result<Bound, RealiseError>;
-
-    /// Takes the early file of a node.
-    fn early(&mut self, node: Node, file: File);
-
-    /// Takes the result of a node that succeeded.
-    ///
-    /// # Errors
-    /// When the result can't be made sense of.
-    fn succeeded(&mut self, node: Node, result: &ActionResult) -> Result<(), RealiseError>;
-}
 
 /// How a node got its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +202,7 @@ impl Engine<'_> {
         sender: Option<&Sender<Event>>,
     ) -> Result<(ActionResult, Source), (Cause, Option<ActionResult>)> {
         let broken = |error: RealiseError| (Cause::Error(error), None);
-        let _lock = self.store.lock(digest, &self.cancel).map_err(|error| broken(error.into()))?;
+        let _lock = self.store.lock(digest, &self.cancel, &mut || {}).map_err(|error| broken(error.into()))?;
         if let Some(result) = self.store.result(digest).map_err(|error| broken(error.into()))? {
             return Ok((result, Source::Cached));
         }
@@ -346,7 +315,7 @@ impl Run<'_> {
         if self.engine.cancel.is_cancelled() {
             return Err(RealiseError::Cancelled);
         }
-        self.summary.skipped = self.queue.unfinished() + self.summary.skipped;
+        self.summary.skipped += self.queue.unfinished();
         Ok(self.summary)
     }
 
@@ -474,23 +443,5 @@ impl Run<'_> {
         if let Some(node) = first {
             self.events.failed(node, &Failure { action, command, cause, stdout, stderr, dependents });
         }
-    }
-}
-
-/// For measuring: the time since a run began.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock(Instant);
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock {
-    /// How long ago it was made.
-    #[must_use]
-    pub fn elapsed(self) -> Duration {
-        self.0.elapsed()
     }
 }

@@ -1,6 +1,8 @@
 //! What can go wrong while a plan is realised.
 
 use xbuild_action::{ExecutionError, StoreError, TreeError};
+use xbuild_fetch::FetchError;
+use xbuild_plan::PlanError;
 
 /// Why a plan, or a step of it, could not be realised.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +22,16 @@ pub enum RealiseError {
     },
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Inputs could not be put together.
+    Content(#[from] StoreError),
+    /// The store could not take a source, or a lock.
     #[error(transparent)]
-    Tree(#[from] TreeError),
+    Store(xbuild_store::Error),
+    /// An action, or what came of it, could not be worked out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Something could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
     /// The executor failed.
     #[error(transparent)]
     Execution(#[from] ExecutionError),
@@ -48,5 +56,26 @@ impl RealiseError {
     pub fn io(doing: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let doing = doing.into();
         move |source| Self::Io { doing, source }
+    }
+}
+
+impl From<xbuild_store::Error> for RealiseError {
+    fn from(error: xbuild_store::Error) -> Self {
+        match error {
+            xbuild_store::Error::Cancelled => Self::Cancelled,
+            error => Self::Store(error),
+        }
+    }
+}
+
+impl From<TreeError> for RealiseError {
+    fn from(error: TreeError) -> Self {
+        Self::Plan(error.into())
+    }
+}
+
+impl From<xbuild_cargo::Error> for RealiseError {
+    fn from(error: xbuild_cargo::Error) -> Self {
+        Self::Plan(error.into())
     }
 }

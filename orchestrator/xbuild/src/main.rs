@@ -1,1 +1,41 @@
-fn main() {}
+//! `xbuild`: builds a Cargo project for several targets, from pinned inputs, in a sandbox.
+//!
+//! A file a verb in `verb/`, what people see in `ui/`, what the machine says in `settings`.
+
+mod builtin;
+mod cli;
+mod error;
+mod settings;
+mod ui;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Verb};
+use error::XbuildError;
+use ui::Ui;
+
+fn main() -> ExitCode {
+    // The sandbox's helper is this program: it never returns from here.
+    xbuild_exec::helper_entry();
+
+    let cli = Cli::parse();
+    let ui = Ui::new(&cli.global);
+    match run(&cli, &ui) {
+        Ok(code) => code,
+        Err(error) => error.report(&ui),
+    }
+}
+
+fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    match &cli.verb {
+        Verb::Build(build) => verb::build::run(&cli.global, build, ui),
+        Verb::All(build) => verb::build::run(&cli.global, build, ui),
+        Verb::Doctor => verb::doctor::run(ui),
+        Verb::Toolchain(toolchain) => verb::toolchain::run(&cli.global, toolchain, ui),
+        Verb::Store(store) => verb::store::run(store, ui),
+        Verb::Gc(gc) => verb::store::gc(*gc, ui),
+    }
+}

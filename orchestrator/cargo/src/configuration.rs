@@ -1,0 +1,397 @@
+//! What a project's `.cargo/config.toml` means here, key by key.
+//!
+//! | key | what happens | why |
+//! |---|---|---|
+//! | `env` | honoured | cargo's rules: `force`, `relative`, never over what cargo sets itself |
+//! | `build.rustflags`, `target.<triple>.rustflags`, `target.'cfg(…)'.rustflags` | honoured for targets; the host gets none, as with cargo's `--target` | they belong to the project |
+//! | — `-C target-cpu=native`, `-C linker=…`, `-C link-arg=-fuse-ld=…` in them | dropped with a notice | they name the machine, or a linker that the sandbox doesn't have |
+//! | `profile`, `patch`, `resolver` | honoured | cargo reads them itself when it plans |
+//! | `source`, `registries`, `registry`, `net`, `http`, `credential-alias` | honoured | fetching reads them |
+//! | `target.*.linker`, `target.*.runner`, `target.*.ar`, `target.*.rustdocflags` | overridden with a notice | the target's description names them |
+//! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.rustdocflags`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
+//! | `build.rustc`, `unstable`, `host`, `target-applies-to-host` | refused | another compiler, unstable features |
+//! | `target.<triple>.<links>` (overrides of build scripts), `include`, `paths` | refused | not done yet; ignoring them would build something else |
+//! | `alias`, `cache`, `cargo-new`, `doc`, `future-incompat-report`, `install`, `term` | ignored | they change no artefact |
+//! | anything else | ignored with a notice | as cargo does |
+
+use std::collections::BTreeMap;
+
+use cargo_platform::CfgExpr;
+use toml::{Table, Value};
+use xbuild_base::RelPath;
+
+use crate::error::Error;
+use crate::platform::Platform;
+
+/// A configuration file of cargo's.
+#[derive(Debug, Clone, Copy)]
+pub struct ConfigurationFile<'t> {
+    /// What people call it.
+    pub name: &'t str,
+    /// The folder that holds `.cargo`, in the sandbox: relative values of `[env]` start there.
+    pub folder: &'t RelPath,
+    /// What it says.
+    pub text: &'t str,
+}
+
+/// What a project's configuration means for its build.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Configuration {
+    environment: BTreeMap<String, Variable>,
+    build_rustflags: Vec<String>,
+    target_rustflags: BTreeMap<String, Vec<String>>,
+    notices: Vec<Notice>,
+}
+
+/// A variable of `[env]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The value, with relative paths made absolute.
+    pub value: String,
+    /// Whether it replaces one that is there already.
+    pub force: bool,
+}
+
+/// A key that is not honoured, which people should know.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Notice {
+    /// The file.
+    pub file: String,
+    /// The key, with dots.
+    pub key: String,
+    /// What happens instead, and why.
+    pub message: String,
+}
+
+impl Configuration {
+    /// Reads configuration files, the nearest to the workspace first, as cargo finds them.
+    ///
+    /// # Errors
+    /// All keys that are refused and all values that have the wrong type, at once.
+    pub fn parse(files: &[ConfigurationFile<'_>]) -> Result<Self, Vec<Error>> {
+        let mut configuration = Self::default();
+        let mut errors = Vec::new();
+        // What is nearer comes later, so that it replaces and is appended.
+        for &file in files.iter().rev() {
+            match file.text.parse::<Table>() {
+                Ok(table) => Reader { file, configuration: &mut configuration, errors: &mut errors }.read(&table),
+                Err(error) => errors.push(Error::ConfigurationSyntax {
+                    file: file.name.to_owned(),
+                    problem: error.to_string(),
+                }),
+            }
+        }
+        if errors.is_empty() { Ok(configuration) } else { Err(errors) }
+    }
+
+    /// What people should know, in the order of the files, the farthest first.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// `[env]`.
+    #[must_use]
+    pub const fn environment(&self) -> &BTreeMap<String, Variable> {
+        &self.environment
+    }
+
+    /// The rustflags of a target: those of its triple and of all cfg expressions that hold for it, else
+    /// `build.rustflags` (cargo's `extra_args`).
+    #[must_use]
+    pub fn rustflags(&self, platform: &Platform) -> Vec<String> {
+        let matching = self.target_rustflags.iter().filter(|(key, _)| {
+            key.as_str() != platform.triple.as_str() && CfgExpr::matches_key(key, &platform.cfg)
+        });
+        let flags: Vec<String> = self
+            .target_rustflags
+            .get(platform.triple.as_str())
+            .into_iter()
+            .chain(matching.map(|(_, flags)| flags))
+            .flatten()
+            .cloned()
+            .collect();
+        if flags.is_empty() { self.build_rustflags.clone() } else { flags }
+    }
+}
+
+struct Reader<'r> {
+    file: ConfigurationFile<'r>,
+    configuration: &'r mut Configuration,
+    errors: &'r mut Vec<Error>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, table: &Table) {
+        for (key, value) in table {
+            match (key.as_str(), value) {
+                ("env", Value::Table(variables)) => self.read_environment(variables),
+                ("build", Value::Table(build)) => self.read_build(build),
+                ("target", Value::Table(targets)) => {
+                    for (target, value) in targets {
+                        match value {
+                            Value::Table(table) => self.read_target(target, table),
+                            _ => self.wrong_type(&format!("target.{target}"), "a table"),
+                        }
+                    }
+                }
+                ("env" | "build" | "target", _) => self.wrong_type(key, "a table"),
+                ("profile" | "patch" | "resolver" | "source" | "registries" | "registry", _)
+                | ("net" | "http" | "credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
+                | ("future-incompat-report" | "install" | "term", _) => {}
+                ("unstable" | "host" | "target-applies-to-host", _) => self.refuse(
+                    key,
+                    "unstable features of cargo are not used",
+                    "take it away; what a target needs is in its file under `targets/`",
+                ),
+                ("include", _) => self.refuse(
+                    key,
+                    "included configuration files are not read",
+                    "put their content into this file",
+                ),
+                ("paths", _) => self.refuse(
+                    key,
+                    "path overrides are not built",
+                    "use `[patch]` in the workspace's Cargo.toml",
+                ),
+                _ => self.notice(key, "ignored: cargo doesn't know it"),
+            }
+        }
+    }
+
+    fn read_build(&mut self, build: &Table) {
+        for (key, value) in build {
+            let path = format!("build.{key}");
+            match key.as_str() {
+                "rustflags" => {
+                    if let Some(flags) = self.flags(&path, value) {
+                        self.configuration.build_rustflags.extend(flags);
+                    }
+                }
+                "rustc" => self.refuse(
+                    &path,
+                    "the compiler is the pinned toolchain's",
+                    "choose it with `toolchain.version` in xbuild.toml",
+                ),
+                "target" => self.notice(&path, "ignored: the targets are those of xbuild.toml"),
+                "jobs" => self.notice(&path, "ignored: use `-j`"),
+                "target-dir" | "build-dir" => self.notice(&path, "ignored: results lie in the store"),
+                "incremental" => self.notice(&path, "ignored: units are cached whole"),
+                "rustc-wrapper" | "rustc-workspace-wrapper" => {
+                    self.notice(&path, "ignored: xbuild has a cache of its own");
+                }
+                "rustdoc" | "rustdocflags" | "dep-info-basedir" | "warnings" => {
+                    self.notice(&path, "ignored: it changes no artefact");
+                }
+                _ => self.notice(&path, "ignored: cargo doesn't know it"),
+            }
+        }
+    }
+
+    fn read_target(&mut self, target: &str, table: &Table) {
+        for (key, value) in table {
+            let path = format!("target.{target}.{key}");
+            match (key.as_str(), value) {
+                ("rustflags", value) => {
+                    if let Some(flags) = self.flags(&path, value) {
+                        let all = self.configuration.target_rustflags.entry(target.to_owned()).or_default();
+                        all.extend(flags);
+                    }
+                }
+                ("linker" | "ar", _) => {
+                    self.notice(&path, "ignored: the sandbox has the target's own linker and tools");
+                }
+                ("runner", _) => self.notice(&path, "ignored: the target's description names its emulator"),
+                ("rustdocflags", _) => self.notice(&path, "ignored: it changes no artefact"),
+                (_, Value::Table(_)) => self.refuse(
+                    &path,
+                    "overrides of build scripts are not done yet",
+                    "take it away, so that the build script runs",
+                ),
+                _ => self.notice(&path, "ignored: cargo doesn't know it"),
+            }
+        }
+    }
+
+    fn read_environment(&mut self, variables: &Table) {
+        for (name, value) in variables {
+            let path = format!("env.{name}");
+            if ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"].contains(&name.as_str()) {
+                self.refuse(&path, "cargo does not support it there", "take it away");
+                continue;
+            }
+            let (text, force, relative) = match value {
+                Value::String(text) => (Some(text.as_str()), false, false),
+                Value::Table(table) => {
+                    let flag = |key| table.get(key).and_then(Value::as_bool).unwrap_or(false);
+                    (table.get("value").and_then(Value::as_str), flag("force"), flag("relative"))
+                }
+                _ => (None, false, false),
+            };
+            let Some(text) = text else {
+                self.wrong_type(&path, "a string, or a table with `value`");
+                continue;
+            };
+            let value = match (relative && !text.starts_with('/')).then(|| self.file.folder.resolve(text)) {
+                None => text.to_owned(),
+                Some(Ok(resolved)) => resolved.in_sandbox(),
+                Some(Err(problem)) => {
+                    self.refuse(&path, &problem.to_string(), "name a file inside the project");
+                    continue;
+                }
+            };
+            self.configuration.environment.insert(name.clone(), Variable { value, force });
+        }
+    }
+
+    /// A list of flags, or a string of them, without those that name the machine.
+    fn flags(&mut self, path: &str, value: &Value) -> Option<Vec<String>> {
+        let flags: Option<Vec<String>> = match value {
+            Value::String(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+            Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        };
+        let Some(flags) = flags else {
+            self.wrong_type(path, "a string or a list of strings");
+            return None;
+        };
+        let mut kept = Vec::with_capacity(flags.len());
+        let mut flags = flags.into_iter();
+        while let Some(flag) = flags.next() {
+            let (flag, option) = match flag.as_str() {
+                "-C" | "--codegen" => (vec![flag], flags.next()),
+                _ => {
+                    let option = flag.strip_prefix("-C").or_else(|| flag.strip_prefix("--codegen="));
+                    let option = option.map(str::to_owned);
+                    (vec![flag], option.filter(|option| machine_bound(option).is_some()))
+                }
+            };
+            match option.as_deref().and_then(machine_bound) {
+                Some(why) => {
+                    let option = option.unwrap_or_default();
+                    self.notice(path, &format!("`-C {option}` is left out: {why}"));
+                }
+                None => kept.extend(flag.into_iter().chain(option)),
+            }
+        }
+        Some(kept)
+    }
+
+    fn notice(&mut self, key: &str, message: &str) {
+        self.configuration.notices.push(Notice {
+            file: self.file.name.to_owned(),
+            key: key.to_owned(),
+            message: message.to_owned(),
+        });
+    }
+
+    fn refuse(&mut self, key: &str, why: &str, help: &str) {
+        self.errors.push(Error::Configuration {
+            file: self.file.name.to_owned(),
+            key: key.to_owned(),
+            why: why.to_owned(),
+            help: help.to_owned(),
+        });
+    }
+
+    fn wrong_type(&mut self, key: &str, expected: &str) {
+        self.errors.push(Error::ConfigurationSyntax {
+            file: self.file.name.to_owned(),
+            problem: format!("`{key}` must be {expected}"),
+        });
+    }
+}
+
+/// Why a `-C` option can't be passed on, if it can't.
+fn machine_bound(option: &str) -> Option<&'static str> {
+    if option == "target-cpu=native" {
+        Some("it names the machine that builds; name a CPU such as `x86-64-v3`")
+    } else if option.starts_with("linker=") {
+        Some("the sandbox has the target's own linker")
+    } else if option.starts_with("link-arg=-fuse-ld=") {
+        Some("the sandbox links with lld")
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::platform::parse_cfg;
+
+    fn parse(texts: &[&str]) -> Result<Configuration, Vec<Error>> {
+        let folder = RelPath::new("build/ws").unwrap();
+        let file = |text| ConfigurationFile { name: ".cargo/config.toml", folder: &folder, text };
+        Configuration::parse(&texts.iter().map(|text| file(text)).collect::<Vec<_>>())
+    }
+
+    fn linux() -> Platform {
+        Platform {
+            triple: "x86_64-unknown-linux-gnu".parse().unwrap(),
+            cfg: parse_cfg("unix\ntarget_os=\"linux\"").unwrap(),
+            split_debuginfo: BTreeSet::new(),
+            library_directory: String::new(),
+            linker: None,
+            link_arguments: Vec::new(),
+            rustc_arguments: Vec::new(),
+            script_environment: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn target_rustflags_replace_build_rustflags_and_join_across_files() {
+        let build = "[build]\nrustflags = [\"--cfg\", \"all\"]";
+        assert_eq!(parse(&[build]).unwrap().rustflags(&linux()), ["--cfg", "all"]);
+        let target = "[target.x86_64-unknown-linux-gnu]\nrustflags = \"--cfg near\"\n\
+                      [target.'cfg(unix)']\nrustflags = [\"--cfg\", \"unix\"]\n\
+                      [target.'cfg(windows)']\nrustflags = [\"--cfg\", \"windows\"]";
+        let far = "[target.x86_64-unknown-linux-gnu]\nrustflags = \"--cfg far\"";
+        let flags = parse(&[target, build, far]).unwrap().rustflags(&linux());
+        assert_eq!(flags, ["--cfg", "far", "--cfg", "near", "--cfg", "unix"]);
+    }
+
+    #[test]
+    fn flags_that_name_the_machine_are_left_out_with_a_notice() {
+        let text = "[build]\nrustflags = [\"-C\", \"target-cpu=native\", \"-Clink-arg=-fuse-ld=mold\", \
+                    \"-Clinker=gcc\", \"-C\", \"opt-level=2\", \"-Ctarget-feature=+crt-static\"]\n\
+                    rustc-wrapper = \"sccache\"\n[target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"";
+        let configuration = parse(&[text]).unwrap();
+        assert_eq!(
+            configuration.rustflags(&linux()),
+            ["-C", "opt-level=2", "-Ctarget-feature=+crt-static"]
+        );
+        let keys: Vec<&str> = configuration.notices().iter().map(|notice| notice.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "build.rustflags",
+                "build.rustflags",
+                "build.rustflags",
+                "build.rustc-wrapper",
+                "target.x86_64-unknown-linux-gnu.linker"
+            ]
+        );
+    }
+
+    #[test]
+    fn variables_are_resolved_and_the_nearest_file_wins() {
+        let near = "[env]\nA = \"near\"\nP = { value = \"x/y\", relative = true, force = true }";
+        let configuration = parse(&[near, "[env]\nA = \"far\"\nB = \"b\""]).unwrap();
+        let get = |name: &str| &configuration.environment()[name];
+        assert_eq!(get("A").value, "near");
+        assert_eq!(get("B").value, "b");
+        assert_eq!(*get("P"), Variable { value: "/build/ws/x/y".to_owned(), force: true });
+    }
+
+    #[test]
+    fn everything_that_is_refused_is_reported_at_once() {
+        let text = "include = \"a\"\npaths = []\nunstable.x = true\n[build]\nrustc = \"mine\"\n\
+                    [target.x.foo]\nrustc-link-lib = []\n[env]\nCARGO_HOME = \"x\"\nA = 1";
+        let errors = parse(&[text, "x = "]).unwrap_err();
+        assert_eq!(errors.len(), 8, "{errors:#?}");
+        assert!(errors.iter().any(|e| e.to_string().contains("`target.x.foo` in `.cargo/config.toml`")));
+    }
+}

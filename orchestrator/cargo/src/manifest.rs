@@ -1,0 +1,236 @@
+//! What must be read from manifests because neither the unit graph nor `cargo metadata` has it: `[lints]`,
+//! `cargo-features`, `harness`, and what a custom profile inherits.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use toml::{Table, Value};
+use xbuild_base::RelPath;
+
+use crate::error::Error;
+use crate::package::Package;
+
+/// The texts of manifests by their path in the sandbox.
+///
+/// It must hold the manifest of every package of the graph, and of the workspace that each of them belongs to
+/// where it inherits its lints.
+#[derive(Debug, Clone, Default)]
+pub struct Manifests {
+    tables: BTreeMap<RelPath, Table>,
+}
+
+/// What a package's manifest says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ManifestFacts {
+    /// Flags for rustc from `[lints]`, in cargo's order.
+    pub(crate) lint_flags: Vec<String>,
+    /// Whether `cargo-features` holds `public-dependency`.
+    pub(crate) public_dependency: bool,
+    /// Names of tests, benchmarks and libraries (as `lib`) that bring a harness of their own.
+    pub(crate) without_harness: BTreeSet<String>,
+}
+
+impl Manifests {
+    /// Reads all manifests.
+    ///
+    /// # Errors
+    /// When one is no TOML.
+    pub fn parse<'t>(texts: impl IntoIterator<Item = (RelPath, &'t str)>) -> Result<Self, Error> {
+        let tables = texts.into_iter().map(|(path, text)| {
+            let table = text.parse::<Table>().map_err(|error| manifest_error(&path, error.to_string()))?;
+            Ok((path, table))
+        });
+        Ok(Self { tables: tables.collect::<Result<_, Error>>()? })
+    }
+
+    /// What the manifest of `package` says.
+    pub(crate) fn facts(&self, package: &Package) -> Result<ManifestFacts, Error> {
+        let table = self.tables.get(&package.manifest).ok_or_else(|| Error::MissingManifest {
+            path: package.manifest.in_sandbox(),
+            package: package.name.clone(),
+        })?;
+        let empty = Table::new();
+        let lints = match table.get("lints") {
+            None => &empty,
+            Some(Value::Table(lints)) if lints.get("workspace").and_then(Value::as_bool) == Some(true) => {
+                if lints.len() > 1 {
+                    let problem = "`lints.workspace = true` allows no lints beside it";
+                    return Err(manifest_error(&package.manifest, problem.to_owned()));
+                }
+                self.workspace_lints(package, table)?
+            }
+            Some(Value::Table(lints)) => lints,
+            Some(_) => return Err(manifest_error(&package.manifest, "`lints` is no table".to_owned())),
+        };
+        Ok(ManifestFacts {
+            lint_flags: lint_flags(lints).map_err(|problem| manifest_error(&package.manifest, problem))?,
+            public_dependency: table
+                .get("cargo-features")
+                .and_then(Value::as_array)
+                .is_some_and(|features| features.iter().any(|f| f.as_str() == Some("public-dependency"))),
+            without_harness: without_harness(table),
+        })
+    }
+
+    /// The root of a custom profile's chain of `inherits`: whether it is `debug` or `release`, which build
+    /// scripts see in `PROFILE`.
+    pub(crate) fn profile_root(&self, workspace_root: &RelPath, profile: &str) -> &'static str {
+        let manifest = RelPath::new("Cargo.toml").map(|name| workspace_root.join(&name));
+        let profiles = manifest
+            .ok()
+            .and_then(|path| self.tables.get(&path))
+            .and_then(|table| table.get("profile")?.as_table());
+        let mut name = profile;
+        // A chain is at most as long as there are profiles: cargo has refused a circle before.
+        for _ in 0..=profiles.map_or(0, Table::len) {
+            match name {
+                "release" | "bench" => return "release",
+                "dev" | "test" => return "debug",
+                _ => {}
+            }
+            let inherits = profiles.and_then(|all| all.get(name)?.as_table()?.get("inherits")?.as_str());
+            match inherits {
+                Some(inherits) => name = inherits,
+                None => break,
+            }
+        }
+        "debug"
+    }
+
+    /// `[workspace.lints]` of the workspace that `package` belongs to: the one it names, its own, or the next
+    /// one in a folder above.
+    fn workspace_lints(&self, package: &Package, table: &Table) -> Result<&Table, Error> {
+        let lints = |root: &Table| root.get("workspace").and_then(Value::as_table).is_some();
+        let at = |folder: &RelPath| {
+            let path = folder.join(&RelPath::new("Cargo.toml").unwrap_or_default());
+            self.tables.get(&path).filter(|table| lints(table))
+        };
+        let named = table.get("package").and_then(|package| package.get("workspace")?.as_str());
+        let root = match named {
+            Some(folder) => package.root.resolve(folder).ok().and_then(|folder| at(&folder)),
+            None => std::iter::successors(Some(package.root.clone()), RelPath::parent).find_map(|f| at(&f)),
+        };
+        root.and_then(|root| root.get("workspace")?.get("lints")?.as_table()).ok_or_else(|| {
+            manifest_error(
+                &package.manifest,
+                "it says `lints.workspace = true`, and no `[workspace.lints]` was found".to_owned(),
+            )
+        })
+    }
+}
+
+fn manifest_error(path: &RelPath, problem: String) -> Error {
+    Error::Manifest { path: path.in_sandbox(), problem }
+}
+
+/// Cargo's `lints_to_rustflags`: by priority, then backwards by name, so that `all` comes before the rest.
+fn lint_flags(lints: &Table) -> Result<Vec<String>, String> {
+    let mut flags = Vec::new();
+    for (tool, lints) in lints.iter().filter(|(tool, _)| *tool != "cargo") {
+        let lints = lints.as_table().ok_or_else(|| format!("`lints.{tool}` is no table"))?;
+        for (name, value) in lints {
+            let (level, priority) = match value {
+                Value::String(level) => (level.as_str(), 0),
+                Value::Table(lint) => (
+                    lint.get("level").and_then(Value::as_str).unwrap_or_default(),
+                    lint.get("priority").and_then(Value::as_integer).unwrap_or(0),
+                ),
+                _ => ("", 0),
+            };
+            if !["forbid", "deny", "warn", "allow"].contains(&level) {
+                return Err(format!("`lints.{tool}.{name}` has no level of forbid, deny, warn, allow"));
+            }
+            let scope = if tool == "rust" { String::new() } else { format!("{tool}::") };
+            flags.push((priority, Reverse(name.as_str()), format!("--{level}={scope}{name}")));
+        }
+    }
+    flags.sort();
+    let mut flags: Vec<String> = flags.into_iter().map(|(_, _, flag)| flag).collect();
+    if let Some(check_cfg) =
+        lints.get("rust").and_then(|rust| rust.get("unexpected_cfgs")?.as_table()?.get("check-cfg"))
+    {
+        let values = check_cfg.as_array().map(|values| values.iter().map(Value::as_str));
+        let values: Option<Vec<&str>> = values.and_then(Iterator::collect);
+        let values = values.ok_or("`lints.rust.unexpected_cfgs.check-cfg` must be a list of string")?;
+        flags.extend(values.into_iter().flat_map(|value| ["--check-cfg".to_owned(), value.to_owned()]));
+    }
+    Ok(flags)
+}
+
+fn without_harness(table: &Table) -> BTreeSet<String> {
+    let plain = |target: &Value| target.get("harness").and_then(Value::as_bool) == Some(false);
+    let mut names = BTreeSet::new();
+    for kind in ["test", "bench", "bin", "example"] {
+        let targets = table.get(kind).and_then(Value::as_array).into_iter().flatten();
+        let targets = targets.filter(|target| plain(target));
+        names.extend(targets.filter_map(|target| target.get("name")?.as_str()).map(str::to_owned));
+    }
+    if table.get("lib").is_some_and(plain) {
+        names.insert("lib".to_owned());
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(text: &str) -> Result<Vec<String>, String> {
+        lint_flags(&text.parse().unwrap())
+    }
+
+    #[test]
+    fn lints_come_by_priority_and_then_backwards_by_name() {
+        let text = r#"
+            rust.unused = { level = "deny", priority = -1 }
+            rust.unsafe_code = "forbid"
+            rust.missing_docs = "warn"
+            clippy.all = { level = "warn", priority = -1 }
+            clippy.todo = "allow"
+            rustdoc.broken_intra_doc_links = "deny"
+            cargo.im_a_teapot = "warn"
+        "#;
+        assert_eq!(
+            flags(text).unwrap(),
+            [
+                "--deny=unused",
+                "--warn=clippy::all",
+                "--forbid=unsafe_code",
+                "--allow=clippy::todo",
+                "--warn=missing_docs",
+                "--deny=rustdoc::broken_intra_doc_links",
+            ]
+        );
+    }
+
+    #[test]
+    fn check_cfgs_come_last() {
+        let text = r#"
+            rust.zzz = "warn"
+            rust.unexpected_cfgs = { level = "warn", check-cfg = ["cfg(a)", "cfg(b, values(\"c\"))"] }
+        "#;
+        assert_eq!(
+            flags(text).unwrap(),
+            ["--warn=zzz", "--warn=unexpected_cfgs", "--check-cfg", "cfg(a)", "--check-cfg", "cfg(b, values(\"c\"))"]
+        );
+    }
+
+    #[test]
+    fn bad_lints_are_named() {
+        assert!(flags("rust.foo = \"loud\"").unwrap_err().contains("lints.rust.foo"));
+        assert!(flags("rust = 1").unwrap_err().contains("lints.rust"));
+        let text = "rust.unexpected_cfgs = { level = \"warn\", check-cfg = 1 }";
+        assert!(flags(text).unwrap_err().contains("check-cfg"));
+    }
+
+    #[test]
+    fn a_profiles_root_is_found_through_what_it_inherits() {
+        let text = "[profile.fast]\ninherits = \"small\"\n[profile.small]\ninherits = \"release\"\n\
+                    [profile.odd]\ninherits = \"dev\"";
+        let root = RelPath::new("build/ws").unwrap();
+        let manifest = RelPath::new("build/ws/Cargo.toml").unwrap();
+        let manifests = Manifests::parse([(manifest, text)]).unwrap();
+        let roots = ["release", "dev", "bench", "fast", "odd"].map(|name| manifests.profile_root(&root, name));
+        assert_eq!(roots, ["release", "debug", "release", "release", "debug"]);
+    }
+}

@@ -1,0 +1,217 @@
+//! Cargo's own command lines are the oracle for ours: the cargo at hand builds a small workspace, a wrapper
+//! records every call of rustc and every build script its environment, and each must be what [`Context`] says,
+//! with nothing missing and nothing more, once folders and hashes are called alike.
+//!
+//! The cargo is the one that runs the tests; with a release that is not supported the tests fail, which is how
+//! conformance with a new one is shown.
+
+mod recording;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use recording::{Call, Recording, Renaming, without_hashes};
+use xbuild_cargo::{
+    Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages, Platform, RustcVersion,
+    Toolchain, UnitGraph, UnitIndex, check_cargo_version, parse_cfg,
+};
+use xbuild_base::RelPath;
+
+const LINKER: &str = "/usr/bin/cc";
+
+fn inside(path: &str) -> RelPath {
+    RelPath::new(path.trim_start_matches('/')).unwrap()
+}
+
+fn context(recording: &Recording) -> Context {
+    let version: semver::Version = {
+        let text = recording.cargo(&["--version"]);
+        text.split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    check_cargo_version(&version).unwrap();
+    let graph = UnitGraph::parse(&recording.unit_graph()).unwrap();
+    let packages = Packages::parse(&recording.cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
+    let texts: Vec<(RelPath, String)> = recording
+        .manifests()
+        .into_iter()
+        .map(|path| (inside(path.to_str().unwrap()), fs_err::read_to_string(&path).unwrap()))
+        .collect();
+    let manifests = Manifests::parse(texts.iter().map(|(path, text)| (path.clone(), text.as_str()))).unwrap();
+    let folder = inside(recording.workspace().to_str().unwrap());
+    let text = fs_err::read_to_string(recording.workspace().join(".cargo/config.toml")).unwrap();
+    let file = ConfigurationFile { name: ".cargo/config.toml", folder: &folder, text: &text };
+    let version = RustcVersion::parse(&recording.rustc(&["-vV"])).unwrap();
+    let platform = |linker: Option<&str>| Platform {
+        triple: version.host.clone(),
+        cfg: parse_cfg(&recording.rustc(&["--print", "cfg"])).unwrap(),
+        split_debuginfo: recording.rustc(&["--print", "split-debuginfo"]).lines().map(str::to_owned).collect(),
+        library_directory: recording.rustc(&["--print", "target-libdir"]).trim().to_owned(),
+        linker: linker.map(str::to_owned),
+        link_arguments: Vec::new(),
+        rustc_arguments: Vec::new(),
+        script_environment: BTreeMap::new(),
+    };
+    let toolchain = Toolchain {
+        rustc: recording.rustc_path(),
+        rustdoc: "rustdoc".to_owned(),
+        cargo: recording.cargo_path(),
+        version: version.clone(),
+        host: platform(Some(LINKER)),
+        targets: [(version.host.clone(), platform(Some(LINKER)))].into(),
+        environment: recording.environment(),
+        num_jobs: 2,
+        flavour: Flavour::Project,
+        configuration: Configuration::parse(&[file]).unwrap(),
+    };
+    Context::new(graph, packages, &manifests, toolchain).unwrap()
+}
+
+/// Compares the script runs, and learns from them what the scripts printed and which of cargo's folders is
+/// which of ours.
+fn compare_scripts(context: &Context, recording: &Recording, renaming: &mut Renaming) -> Effects {
+    let mut effects = Effects::new();
+    let mut recorded = recording.scripts();
+    for index in context.graph().dependencies_first().unwrap() {
+        if !context.unit(index).is_script_run() {
+            continue;
+        }
+        let script = context.script_invocation(index, &effects).unwrap();
+        assert!(context.needs(index).effects.iter().all(|run| effects.contains_key(run)));
+        let ours = script.invocation.environment;
+        let key = |environment: &BTreeMap<String, String>| {
+            let own = environment.iter().filter(|(name, _)| {
+                name.starts_with("CARGO_FEATURE_") || ["CARGO_MANIFEST_DIR", "DEBUG", "OPT_LEVEL"].contains(&name.as_str())
+            });
+            own.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        let host = context.unit(index).platform.is_none();
+        let found = recorded
+            .iter()
+            .position(|call| key(&call.environment) == key(&ours) && recording.is_host_folder(&call.environment["OUT_DIR"]) == host)
+            .unwrap_or_else(|| panic!("cargo did not run {:?}", key(&ours)));
+        let call = recorded.swap_remove(found);
+        let out_directory = &call.environment["OUT_DIR"];
+        renaming.learn_text(out_directory, &ours["OUT_DIR"]);
+        let stdout = fs_err::read_to_string(recording.script_stdout(out_directory)).unwrap();
+        let theirs = renaming.environment(&call.environment);
+        same_environment(&theirs, &renaming.environment(&ours), &ours["CARGO_PKG_NAME"]);
+        assert_eq!(inside(&call.working_directory), script.invocation.working_directory);
+        let output = context.parse_script_output(index, renaming.apply(&stdout).as_bytes()).unwrap();
+        effects.insert(index, Arc::new(output));
+    }
+    assert!(recorded.is_empty(), "cargo ran more scripts: {recorded:#?}");
+    effects
+}
+
+fn same_environment(theirs: &BTreeMap<String, String>, ours: &BTreeMap<String, String>, what: &str) {
+    let names: BTreeSet<&String> = theirs.keys().chain(ours.keys()).collect();
+    let differ: Vec<_> = names
+        .into_iter()
+        .filter(|name| theirs.get(*name) != ours.get(*name))
+        .map(|name| (name, theirs.get(name), ours.get(name)))
+        .collect();
+    assert!(differ.is_empty(), "environment of {what}: name, cargo's, ours: {differ:#?}");
+}
+
+fn ours(context: &Context, effects: &Effects) -> Vec<(UnitIndex, Call)> {
+    let units = context.graph().units().filter(|(_, unit)| !unit.is_script_run());
+    units
+        .map(|(index, _)| {
+            let invocation = context.rustc_invocation(index, effects).unwrap();
+            assert!(context.needs(index).effects.iter().all(|run| effects.contains_key(run)));
+            let working_directory = invocation.working_directory.in_sandbox();
+            (index, Call { argv: invocation.argv[1..].to_vec(), environment: invocation.environment, working_directory })
+        })
+        .collect()
+}
+
+fn compare(arguments: &[&str]) -> (Context, Effects) {
+    let recording = Recording::make(arguments, LINKER);
+    let context = context(&recording);
+    let mut renaming = recording.renaming();
+    let effects = compare_scripts(&context, &recording, &mut renaming);
+
+    let ours = ours(&context, &effects);
+    let theirs = recording.rustc_calls();
+    // First pair the calls by what they are but for hashes, then learn the hashes, then compare.
+    let plain = |call: &Call| without_hashes(&renaming.argv(&call.argv));
+    let mut by_text: BTreeMap<Vec<String>, Vec<&Call>> = BTreeMap::new();
+    for call in &theirs {
+        by_text.entry(plain(call)).or_default().push(call);
+    }
+    let mut pairs = Vec::new();
+    for (_, call) in &ours {
+        let text = plain(call);
+        match by_text.get_mut(&text).and_then(Vec::pop) {
+            Some(their) => pairs.push((call, their)),
+            None => {
+                let crate_name = &call.argv[1];
+                let close: Vec<_> = by_text.keys().filter(|argv| &argv[1] == crate_name).collect();
+                panic!("cargo did not run\n{text:#?}\nbut for that crate\n{close:#?}");
+            }
+        }
+    }
+    by_text.retain(|_, calls| !calls.is_empty());
+    assert!(by_text.is_empty(), "cargo ran more: {:#?}", by_text.keys());
+    for (our, their) in &pairs {
+        renaming.learn_hashes(&their.argv, &our.argv);
+    }
+    for (our, their) in pairs {
+        assert_eq!(renaming.argv(&their.argv), renaming.argv(&our.argv));
+        let (theirs, ours) = (renaming.environment(&their.environment), renaming.environment(&our.environment));
+        same_environment(&theirs, &ours, &format!("{:?}", our.argv));
+        assert_eq!(their.working_directory, our.working_directory, "{:?}", our.argv);
+    }
+    compare_files(&context, &recording, &renaming);
+    (context, effects)
+}
+
+/// Every file that we foretell is there, and none is of another unit.
+fn compare_files(context: &Context, recording: &Recording, renaming: &Renaming) {
+    let files: BTreeSet<String> = recording.artefacts().iter().map(|name| renaming.apply(name)).collect();
+    let foretold: BTreeSet<String> = context
+        .graph()
+        .units()
+        .flat_map(|(index, _)| context.artefacts(index))
+        .map(|artefact| artefact.file)
+        .collect();
+    let missing: Vec<_> = foretold.difference(&files).collect();
+    assert!(missing.is_empty(), "foretold but not made: {missing:?} of {files:#?}");
+    let surprise: Vec<_> = files
+        .difference(&foretold)
+        .filter(|name| !name.ends_with(".d") && !name.ends_with(".dwo") && !name.ends_with(".dwp"))
+        .collect();
+    assert!(surprise.is_empty(), "made but not foretold: {surprise:?}");
+}
+
+#[test]
+fn release_with_thin_lto() {
+    let (context, _) = compare(&["build", "--release", "--workspace"]);
+    let hashes: BTreeSet<_> = context.graph().units().map(|(index, _)| &context.hash(index).name).collect();
+    assert_eq!(hashes.len(), context.graph().len(), "every unit has a name of its own");
+}
+
+#[test]
+fn dev_with_examples() {
+    compare(&["build", "--workspace", "--bins", "--examples", "--lib"]);
+}
+
+#[test]
+fn a_profile_with_fat_lto_and_abort() {
+    compare(&["build", "--profile", "small", "--workspace", "--no-default-features"]);
+}
+
+#[test]
+fn lto_off_and_assertions() {
+    compare(&["build", "--profile", "plain", "-p", "the-app", "-p", "tools", "--all-features"]);
+}
+
+#[test]
+fn tests_of_all_kinds() {
+    compare(&["test", "--no-run", "--workspace"]);
+}
+
+#[test]
+fn check() {
+    compare(&["check", "--workspace"]);
+}

@@ -1,0 +1,345 @@
+//! A workspace that the cargo at hand has built, and what was recorded of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A call of rustc, or a build script's run.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    pub(crate) argv: Vec<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) working_directory: String,
+}
+
+pub(crate) struct Recording {
+    root: tempfile::TempDir,
+    arguments: Vec<String>,
+    linker: String,
+    triple: String,
+}
+
+impl Recording {
+    /// Lays the workspace out and lets cargo build it, for the host's own triple as the target.
+    pub(crate) fn make(arguments: &[&str], linker: &str) -> Self {
+        let recording = Self {
+            root: tempfile::tempdir().unwrap(),
+            arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
+            linker: linker.to_owned(),
+            triple: String::new(),
+        };
+        for part in include_str!("../oracle/workspace.txt").split("--- ").skip(1) {
+            let (path, text) = part.split_once('\n').unwrap();
+            let path = recording.path(path);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        fs_err::create_dir_all(recording.path("record")).unwrap();
+        fs_err::create_dir_all(recording.path("home")).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o755);
+        fs_err::set_permissions(recording.path("wrapper.sh"), mode).unwrap();
+        let host = recording.rustc(&["-vV"]);
+        let triple = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
+        let recording = Self { triple, ..recording };
+        let arguments: Vec<&str> = recording.arguments.iter().map(String::as_str).collect();
+        recording.run(recording.build_command(&arguments).env("RUSTC_WRAPPER", recording.path("wrapper.sh")));
+        recording
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.path("ws")
+    }
+
+    /// The real programs, not rustup's shims, which would change the environment.
+    pub(crate) fn cargo_path(&self) -> String {
+        std::env::var("CARGO").unwrap()
+    }
+
+    pub(crate) fn rustc_path(&self) -> String {
+        Path::new(&self.cargo_path()).with_file_name("rustc").to_str().unwrap().to_owned()
+    }
+
+    /// The environment that cargo is called with.
+    pub(crate) fn environment(&self) -> BTreeMap<String, String> {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        [
+            ("PATH", "/usr/bin:/bin".to_owned()),
+            ("HOME", text(self.path("home"))),
+            ("CARGO_HOME", text(self.path("home"))),
+            ("RUSTC", self.rustc_path()),
+            ("RECORD", text(self.path("record"))),
+            ("CARGO_TARGET_DIR", text(self.path("target"))),
+            ("CARGO_INCREMENTAL", "0".to_owned()),
+            ("LD_LIBRARY_PATH", "/opt/outer".to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    fn command(&self, program: String, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.workspace()).env_clear().envs(self.environment());
+        command
+    }
+
+    fn build_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(self.cargo_path(), arguments);
+        let linker = format!("target.{}.linker=\"{}\"", self.triple, self.linker);
+        command.args(["--target", &self.triple, "--config", &linker, "-j2", "--offline"]);
+        command
+    }
+
+    fn run(&self, command: &mut Command) -> String {
+        let output = command.output().unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{command:?}\n{stdout}\n{stderr}");
+        stdout
+    }
+
+    pub(crate) fn cargo(&self, arguments: &[&str]) -> String {
+        self.run(&mut self.command(self.cargo_path(), arguments))
+    }
+
+    pub(crate) fn rustc(&self, arguments: &[&str]) -> String {
+        self.run(&mut self.command(self.rustc_path(), arguments))
+    }
+
+    pub(crate) fn unit_graph(&self) -> String {
+        let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--unit-graph", "-Zunstable-options"]);
+        self.run(self.build_command(&arguments).env("RUSTC_BOOTSTRAP", "1"))
+    }
+
+    pub(crate) fn manifests(&self) -> Vec<PathBuf> {
+        files_below(self.root.path()).into_iter().filter(|path| path.ends_with("Cargo.toml")).collect()
+    }
+
+    fn records(&self, prefix: &str) -> Vec<Vec<String>> {
+        let files = files_below(&self.path("record")).into_iter();
+        let wanted = files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(prefix));
+        wanted
+            .map(|path| {
+                let text = fs_err::read_to_string(path).unwrap();
+                text.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            })
+            .collect()
+    }
+
+    /// The calls of rustc that compile something.
+    pub(crate) fn rustc_calls(&self) -> Vec<Call> {
+        let calls = self.records("rustc.").into_iter().map(|parts| {
+            let count: usize = parts[1].parse().unwrap();
+            Call {
+                working_directory: parts[0].clone(),
+                // The wrapper's first argument is rustc itself.
+                argv: parts[3..2 + count].to_vec(),
+                environment: environment(&parts[2 + count..]),
+            }
+        });
+        let compiles = |call: &Call| {
+            let name = call.argv.iter().position(|argument| argument == "--crate-name");
+            name.is_some_and(|at| call.argv[at + 1] != "___")
+        };
+        calls.filter(compiles).collect()
+    }
+
+    pub(crate) fn scripts(&self) -> Vec<Call> {
+        let calls = self.records("script.").into_iter();
+        calls
+            .map(|parts| Call {
+                working_directory: parts[0].clone(),
+                argv: Vec::new(),
+                environment: environment(&parts[1..]),
+            })
+            .collect()
+    }
+
+    pub(crate) fn script_stdout(&self, out_directory: &str) -> PathBuf {
+        Path::new(out_directory).with_file_name("output")
+    }
+
+    fn profile_folder(&self) -> String {
+        let profile = self.arguments.iter().skip_while(|argument| *argument != "--profile").nth(1);
+        let release = self.arguments.iter().any(|argument| argument == "--release");
+        profile.cloned().unwrap_or_else(|| if release { "release" } else { "debug" }.to_owned())
+    }
+
+    fn host_folder(&self) -> PathBuf {
+        self.path("target").join(self.profile_folder())
+    }
+
+    fn target_folder(&self) -> PathBuf {
+        self.path("target").join(&self.triple).join(self.profile_folder())
+    }
+
+    pub(crate) fn is_host_folder(&self, path: &str) -> bool {
+        Path::new(path).starts_with(self.host_folder())
+    }
+
+    /// The names of all files that rustc made.
+    pub(crate) fn artefacts(&self) -> BTreeSet<String> {
+        let folders = [
+            self.host_folder().join("deps"),
+            self.target_folder().join("deps"),
+            self.target_folder().join("examples"),
+        ];
+        let mut names: BTreeSet<String> = folders.iter().flat_map(|folder| files_below(folder)).map(name).collect();
+        let scripts = files_below(&self.host_folder().join("build")).into_iter().map(name);
+        names.extend(scripts.filter(|name| name.starts_with("build_script_")));
+        // Programs and libraries are linked under their plain names beside the examples.
+        names.retain(|name| !matches!(name.as_str(), "example-one" | "example-one.d"));
+        names
+    }
+
+    /// Cargo's folders under the names of ours.
+    pub(crate) fn renaming(&self) -> Renaming {
+        let text = |path: PathBuf| path.to_str().unwrap().to_owned();
+        Renaming {
+            texts: vec![
+                (text(self.target_folder().join("deps")), "/build/deps".to_owned()),
+                (text(self.host_folder().join("deps")), "/build/host-deps".to_owned()),
+                (text(self.path("target").join(&self.triple).join("tmp")), "/build/tmp".to_owned()),
+            ],
+            host_folder: text(self.host_folder()),
+            target_folder: text(self.target_folder()),
+            hashes: BTreeMap::new(),
+        }
+    }
+}
+
+fn name(path: PathBuf) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs_err::read_dir(folder) else { return Vec::new() };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
+}
+
+fn environment(parts: &[String]) -> BTreeMap<String, String> {
+    let pairs = parts.iter().filter_map(|part| part.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// How cargo's folders and hashes are called with us.
+pub(crate) struct Renaming {
+    texts: Vec<(String, String)>,
+    host_folder: String,
+    target_folder: String,
+    hashes: BTreeMap<String, String>,
+}
+
+/// What the shell, cargo's job server and its TLS library add, and what only the recording needs.
+const NOT_COMPARED: [&str; 10] = [
+    "PWD",
+    "OLDPWD",
+    "_",
+    "SHLVL",
+    "CARGO_MAKEFLAGS",
+    "RUSTC_WRAPPER",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
+
+impl Renaming {
+    pub(crate) fn learn_text(&mut self, theirs: &str, ours: &str) {
+        self.texts.push((theirs.to_owned(), ours.to_owned()));
+    }
+
+    /// Takes the hashes of `-C metadata` and `-C extra-filename` for each other's.
+    pub(crate) fn learn_hashes(&mut self, theirs: &[String], ours: &[String]) {
+        let pick = |argv: &[String], name: &str| {
+            argv.iter().find_map(|argument| argument.strip_prefix(name)).map(str::to_owned)
+        };
+        for name in ["metadata=", "extra-filename=-"] {
+            if let (Some(theirs), Some(ours)) = (pick(theirs, name), pick(ours, name)) {
+                assert_eq!(ours.len(), 16);
+                let before = self.hashes.insert(theirs, ours.clone());
+                assert!(before.is_none_or(|before| before == ours), "one hash of cargo's is two of ours");
+            }
+        }
+    }
+
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for (theirs, ours) in &self.texts {
+            text = text.replace(theirs, ours);
+        }
+        for (theirs, ours) in &self.hashes {
+            text = text.replace(theirs, ours);
+        }
+        text
+    }
+
+    pub(crate) fn argv(&self, argv: &[String]) -> Vec<String> {
+        let links = !argv.iter().any(|argument| argument.starts_with("--emit=dep-info,metadata"));
+        let mut result: Vec<String> = Vec::new();
+        for argument in argv {
+            let previous = result.last().map(String::as_str);
+            if previous == Some("--out-dir") {
+                result.push("(out)".to_owned());
+            } else if previous == Some("-C") && argument.starts_with("linker=") && !links {
+                // Passed on where something is linked, only.
+                result.pop();
+            } else {
+                result.push(self.apply(argument));
+            }
+        }
+        result
+    }
+
+    pub(crate) fn environment(&self, environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let compared = environment.iter().filter(|(name, _)| !NOT_COMPARED.contains(&name.as_str()));
+        compared
+            .map(|(name, value)| {
+                let value = match name.as_str() {
+                    // Cargo has its folder for finished programs there, which is none of ours.
+                    "LD_LIBRARY_PATH" => {
+                        let kept: Vec<&str> = value.split(':').filter(|path| *path != self.host_folder).collect();
+                        self.apply(&kept.join(":"))
+                    }
+                    name if name.starts_with("CARGO_BIN_EXE_") => {
+                        value.replace(&format!("{}/", self.target_folder), "/build/bin/")
+                    }
+                    _ => self.apply(value),
+                };
+                (name.clone(), value)
+            })
+            .collect()
+    }
+}
+
+/// With every run of 16 hexadecimal digits called the same.
+pub(crate) fn without_hashes(argv: &[String]) -> Vec<String> {
+    argv.iter()
+        .map(|argument| {
+            let mut text = String::new();
+            let mut run = String::new();
+            for c in argument.chars().chain(['\n']) {
+                if c.is_ascii_hexdigit() && !c.is_ascii_uppercase() {
+                    run.push(c);
+                } else {
+                    text.push_str(if run.len() == 16 { "(hash)" } else { &run });
+                    run.clear();
+                    text.push(c);
+                }
+            }
+            text
+        })
+        .collect()
+}

@@ -1,0 +1,369 @@
+//! Reading `xbuild.toml`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use xbuild_base::Triple;
+
+use super::{
+    Build, Description, IncludePath, Limits, Origins, PackageSettings, TargetSettings, ToolchainWish, Unify,
+};
+use crate::document::{At, Document};
+use crate::names::{Distribution, Glibc, VariantName};
+use crate::overrides::Override;
+use crate::problem::{Kind, Problem, Problems, Source};
+use crate::reader::{Field, Fields, Reader};
+use crate::rust_toolchain::Channel;
+use crate::target::Targets;
+use crate::units;
+
+/// The file's name, for messages where there is none.
+const FILE: &str = "xbuild.toml";
+/// Keys that the design has and this version does not, by the table they stand in.
+const RESERVED: &[&str] =
+    &["develop", "dist", "env", "fetch", "files", "image", "inputs", "native", "stamp", "step", "variant"];
+const RESERVED_BUILD: &[&str] =
+    &["env", "image", "inherits", "inputs", "native", "rustflags", "stamp", "toolchain"];
+const RESERVED_TARGET: &[&str] = &["env", "features", "image", "native", "packages", "profile", "rustflags"];
+const RESERVED_PACKAGE: &[&str] = &["env", "inputs", "native", "patches"];
+const VERSION_HELP: &str = "write a Rust version such as `\"1.96.1\"` or `\"1.96\"`, or `\"stable\"`";
+const GLIBC_HELP: &str = "write a glibc version such as `\"2.31\"`";
+const TIME_HELP: &str = "write a time such as `\"90s\"`, `\"30m\"` or `\"1h30m\"`";
+const SIZE_HELP: &str = "write a size such as `\"512MiB\"` or `\"8GiB\"`";
+
+impl Description {
+    /// Reads `xbuild.toml` (`None` when the project has none: then the defaults hold) with the `--set` flags laid
+    /// over it, which must be in the order of the command line.
+    ///
+    /// # Errors
+    /// All problems of the file and the flags.
+    pub fn read(source: Option<Source>, overrides: &[Override], targets: &Targets) -> Result<Self, Problems> {
+        let mut document = match source {
+            Some(source) => Document::parse(Arc::new(source))?,
+            None => Document::empty(FILE),
+        };
+        let failed = overrides.iter().filter_map(|flag| document.set(flag).err()).collect();
+        if let Some(problems) = Problems::new(failed) {
+            return Err(problems);
+        }
+        let mut reader = Reader::new(&document);
+        let mut description = read(&document, targets, &mut reader);
+        description.overrides = overrides.to_vec();
+        reader.finish(description)
+    }
+}
+
+fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Description {
+    let mut root = Fields::root(document);
+    let mut origins = Origins::default();
+    let toolchain = root.get("toolchain").map(|field| read_toolchain(&field, reader)).unwrap_or_default();
+    let build = root.get("build").map_or_else(Build::default, |field| {
+        read_build(&field, &VariantName::default(), document, targets, &mut origins, reader)
+    });
+    let target_settings =
+        root.get("target").map(|field| read_targets(&field, targets, reader)).unwrap_or_default();
+    let packages = root
+        .get("package")
+        .map(|field| read_packages(&field, &mut origins, document, reader))
+        .unwrap_or_default();
+    let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
+    root.finish(reader, RESERVED);
+    Description {
+        toolchain,
+        variants: BTreeMap::from([(VariantName::default(), build)]),
+        targets: target_settings,
+        packages,
+        limits,
+        overrides: Vec::new(),
+        origins,
+    }
+}
+
+fn read_toolchain(field: &Field<'_>, reader: &mut Reader) -> ToolchainWish {
+    let Some(mut fields) = field.table(reader) else { return ToolchainWish::default() };
+    let version_field = fields.get("version");
+    let version = version_field.as_ref().and_then(|field| {
+        let channel: Channel = field.parsed(reader, VERSION_HELP)?;
+        Some(channel)
+    });
+    let distribution =
+        fields.get("distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
+    fields.finish(reader, &[]);
+    let version_is_override = version_field.is_some_and(|field| field.at().source > 0);
+    ToolchainWish { version, distribution, version_is_override }
+}
+
+/// Reads a list of names, remembering where each stands.
+fn names(
+    field: Option<Field<'_>>,
+    list: (&VariantName, &str),
+    document: &Document,
+    origins: &mut Origins,
+    reader: &mut Reader,
+) -> Option<BTreeSet<String>> {
+    let found = field?.distinct(reader, |item, reader| item.text(reader).map(str::to_owned))?;
+    let place = |(name, at): (String, At)| {
+        let key = format!("{}.{}.{name}", list.0, list.1);
+        origins.0.insert(key, (Arc::clone(&document.sources[at.source]), at.span()));
+        name
+    };
+    Some(found.into_iter().map(place).collect())
+}
+
+fn read_build(
+    field: &Field<'_>,
+    variant: &VariantName,
+    document: &Document,
+    targets: &Targets,
+    origins: &mut Origins,
+    reader: &mut Reader,
+) -> Build {
+    let mut build = Build::default();
+    let Some(mut fields) = field.table(reader) else { return build };
+    build.packages = names(fields.get("packages"), (variant, "packages"), document, origins, reader);
+    build.bins = names(fields.get("bins"), (variant, "bins"), document, origins, reader);
+    let wanted = fields.get("targets").and_then(|field| {
+        field.distinct(reader, |item, reader| {
+            let text = item.text(reader)?;
+            known_target(text, item.at(), targets, reader)
+        })
+    });
+    if let Some(wanted) = wanted {
+        build.targets = wanted.into_iter().map(|(triple, _)| triple).collect();
+    }
+    if let Some(profile) = fields.get("profile").and_then(|field| read_profile(&field, reader)) {
+        build.profile = profile;
+    }
+    if let Some(field) = fields.get("features") {
+        build.features = read_features(&field, variant, document, origins, reader);
+    }
+    if let Some(all) = fields.get("all-features").and_then(|field| field.boolean(reader)) {
+        build.all_features = all;
+    }
+    if let Some(default) = fields.get("default-features").and_then(|field| field.boolean(reader)) {
+        build.default_features = default;
+    }
+    let choices = [("workspace", Unify::Workspace), ("package", Unify::Package)];
+    if let Some(unify) = fields.get("unify").and_then(|field| field.choice(reader, &choices)) {
+        build.unify = unify;
+    }
+    if let Some(field) = fields.get("glibc") {
+        build.glibc = field.parsed(reader, GLIBC_HELP);
+        let specs = build.targets.iter().filter_map(|triple| targets.get(triple));
+        let triples: Vec<&Triple> =
+            specs.filter(|spec| spec.glibc.is_some()).map(|spec| &spec.triple).collect();
+        for triple in triples {
+            check_glibc(build.glibc, triple, &field, targets, reader);
+        }
+    }
+    fields.finish(reader, RESERVED_BUILD);
+    build
+}
+
+fn known_target(text: &str, at: At, targets: &Targets, reader: &mut Reader) -> Option<Triple> {
+    let known = text.parse::<Triple>().ok().filter(|triple| targets.get(triple).is_some());
+    if known.is_none() {
+        reader.report(at, targets.unknown(text));
+    }
+    known
+}
+
+/// Notes that a target has no sysroot for a glibc.
+fn check_glibc(
+    glibc: Option<Glibc>,
+    triple: &Triple,
+    field: &Field<'_>,
+    targets: &Targets,
+    reader: &mut Reader,
+) {
+    let (Some(glibc), Some(spec)) = (glibc, targets.get(triple)) else { return };
+    if let Err(problem) = spec.check_glibc(glibc) {
+        reader.report(field.at(), problem);
+    }
+}
+
+/// Checks a profile's name by cargo's rules (`validate_profile_name` in cargo's `util_schemas`), as far as they
+/// are about its form.
+pub(crate) fn profile_problem(name: &str) -> Option<(String, &'static str)> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name == "debug" {
+        Some(("cargo has no profile `debug`".to_owned(), "the profile for debugging is called `dev`"))
+    } else if name.is_empty() || !name.chars().all(good) {
+        Some((
+            format!("`{name}` can't be the name of a profile"),
+            "write `release`, `dev`, or a profile of the workspace's Cargo.toml",
+        ))
+    } else {
+        None
+    }
+}
+
+fn read_profile(field: &Field<'_>, reader: &mut Reader) -> Option<String> {
+    let name = field.text(reader)?;
+    match profile_problem(name) {
+        Some((why, help)) => {
+            field.invalid(reader, why, help);
+            None
+        }
+        None => Some(name.to_owned()),
+    }
+}
+
+/// Checks the form of a feature: `name` or `package/name`.
+pub(crate) fn feature_problem(feature: &str) -> Option<(String, &'static str)> {
+    if feature.starts_with("dep:") {
+        return Some((
+            format!("`{feature}` is only for use inside Cargo.toml"),
+            "name a feature that switches the dependency on",
+        ));
+    }
+    let parts: Vec<&str> = feature.split('/').collect();
+    let good = |part: &&str| {
+        let part = part.strip_suffix('?').unwrap_or(part);
+        !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '+' | '.'))
+    };
+    (parts.len() > 2 || !parts.iter().all(good)).then(|| {
+        (format!("`{feature}` is not a feature"), "write `name` or `package/name`, one feature a string")
+    })
+}
+
+fn read_features(
+    field: &Field<'_>,
+    variant: &VariantName,
+    document: &Document,
+    origins: &mut Origins,
+    reader: &mut Reader,
+) -> BTreeSet<String> {
+    let found = field.distinct(reader, |item, reader| {
+        let feature = item.text(reader)?;
+        match feature_problem(feature) {
+            Some((why, help)) => {
+                item.invalid(reader, why, help);
+                None
+            }
+            None => Some(feature.to_owned()),
+        }
+    });
+    let mut features = BTreeSet::new();
+    for (feature, at) in found.unwrap_or_default() {
+        let place = (Arc::clone(&document.sources[at.source]), at.span());
+        origins.0.insert(format!("{variant}.features.{feature}"), place);
+        features.insert(feature);
+    }
+    features
+}
+
+fn read_targets(
+    field: &Field<'_>,
+    targets: &Targets,
+    reader: &mut Reader,
+) -> BTreeMap<Triple, TargetSettings> {
+    let mut found = BTreeMap::new();
+    for (name, at, field) in field.entries(reader) {
+        if name.starts_with("cfg(") {
+            let problem = Problem::new(
+                Kind::NotImplemented,
+                format!("`[target.'{name}']` is not implemented yet in this version"),
+            );
+            reader.report(at, problem.label("not implemented yet").help("name each target by its triple"));
+            continue;
+        }
+        let triple = known_target(name, at, targets, reader);
+        let Some(mut fields) = field.table(reader) else { continue };
+        let glibc_field = fields.get("glibc");
+        let glibc = glibc_field.as_ref().and_then(|field| field.parsed(reader, GLIBC_HELP));
+        fields.finish(reader, RESERVED_TARGET);
+        let Some(triple) = triple else { continue };
+        if let Some(field) = &glibc_field {
+            check_glibc(glibc, &triple, field, targets, reader);
+        }
+        found.insert(triple, TargetSettings { glibc });
+    }
+    found
+}
+
+fn read_packages(
+    field: &Field<'_>,
+    origins: &mut Origins,
+    document: &Document,
+    reader: &mut Reader,
+) -> BTreeMap<String, PackageSettings> {
+    let mut found = BTreeMap::new();
+    for (name, at, field) in field.entries(reader) {
+        let place = (Arc::clone(&document.sources[at.source]), at.span());
+        origins.0.insert(format!("{}.package.{name}", VariantName::default()), place);
+        let Some(mut fields) = field.table(reader) else { continue };
+        let include = fields.get("include").and_then(|field| {
+            field.distinct(reader, |item, reader| {
+                let text = item.text(reader)?;
+                match include_path(text) {
+                    Ok(path) => Some(path),
+                    Err(why) => {
+                        let help = "write a path from the package's folder, such as `\"../proto/\"`";
+                        item.invalid(reader, why, help);
+                        None
+                    }
+                }
+            })
+        });
+        fields.finish(reader, RESERVED_PACKAGE);
+        let include = include.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
+        found.insert(name.to_owned(), PackageSettings { include });
+    }
+    found
+}
+
+fn include_path(text: &str) -> Result<IncludePath, String> {
+    if text.starts_with('/') {
+        return Err(format!("`{text}` is absolute"));
+    }
+    if text.contains(['\\', '\0']) {
+        return Err(format!("`{text}` holds a character that paths here can't have"));
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    if parts.is_empty() {
+        return Err(format!("`{text}` is the package's own folder"));
+    }
+    Ok(IncludePath(parts.join("/")))
+}
+
+impl std::fmt::Display for IncludePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn read_limits(field: &Field<'_>, reader: &mut Reader) -> Limits {
+    let Some(mut fields) = field.table(reader) else { return Limits::default() };
+    let time = fields.get("time").and_then(|field| read_unit(&field, units::time, TIME_HELP, reader));
+    let memory = fields.get("memory").and_then(|field| read_unit(&field, units::bytes, SIZE_HELP, reader));
+    let processes = fields.get("processes").and_then(|field| field.number(reader, 1));
+    let file_size =
+        fields.get("file-size").and_then(|field| read_unit(&field, units::bytes, SIZE_HELP, reader));
+    fields.finish(reader, &[]);
+    Limits { time, memory, processes, file_size }
+}
+
+fn read_unit<T>(
+    field: &Field<'_>,
+    parse: fn(&str) -> Result<T, String>,
+    help: &str,
+    reader: &mut Reader,
+) -> Option<T> {
+    match parse(field.text(reader)?) {
+        Ok(value) => Some(value),
+        Err(why) => {
+            field.invalid(reader, why, help);
+            None
+        }
+    }
+}

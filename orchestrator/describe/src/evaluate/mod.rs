@@ -1,0 +1,368 @@
+//! The evaluation of a request: description × workspace × request → the graphs to plan and what is wanted of them.
+//!
+//! Output names, `-p`, `--bin`, `--bins`, `--target` and `--variant` **select**: whatever else is asked for, an
+//! output is the same, because its graph is always planned for its variant's whole package set and one target.
+//! Only `--features`, `--all-features`, `--no-default-features`, `--profile` and `--glibc` (and `--set`) change
+//! what is built.
+
+mod features;
+mod pattern;
+mod select;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_base::Triple;
+
+use crate::description::{Build, Description, Unify};
+use crate::names::{Glibc, VariantName};
+use crate::problem::{Kind, Problem, Problems, Source};
+use crate::suggest;
+use crate::target::{TargetSpec, Targets};
+
+/// What is known of the cargo workspace, from `cargo metadata`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Workspace {
+    /// The members, by package name.
+    pub members: BTreeMap<String, Member>,
+    /// The names of the default members.
+    pub default_members: BTreeSet<String>,
+    /// The names of all packages that `Cargo.lock` holds, members or not.
+    pub packages: BTreeSet<String>,
+}
+
+/// A member of the workspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Member {
+    /// Its programs and C libraries.
+    pub outputs: BTreeSet<Output>,
+    /// The names of its features, those that stand for optional dependencies among them.
+    pub features: BTreeSet<String>,
+    /// The names of its dependencies, as its manifest calls them.
+    pub dependencies: BTreeSet<String>,
+}
+
+/// Something that a package can yield.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Output {
+    /// The package that it is of.
+    pub package: String,
+    /// Its name: the cargo target's.
+    pub name: String,
+    /// What it is.
+    pub kind: OutputKind,
+    /// The features of its package without which cargo leaves it out.
+    pub required_features: BTreeSet<String>,
+}
+
+/// What an output is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OutputKind {
+    /// A program.
+    Bin,
+    /// A dynamic library for C.
+    Cdylib,
+    /// A static library for C.
+    Staticlib,
+}
+
+/// What the user asks for: the words of the command line. The default asks for everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Output names, `[[<variant>/]<target>/]<name>` with globs.
+    pub outputs: Vec<String>,
+    /// `-p`: packages, with globs.
+    pub packages: Vec<String>,
+    /// `--bin`: programs, with globs.
+    pub bins: Vec<String>,
+    /// `--bins`: all programs, and no libraries.
+    pub all_bins: bool,
+    /// `--target`: triples, with globs. A known triple that the description does not list may be named in full.
+    pub targets: Vec<String>,
+    /// `--variant`: names, with globs.
+    pub variants: Vec<String>,
+    /// `--features`: as cargo takes them, with commas or blanks between.
+    pub features: Vec<String>,
+    /// `--all-features`.
+    pub all_features: bool,
+    /// `--no-default-features`.
+    pub no_default_features: bool,
+    /// `--profile`.
+    pub profile: Option<String>,
+    /// `--glibc`: the floor for all targets that have it.
+    pub glibc: Option<String>,
+}
+
+/// One graph to plan, and what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The variant.
+    pub variant: VariantName,
+    /// The target.
+    pub target: Triple,
+    /// The glibc to build against, for a target that has glibc.
+    pub glibc: Option<Glibc>,
+    /// What the graph is planned for: it does not depend on what is selected.
+    pub plan: PlanSettings,
+    /// The outputs that are wanted: at least one.
+    pub selected: Vec<Selected>,
+}
+
+/// What cargo is told when a graph is planned (beside the target).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlanSettings {
+    /// The packages, each with `-p`.
+    pub packages: BTreeSet<String>,
+    /// `--features`; only such as one of the packages has.
+    pub features: BTreeSet<String>,
+    /// `--all-features`.
+    pub all_features: bool,
+    /// Without it `--no-default-features`.
+    pub default_features: bool,
+    /// `--profile`.
+    pub profile: String,
+}
+
+/// A wanted output.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Selected {
+    /// The output.
+    pub output: Output,
+    /// Whether it was named in full. If cargo leaves it out for want of a required feature, that is an error for
+    /// one that was named ([`Selected::left_out`]), and else it is passed over, as cargo does.
+    pub named: bool,
+}
+
+impl Selected {
+    /// The error that cargo left it out.
+    #[must_use]
+    pub fn left_out(&self) -> Problem {
+        let Output { package, name, required_features, .. } = &self.output;
+        let features: Vec<&str> = required_features.iter().map(String::as_str).collect();
+        let message =
+            format!("`{name}` of package `{package}` needs the features {}", suggest::list(&features));
+        let flags: Vec<String> = features.iter().map(|feature| format!("{package}/{feature}")).collect();
+        Problem::new(Kind::NothingSelected, message).help(format!("add --features {}", flags.join(",")))
+    }
+}
+
+/// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
+///
+/// # Errors
+/// All problems at once: packages, programs, features or targets that do not exist, selectors that select nothing,
+/// and two outputs of one name.
+pub fn evaluate(
+    description: &Description,
+    workspace: &Workspace,
+    targets: &Targets,
+    request: &Request,
+) -> Result<Vec<Asked>, Problems> {
+    let mut problems = Vec::new();
+    let settings = Settings::new(request, &mut problems);
+    let mut variants = Vec::new();
+    for (name, build) in &description.variants {
+        let packages = packages(description, name, build, workspace, &mut problems);
+        let outputs = outputs(description, name, build, &packages, workspace, &mut problems);
+        let plans = plans(description, name, build, &packages, workspace, &settings, &mut problems);
+        variants.push(Variant { name, build, outputs, plans });
+    }
+    for name in description.packages.keys().filter(|name| !workspace.packages.contains(*name)) {
+        let packages: Vec<&str> = workspace.members.keys().map(String::as_str).collect();
+        let problem = Problem::new(Kind::UnknownName, format!("neither the workspace nor Cargo.lock has a package `{name}`"))
+            .label("no such package")
+            .help(suggest::help(name, "workspace's packages", &packages));
+        problems.push(description.origins.place(problem, &VariantName::default(), "package", name));
+    }
+    // What selects nothing is only told where the names are right: else it would be an echo.
+    if let Some(problems) = Problems::new(problems.clone()) {
+        return Err(problems);
+    }
+    let selection = select::select(&variants, workspace, targets, request, &mut problems);
+    let mut asked = Vec::new();
+    for (variant, target, outputs) in selection {
+        let glibc = glibc(description, variant.build, target, settings.glibc, &mut problems);
+        collisions(variant.name, &target.triple, &outputs, &mut problems);
+        for plan in &variant.plans {
+            let selected: Vec<Selected> = outputs
+                .iter()
+                .filter(|selected| plan.packages.contains(&selected.output.package))
+                .cloned()
+                .collect();
+            if !selected.is_empty() {
+                asked.push(Asked {
+                    variant: variant.name.clone(),
+                    target: target.triple.clone(),
+                    glibc,
+                    plan: plan.clone(),
+                    selected,
+                });
+            }
+        }
+    }
+    if settings.glibc.is_some() && !asked.is_empty() && asked.iter().all(|asked| asked.glibc.is_none()) {
+        let message = "`--glibc` has no use: none of the selected targets has glibc";
+        problems.push(Problem::new(Kind::Contradiction, message).help("take it away"));
+    }
+    // One reason may hold for several targets.
+    problems.dedup();
+    match Problems::new(problems) {
+        Some(problems) => Err(problems),
+        None => Ok(asked),
+    }
+}
+
+/// A variant with what the workspace adds to it.
+struct Variant<'a> {
+    name: &'a VariantName,
+    build: &'a Build,
+    outputs: Vec<&'a Output>,
+    plans: Vec<PlanSettings>,
+}
+
+/// The part of the request that changes what is built.
+struct Settings {
+    features: features::Placed,
+    all_features: bool,
+    no_default_features: bool,
+    profile: Option<String>,
+    glibc: Option<Glibc>,
+}
+
+impl Settings {
+    fn new(request: &Request, problems: &mut Vec<Problem>) -> Self {
+        let features = features::split(&request.features, problems);
+        let mut flag = |name: &str, text: &str, why: String, help: &str| {
+            let source = Source::new(name, text).into();
+            problems.push(Problem::new(Kind::Invalid, why).at(&source, 0..text.len()).help(help));
+        };
+        let profile = request.profile.clone().inspect(|profile| {
+            if let Some((why, help)) = crate::description::profile_problem(profile) {
+                flag("--profile", profile, why, help);
+            }
+        });
+        let glibc = request.glibc.as_ref().and_then(|text| match text.parse::<Glibc>() {
+            Ok(glibc) => Some(glibc),
+            Err(error) => {
+                flag("--glibc", text, error.to_string(), "write a glibc version such as 2.31");
+                None
+            }
+        });
+        let Request { all_features, no_default_features, .. } = *request;
+        Self { features, all_features, no_default_features, profile, glibc }
+    }
+}
+
+/// The packages of a variant: those that it names, or the default members.
+fn packages<'a>(
+    description: &Description,
+    variant: &VariantName,
+    build: &'a Build,
+    workspace: &'a Workspace,
+    problems: &mut Vec<Problem>,
+) -> BTreeSet<&'a str> {
+    let Some(named) = &build.packages else {
+        return workspace.default_members.iter().map(String::as_str).collect();
+    };
+    let members: Vec<&str> = workspace.members.keys().map(String::as_str).collect();
+    let mut found = BTreeSet::new();
+    for name in named {
+        if workspace.members.contains_key(name) {
+            found.insert(name.as_str());
+            continue;
+        }
+        let problem = Problem::new(Kind::UnknownName, format!("the workspace has no package `{name}`"))
+            .label("no such package")
+            .help(suggest::help(name, "packages", &members));
+        problems.push(description.origins.place(problem, variant, "packages", name));
+    }
+    found
+}
+
+/// The outputs that a variant has.
+fn outputs<'a>(
+    description: &Description,
+    variant: &VariantName,
+    build: &Build,
+    packages: &BTreeSet<&str>,
+    workspace: &'a Workspace,
+    problems: &mut Vec<Problem>,
+) -> Vec<&'a Output> {
+    let members = packages.iter().filter_map(|name| workspace.members.get(*name));
+    let all: Vec<&Output> = members.flat_map(|member| &member.outputs).collect();
+    let Some(bins) = &build.bins else { return all };
+    let programs: Vec<&Output> = all.into_iter().filter(|output| output.kind == OutputKind::Bin).collect();
+    let names: Vec<&str> = programs.iter().map(|output| output.name.as_str()).collect();
+    for bin in bins.iter().filter(|bin| !names.contains(&bin.as_str())) {
+        let problem =
+            Problem::new(Kind::UnknownName, format!("the packages of the build have no program `{bin}`"))
+                .label("no such program")
+                .help(suggest::help(bin, "programs", &names));
+        problems.push(description.origins.place(problem, variant, "bins", bin));
+    }
+    programs.into_iter().filter(|output| bins.contains(&output.name)).collect()
+}
+
+/// What is planned for a variant: one graph, or one for each package.
+fn plans(
+    description: &Description,
+    variant: &VariantName,
+    build: &Build,
+    packages: &BTreeSet<&str>,
+    workspace: &Workspace,
+    settings: &Settings,
+    problems: &mut Vec<Problem>,
+) -> Vec<PlanSettings> {
+    let members: BTreeMap<&str, &Member> =
+        packages.iter().filter_map(|name| Some((*name, workspace.members.get(*name)?))).collect();
+    for (feature, problem) in features::unknown(build.features.iter(), &members) {
+        problems.push(description.origins.place(problem, variant, "features", feature));
+    }
+    problems.extend(
+        features::unknown(settings.features.iter(), &members).into_iter().map(|(_, problem)| problem),
+    );
+    let wanted: BTreeSet<&String> = build.features.iter().chain(settings.features.keys()).collect();
+    let plan = |members: BTreeMap<&str, &Member>| PlanSettings {
+        packages: members.keys().map(|name| (*name).to_owned()).collect(),
+        features: wanted
+            .iter()
+            .filter(|feature| members.iter().any(|(name, member)| features::applies(feature, name, member)))
+            .map(|feature| (*feature).clone())
+            .collect(),
+        all_features: build.all_features || settings.all_features,
+        default_features: build.default_features && !settings.no_default_features,
+        profile: settings.profile.clone().unwrap_or_else(|| build.profile.clone()),
+    };
+    match build.unify {
+        Unify::Workspace => vec![plan(members)],
+        Unify::Package => members.into_iter().map(|member| plan(BTreeMap::from([member]))).collect(),
+    }
+}
+
+/// The glibc that a target is built against.
+fn glibc(
+    description: &Description,
+    build: &Build,
+    spec: &TargetSpec,
+    requested: Option<Glibc>,
+    problems: &mut Vec<Problem>,
+) -> Option<Glibc> {
+    let choice = spec.glibc.as_ref()?;
+    let glibc = requested.or_else(|| description.glibc(build, &spec.triple)).unwrap_or(choice.default);
+    if let Err(problem) = spec.check_glibc(glibc) {
+        problems.push(problem);
+    }
+    Some(glibc)
+}
+
+/// Notes outputs that would lie at one place.
+fn collisions(variant: &VariantName, target: &Triple, outputs: &[Selected], problems: &mut Vec<Problem>) {
+    let mut seen: BTreeMap<(&str, OutputKind), &str> = BTreeMap::new();
+    for Selected { output, .. } in outputs {
+        let Some(other) = seen.insert((&output.name, output.kind), &output.package) else { continue };
+        let message = format!(
+            "packages `{other}` and `{}` both have an output `{variant}/{target}/{}`",
+            output.package, output.name
+        );
+        let help = format!("select one of them: -p {other}; or rename one");
+        problems.push(Problem::new(Kind::Duplicate, message).help(help));
+    }
+}

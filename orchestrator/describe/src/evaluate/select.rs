@@ -1,0 +1,312 @@
+//! Selecting outputs by the words of the request.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use xbuild_base::Triple;
+
+use super::pattern::{Pattern, Selector};
+use super::{Output, OutputKind, Request, Selected, Variant, Workspace};
+use crate::problem::{Kind, Problem, Source};
+use crate::suggest;
+use crate::target::{TargetSpec, Targets};
+
+/// The words of a request, parsed.
+struct Words {
+    outputs: Vec<Selector>,
+    packages: Vec<Pattern>,
+    bins: Vec<Pattern>,
+    all_bins: bool,
+    targets: Vec<Pattern>,
+    variants: Vec<Pattern>,
+}
+
+/// A target that may be selected.
+struct Candidate<'a> {
+    spec: &'a TargetSpec,
+    /// Whether the description lists it; one that it does not list must be named in full.
+    listed: bool,
+}
+
+impl Candidate<'_> {
+    fn matches(&self, pattern: &Pattern) -> bool {
+        let triple = self.spec.triple.as_str();
+        if self.listed { pattern.matches(triple) } else { pattern.names(triple) }
+    }
+}
+
+/// What is selected: for each variant and target with something selected, the outputs.
+pub(super) fn select<'a>(
+    variants: &'a [Variant<'a>],
+    workspace: &Workspace,
+    targets: &'a Targets,
+    request: &Request,
+    problems: &mut Vec<Problem>,
+) -> Vec<(&'a Variant<'a>, &'a TargetSpec, Vec<Selected>)> {
+    let before = problems.len();
+    let words = Words::parse(request, problems);
+    words.check(variants, workspace, targets, problems);
+    if problems.len() > before {
+        return Vec::new();
+    }
+    let mut selection = Vec::new();
+    for variant in variants {
+        for candidate in words.candidates(variant, targets, problems) {
+            let selected: Vec<Selected> = variant
+                .outputs
+                .iter()
+                .filter(|output| words.select(variant, &candidate, output))
+                .map(|output| Selected { output: (*output).clone(), named: words.name(output) })
+                .collect();
+            if !selected.is_empty() {
+                selection.push((variant, candidate.spec, selected));
+            }
+        }
+    }
+    if selection.is_empty() && problems.len() == before {
+        problems.push(nothing(variants, request));
+    }
+    selection
+}
+
+/// The problem that there is nothing to build.
+fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
+    if variants.iter().all(|variant| variant.outputs.is_empty()) {
+        return Problem::new(
+            Kind::NothingSelected,
+            "the packages of the build have no program and no C library",
+        )
+        .help("name packages that have one: `[build] packages = [\"…\"]` in xbuild.toml");
+    }
+    let mut words: Vec<&str> = request.outputs.iter().map(String::as_str).collect();
+    let flags = [
+        ("-p", !request.packages.is_empty()),
+        ("--bin", !request.bins.is_empty()),
+        ("--bins", request.all_bins),
+        ("--target", !request.targets.is_empty()),
+        ("--variant", !request.variants.is_empty()),
+    ];
+    words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag));
+    let message = format!("nothing is selected: no output fits {} at once", suggest::list(&words));
+    Problem::new(Kind::NothingSelected, message).help("leave one of them away")
+}
+
+impl Words {
+    fn parse(request: &Request, problems: &mut Vec<Problem>) -> Self {
+        let mut patterns = |flag: &str, texts: &[String]| -> Vec<Pattern> {
+            let parse = |text: &String| {
+                Pattern::new(text).map_err(|why| problems.push(invalid(flag, text, &why))).ok()
+            };
+            texts.iter().filter_map(parse).collect()
+        };
+        let packages = patterns("-p", &request.packages);
+        let bins = patterns("--bin", &request.bins);
+        let targets = patterns("--target", &request.targets);
+        let variants = patterns("--variant", &request.variants);
+        let parse = |text: &String| {
+            Selector::new(text).map_err(|why| problems.push(invalid("output", text, &why))).ok()
+        };
+        let outputs = request.outputs.iter().filter_map(parse).collect();
+        Self { outputs, packages, bins, all_bins: request.all_bins, targets, variants }
+    }
+
+    /// The targets of a variant that may be selected: those that it lists, and those that are named in full.
+    fn candidates<'a>(
+        &self,
+        variant: &Variant<'_>,
+        targets: &'a Targets,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Candidate<'a>> {
+        let mut found: Vec<Candidate<'a>> = Vec::new();
+        for triple in &variant.build.targets {
+            match targets.get(triple) {
+                Some(spec) => found.push(Candidate { spec, listed: true }),
+                None => problems.push(targets.unknown(triple.as_str())),
+            }
+        }
+        let in_selectors = self.outputs.iter().filter_map(|selector| selector.target.as_ref());
+        for pattern in self.targets.iter().chain(in_selectors) {
+            let triple = pattern.literal().and_then(|text| text.parse::<Triple>().ok());
+            let Some(spec) = triple.and_then(|triple| targets.get(&triple)) else { continue };
+            if found.iter().all(|candidate| candidate.spec.triple != spec.triple) {
+                found.push(Candidate { spec, listed: false });
+            }
+        }
+        found
+    }
+
+    /// Whether an output of a variant and target is wanted by all the words.
+    fn select(&self, variant: &Variant<'_>, target: &Candidate<'_>, output: &Output) -> bool {
+        let by_flag = self.targets.iter().any(|pattern| target.matches(pattern));
+        let selected = |selector: &Selector| {
+            selector.name.matches(&output.name)
+                && selector.variant.as_ref().is_none_or(|pattern| pattern.matches(variant.name.as_str()))
+                && match &selector.target {
+                    Some(pattern) => target.matches(pattern),
+                    None => target.listed || by_flag,
+                }
+        };
+        let by_output = if self.outputs.is_empty() {
+            target.listed || by_flag
+        } else {
+            self.outputs.iter().any(selected)
+        };
+        by_output
+            && (self.targets.is_empty() || by_flag)
+            && any_or_all(&self.variants, variant.name.as_str())
+            && any_or_all(&self.packages, &output.package)
+            && match output.kind {
+                OutputKind::Bin => self.all_bins || any_or_all(&self.bins, &output.name),
+                OutputKind::Cdylib | OutputKind::Staticlib => !self.all_bins && self.bins.is_empty(),
+            }
+    }
+
+    /// Whether an output was named in full.
+    fn name(&self, output: &Output) -> bool {
+        let in_outputs = self.outputs.iter().any(|selector| selector.name.names(&output.name));
+        in_outputs
+            || (output.kind == OutputKind::Bin && self.bins.iter().any(|pattern| pattern.names(&output.name)))
+    }
+
+    /// Notes each word that selects nothing by itself.
+    fn check(
+        &self,
+        variants: &[Variant<'_>],
+        workspace: &Workspace,
+        targets: &Targets,
+        problems: &mut Vec<Problem>,
+    ) {
+        let outputs = || variants.iter().flat_map(|variant| variant.outputs.iter().copied());
+        let packages: BTreeSet<&str> = variants
+            .iter()
+            .flat_map(|variant| &variant.plans)
+            .flat_map(|plan| &plan.packages)
+            .map(String::as_str)
+            .collect();
+        for pattern in unmatched(&self.packages, packages.iter().copied()) {
+            problems.push(unknown_package(pattern, &packages, workspace));
+        }
+        let bins: BTreeSet<&str> = outputs()
+            .filter(|output| output.kind == OutputKind::Bin)
+            .map(|output| output.name.as_str())
+            .collect();
+        for pattern in unmatched(&self.bins, bins.iter().copied()) {
+            problems.push(nothing_named("--bin", pattern.text(), "program", "programs", &bins));
+        }
+        let names: BTreeSet<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+        for pattern in unmatched(&self.variants, names.iter().copied()) {
+            problems.push(nothing_named("--variant", pattern.text(), "variant", "variants", &names));
+        }
+        let mut ignored = Vec::new();
+        let candidates: Vec<Vec<Candidate<'_>>> =
+            variants.iter().map(|variant| self.candidates(variant, targets, &mut ignored)).collect();
+        let target_found =
+            |pattern: &Pattern| candidates.iter().flatten().any(|candidate| candidate.matches(pattern));
+        for pattern in self.targets.iter().filter(|pattern| !target_found(pattern)) {
+            problems.push(unknown_target("--target", pattern, pattern.text(), targets));
+        }
+        for selector in &self.outputs {
+            let text = selector.text.as_str();
+            let found = variants.iter().zip(&candidates).any(|(variant, candidates)| {
+                let by_target =
+                    |pattern: &Pattern| candidates.iter().any(|candidate| candidate.matches(pattern));
+                selector.variant.as_ref().is_none_or(|pattern| pattern.matches(variant.name.as_str()))
+                    && selector.target.as_ref().is_none_or(by_target)
+                    && variant.outputs.iter().any(|output| selector.name.matches(&output.name))
+            });
+            if !found {
+                let target = selector.target.as_ref().filter(|pattern| !target_found(pattern));
+                let output_names: BTreeSet<&str> = outputs().map(|output| output.name.as_str()).collect();
+                problems.push(match target {
+                    Some(pattern) => unknown_target("output", pattern, text, targets),
+                    None => unknown_output(selector, &output_names, &names, targets),
+                });
+            }
+        }
+    }
+}
+
+fn any_or_all(patterns: &[Pattern], name: &str) -> bool {
+    patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
+}
+
+fn unmatched<'p, 'n>(
+    patterns: &'p [Pattern],
+    names: impl Iterator<Item = &'n str> + Clone,
+) -> Vec<&'p Pattern> {
+    patterns.iter().filter(|pattern| !names.clone().any(|name| pattern.matches(name))).collect()
+}
+
+fn marked(problem: Problem, flag: &str, text: &str, part: &str) -> Problem {
+    let start = text.find(part).unwrap_or(0);
+    problem.at(&Arc::new(Source::new(flag, text)), start..start + part.len())
+}
+
+fn invalid(flag: &str, text: &str, why: &str) -> Problem {
+    let problem = Problem::new(Kind::Invalid, format!("`{text}` selects nothing: {why}"))
+        .help("write a name, with globs if you like; an output is `<variant>/<target>/<name>`, leading parts optional");
+    marked(problem, flag, text, text)
+}
+
+fn nothing_named(flag: &str, text: &str, what: &str, plural: &str, names: &BTreeSet<&str>) -> Problem {
+    let names: Vec<&str> = names.iter().copied().collect();
+    let problem = Problem::new(Kind::NothingSelected, format!("the build has no {what} `{text}`"))
+        .label("selects nothing")
+        .help(suggest::help(text, plural, &names));
+    marked(problem, flag, text, text)
+}
+
+fn unknown_package(pattern: &Pattern, packages: &BTreeSet<&str>, workspace: &Workspace) -> Problem {
+    let text = pattern.text();
+    let Some(name) = workspace.members.keys().find(|name| pattern.matches(name)) else {
+        return nothing_named("-p", text, "package", "packages", packages);
+    };
+    // A selection never changes what is planned: to build more, the build must say so.
+    let all: Vec<String> =
+        packages.iter().chain([&name.as_str()]).map(|name| format!("\"{name}\"")).collect();
+    let problem = Problem::new(Kind::NothingSelected, format!("package `{name}` is not part of the build"))
+        .label("selects nothing")
+        .help(format!(
+            "add it to `packages` of [build] in xbuild.toml, or for one call:\n--set 'build.packages=[{}]'",
+            all.join(", ")
+        ));
+    marked(problem, "-p", text, text)
+}
+
+fn unknown_target(flag: &str, pattern: &Pattern, text: &str, targets: &Targets) -> Problem {
+    let part = pattern.text();
+    let problem = match pattern.literal() {
+        Some(triple) => targets.unknown(triple),
+        None => Problem::new(Kind::NothingSelected, format!("no target of the build fits `{part}`"))
+            .label("selects nothing")
+            .help("a glob selects among the targets that the description lists; name another one in full"),
+    };
+    marked(problem, flag, text, part)
+}
+
+fn unknown_output(
+    selector: &Selector,
+    outputs: &BTreeSet<&str>,
+    variants: &BTreeSet<&str>,
+    targets: &Targets,
+) -> Problem {
+    let text = selector.text.as_str();
+    if let Some(variant) = &selector.variant
+        && !variants.iter().any(|name| variant.matches(name))
+    {
+        let problem = nothing_named("output", variant.text(), "variant", "variants", variants);
+        return marked(problem, "output", text, variant.text());
+    }
+    let name = selector.name.text();
+    let known: Vec<&str> = outputs.iter().copied().collect();
+    let is_target = selector.target.is_none() && targets.names().contains(&name);
+    let help = if is_target {
+        format!("that is a target: write `{name}/*`, or --target {name}")
+    } else {
+        suggest::help(name, "outputs", &known)
+    };
+    let problem = Problem::new(Kind::NothingSelected, format!("the build has no output `{name}`"))
+        .label("selects nothing")
+        .help(help);
+    marked(problem, "output", text, name)
+}

@@ -1,0 +1,233 @@
+//! [`Sandbox`]: starts the helper, listens, keeps the limits, and takes the outputs.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command as Process, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use xbuild_action::{
+    ActionResult, ExecutionError, Executor, Isolation, Observer, Outcome, Request, Staging, Times,
+};
+
+use crate::cgroup::{Delegated, Group};
+use crate::helper::HELPER_ARGUMENT;
+use crate::limits::time_in_words;
+use crate::outputs::Collector;
+use crate::probe::{self, Check};
+use crate::session::{End, Session, Stop};
+use crate::specification::{Failure, Job, KernelLimits, Specification};
+use crate::stage::Staged;
+use crate::channel;
+
+/// The local executor: each command runs in a sandbox of Linux namespaces over overlays of the store's trees.
+///
+/// The program that uses it must call [`crate::run_helper_if_asked`] first of all in `main`: the sandbox is set
+/// up by this same program, re-executed.
+#[derive(Debug)]
+pub struct Sandbox {
+    store: StoreHandle,
+    helper: PathBuf,
+    cgroup: OnceLock<Option<Delegated>>,
+    count: AtomicU64,
+}
+
+struct StoreHandle(Arc<dyn Staging>);
+
+impl std::fmt::Debug for StoreHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "store at {}", self.0.folder().display())
+    }
+}
+
+impl Sandbox {
+    /// An executor whose inputs come from `store` and whose outputs go there.
+    #[must_use]
+    pub fn new(store: Arc<dyn Staging>) -> Self {
+        // The link's name, not its target: it works even after the file has been replaced.
+        Self::with_helper(store, PathBuf::from("/proc/self/exe"))
+    }
+
+    /// As [`Self::new`], with another program (an absolute path) that calls [`crate::run_helper_if_asked`].
+    #[must_use]
+    pub fn with_helper(store: Arc<dyn Staging>, helper: PathBuf) -> Self {
+        Self { store: StoreHandle(store), helper, cgroup: OnceLock::new(), count: AtomicU64::new(0) }
+    }
+
+    /// Tries every feature of the machine that the sandbox stands on, for real, in throw-away helpers.
+    #[must_use]
+    pub fn probe(&self) -> Vec<Check> {
+        probe::all(self)
+    }
+
+    pub(crate) fn store(&self) -> &dyn Staging {
+        &*self.store.0
+    }
+
+    pub(crate) fn cgroup(&self) -> Option<&Delegated> {
+        self.cgroup.get_or_init(Delegated::find).as_ref()
+    }
+
+    /// The user that root becomes, and `None` for everyone else.
+    pub(crate) fn owner(&self) -> Result<Option<(u32, u32)>, ExecutionError> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(None);
+        }
+        match self.store().owner() {
+            Some((uid, gid)) if uid != 0 && gid != 0 => Ok(Some((uid, gid))),
+            _ => Err(ExecutionError::Sandbox {
+                step: "find an unprivileged user to run programs as".to_owned(),
+                source: std::io::Error::other("the store belongs to root"),
+            }),
+        }
+    }
+
+    /// Starts the helper in `folder` and hands it its job.
+    pub(crate) fn start(
+        &self,
+        folder: &std::path::Path,
+        job: &Job,
+        descriptors: &[i32],
+        group: Option<&Group>,
+    ) -> Result<Session, ExecutionError> {
+        let failed = |step: &str| {
+            let step = step.to_owned();
+            move |source| ExecutionError::Sandbox { step, source }
+        };
+        let (mut ours, theirs) = UnixStream::pair().map_err(failed("make a socket pair"))?;
+        let child = Process::new(&self.helper)
+            .arg(HELPER_ARGUMENT)
+            // Whoever looks at the sandbox's init sees nothing of the host's environment.
+            .env_clear()
+            .current_dir(folder)
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed("start the helper"))?;
+        let ours_too = ours.try_clone().map_err(failed("use the socket"))?;
+        let mut session = Session::new(child, ours_too);
+        if let Some(group) = group {
+            group.add(session.helper()).map_err(failed("put the helper into its cgroup"))?;
+        }
+        match channel::send(&mut ours, job, descriptors) {
+            Ok(()) => Ok(session),
+            Err(source) => {
+                session.stop();
+                Err(failed("hand the job to the helper")(source))
+            }
+        }
+    }
+
+    fn run(
+        &self,
+        request: &Request<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, ExecutionError> {
+        let start = Instant::now();
+        if request.cancel.is_cancelled() {
+            return Ok(Outcome::Cancelled);
+        }
+        let owner = self.owner()?;
+        let staged = Staged::new(self.store(), request)?;
+        let job = Job::Run(specification(request, &staged, owner));
+        let group = self.group(request)?;
+        let collector = Collector::new(self.store(), &staged, request.command);
+        let session = self.start(staged.folder(), &job, &request.unkeyed.descriptors, group.as_ref())?;
+        let heard = session.listen(request, group.as_ref(), staged.folder(), observer, &collector)?;
+
+        let stdout = heard.stdout.finish(self.store(), &mut |line| {
+            observer.line(xbuild_action::Stream::Out, line, &collector);
+        })?;
+        let stderr = heard.stderr.finish(self.store(), &mut |line| {
+            observer.line(xbuild_action::Stream::Err, line, &collector);
+        })?;
+        let mut result = ActionResult {
+            outputs: BTreeMap::new(),
+            exit_code: 128 + nix::libc::SIGKILL,
+            stdout,
+            stderr,
+            isolation: request.isolation,
+            times: Times { wall: start.elapsed(), cpu: Duration::ZERO, peak_memory: 0 },
+        };
+        match heard.end {
+            End::Stopped(Stop::Cancelled) => Ok(Outcome::Cancelled),
+            End::Stopped(Stop::Time) => {
+                Ok(Outcome::OverLimit { limit: time_in_words(request.limits.time), result })
+            }
+            End::Stopped(Stop::Over(limit)) => Ok(Outcome::OverLimit { limit, result }),
+            End::Failed(failure) => Err(setup_failed(&failure)),
+            End::Vanished(status) => Err(ExecutionError::Sandbox {
+                step: "hear how the program ended".to_owned(),
+                source: std::io::Error::other(format!("the sandbox's helper ended without a word ({status})")),
+            }),
+            End::Ended { status, cpu, peak_memory } => {
+                result.times.cpu = cpu;
+                result.times.peak_memory = peak_memory;
+                if nix::libc::WIFSIGNALED(status) {
+                    let signal = nix::libc::WTERMSIG(status);
+                    result.exit_code = 128 + signal;
+                    if signal == nix::libc::SIGXFSZ && request.isolation != Isolation::None {
+                        let limit = crate::limits::bytes_in_words("file size", request.limits.file_size);
+                        return Ok(Outcome::OverLimit { limit, result });
+                    }
+                } else {
+                    result.exit_code = nix::libc::WEXITSTATUS(status);
+                }
+                if result.exit_code != 0 {
+                    return Ok(Outcome::Failed(result));
+                }
+                result.outputs = collector.all()?;
+                result.times.wall = start.elapsed();
+                Ok(Outcome::Succeeded(result))
+            }
+        }
+    }
+
+    fn group(&self, request: &Request<'_>) -> Result<Option<Group>, ExecutionError> {
+        if request.isolation == Isolation::None {
+            return Ok(None);
+        }
+        let Some(delegated) = self.cgroup() else { return Ok(None) };
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        delegated.make(&number.to_string(), &request.limits).map_err(|source| ExecutionError::Sandbox {
+            step: "make a cgroup".to_owned(),
+            source,
+        })
+    }
+}
+
+impl Executor for Sandbox {
+    fn execute(&self, request: &Request<'_>, observer: &mut dyn Observer) -> Outcome {
+        self.run(request, observer).unwrap_or_else(Outcome::Broken)
+    }
+}
+
+/// The sandbox as a value.
+fn specification(request: &Request<'_>, staged: &Staged, owner: Option<(u32, u32)>) -> Specification {
+    let Request { command, inputs: _, isolation, limits, unkeyed, cancel: _ } = request;
+    let mut environment = command.environment.clone();
+    environment.extend(unkeyed.environment.clone());
+    Specification {
+        isolation: *isolation,
+        owner,
+        overlays: staged.layout.overlays.clone(),
+        binds: staged.layout.binds.clone(),
+        tmp_size: staged.layout.private_tmp.then_some(limits.memory / 2),
+        shm_size: limits.memory / 8,
+        argv: command.argv.clone(),
+        environment,
+        working_directory: command.working_directory.clone(),
+        descriptors: unkeyed.descriptors.clone(),
+        limits: (*isolation != Isolation::None)
+            .then_some(KernelLimits { processes: limits.processes, file_size: limits.file_size }),
+    }
+}
+
+/// The kernel's refusal, with what is known to cause it.
+pub(crate) fn setup_failed(failure: &Failure) -> ExecutionError {
+    ExecutionError::Sandbox { step: failure.step.clone(), source: failure.into() }
+}

@@ -1,0 +1,130 @@
+//! The helper: this program, re-executed with a hidden argument, in a process of its own with one thread.
+//!
+//! It becomes an unprivileged user, makes the namespaces, forks the sandbox's init and waits: for init to end,
+//! or for the parent to close its end of the socket (or die), upon which it kills init. It ends after the last
+//! process of the sandbox.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+
+use crate::specification::{Failure, Job, Report, Specification, Step as _};
+use crate::{channel, init, namespaces, probe, root, sys};
+
+/// The hidden first argument with which the program that uses this crate must call [`helper_main`].
+pub const HELPER_ARGUMENT: &str = "__sandbox";
+
+/// Runs the helper if that is what this process was started for; otherwise returns at once.
+///
+/// A program that uses [`crate::Sandbox`] calls this before anything else in `main`: no thread may run yet.
+pub fn run_helper_if_asked() {
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == HELPER_ARGUMENT) {
+        helper_main();
+    }
+}
+
+/// The helper's whole life. Standard input is the socket to the parent.
+pub fn helper_main() -> ! {
+    let code = match helper() {
+        Ok(()) => 0,
+        // There is nobody to tell but a person who typed the hidden argument.
+        Err(error) => {
+            eprintln!("xbuild's sandbox helper is not for use by hand: {error}");
+            70
+        }
+    };
+    sys::exit_now(code)
+}
+
+fn helper() -> std::io::Result<()> {
+    sys::close_from(3)?;
+    let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    let null = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&null)?;
+    drop(null);
+    let (socket, job, descriptors) = channel::receive(socket)?;
+    let result = match job {
+        Job::Run(specification) => run(&specification, &socket, &descriptors),
+        Job::Probe { feature, owner } => {
+            probe::attempt(feature, owner).map(|()| channel::report(&socket, &Report::Works))
+        }
+    };
+    if let Err(failure) = result {
+        channel::report(&socket, &Report::Failed(failure));
+    }
+    Ok(())
+}
+
+fn run(
+    specification: &Specification,
+    socket: &UnixStream,
+    descriptors: &[OwnedFd],
+) -> Result<(), Failure> {
+    namespaces::become_unprivileged(specification.owner)?;
+    root::prepare(specification)?;
+    namespaces::enter(namespaces::flags(specification.isolation))?;
+    if specification.is_isolated() {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("follow xbuild's death")?;
+    } else {
+        // Without a process namespace nothing but this process can clear up.
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopt orphans")?;
+    }
+    let Some(init) = sys::fork().step("fork the sandbox's init")? else {
+        if let Err(failure) = init::run(specification, socket, descriptors) {
+            channel::report(socket, &Report::Failed(failure));
+        }
+        sys::exit_now(0)
+    };
+    let result = watch(init, socket);
+    if !specification.is_isolated() {
+        kill_children();
+    }
+    result
+}
+
+/// Waits for init to end, and ends it when the parent's end of the socket closes.
+fn watch(init: Pid, socket: &UnixStream) -> Result<(), Failure> {
+    channel::report(socket, &Report::Started { init: init.as_raw_nonzero().get() });
+    let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step("watch the sandbox's init")?;
+    loop {
+        let mut polled = [
+            PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP),
+            PollFd::new(&pidfd, PollFlags::IN),
+        ];
+        match rustix::event::poll(&mut polled, None) {
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error).step("watch the sandbox's init"),
+        }
+        // The parent never sends anything after the job.
+        let [parent, ended] = polled.map(|fd| !fd.revents().is_empty());
+        if parent && !ended {
+            rustix::process::kill_process(init, Signal::KILL).step("kill the sandbox's init")?;
+        }
+        if parent || ended {
+            return rustix::process::waitpid(Some(init), WaitOptions::empty())
+                .step("wait for the sandbox's init")
+                .map(drop);
+        }
+    }
+}
+
+/// Kills what is left when there was no process namespace: orphans become this process's children.
+fn kill_children() {
+    let own = rustix::process::getpid().as_raw_nonzero();
+    loop {
+        let children = fs_err::read_to_string(format!("/proc/{own}/task/{own}/children"));
+        for child in children.unwrap_or_default().split_whitespace() {
+            if let Some(pid) = child.parse().ok().and_then(Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, Signal::KILL);
+            }
+        }
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What of the sandbox this machine allows, tried for real.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+
+use nix::sched::CloneFlags;
+use rustix::net::{AddressFamily, SocketType};
+use rustix::process::WaitOptions;
+use xbuild_action::ExecutionError;
+use xbuild_base::RelPath;
+
+use crate::executor::{Sandbox, setup_failed};
+use crate::namespaces;
+use crate::root;
+use crate::specification::{Failure, Feature, Job, Overlay, Report, Step as _};
+use crate::sys;
+
+/// Whether something holds on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It was tried and works.
+    Holds,
+    /// It was tried and doesn't work; actions can't run.
+    DoesNotHold,
+    /// It isn't there, and nothing needs it: something else does its work.
+    NotNeeded,
+}
+
+/// One thing that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// What it is: `user namespaces`.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub state: State,
+    /// What was seen.
+    pub detail: String,
+    /// What to run where it doesn't hold: a command, or what to ask of who runs the machine.
+    pub remedy: Option<String>,
+}
+
+/// `userxattr` overlays in user namespaces came with it.
+const OLDEST_KERNEL: (u32, u32) = (5, 11);
+
+/// Limits on processes are counted by user namespace from here on.
+const COUNTS_BY_NAMESPACE: (u32, u32) = (5, 14);
+
+const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
+/// Runs all checks.
+pub(crate) fn all(sandbox: &Sandbox) -> Vec<Check> {
+    let owner = sandbox.owner();
+    let mut checks = vec![kernel(), user(&owner)];
+    let Ok(owner) = owner else { return checks };
+    let mut namespaces = feature(sandbox, "user namespaces", Feature::UserNamespace, owner);
+    if namespaces.state == State::DoesNotHold {
+        namespaces.remedy = Some(how_to_allow_user_namespaces());
+    }
+    checks.push(namespaces);
+    checks.push(apparmor());
+    let mut overlay = feature(sandbox, "overlays in a user namespace", Feature::Overlay, owner);
+    if overlay.state == State::DoesNotHold {
+        let help = "sudo modprobe overlay; and let XBUILD_STORE name a folder on ext4, xfs or btrfs";
+        overlay.remedy = Some(help.to_owned());
+    }
+    checks.push(overlay);
+    let mut proc = feature(sandbox, "a /proc of its own", Feature::Proc, owner);
+    if proc.state == State::DoesNotHold {
+        let help = "in a container, start it so that parts of /proc are not hidden: docker run --security-opt \
+                    systempaths=unconfined, podman run --security-opt unmask=ALL, or in Kubernetes procMount: \
+                    Unmasked";
+        proc.remedy = Some(help.to_owned());
+    }
+    checks.push(proc);
+    let mut network = feature(sandbox, "a network of its own", Feature::Network, owner);
+    if network.state == State::DoesNotHold {
+        network.remedy = Some("sudo sysctl -w user.max_net_namespaces=65536".to_owned());
+    }
+    checks.push(network);
+    let mut others = feature(sandbox, "process, IPC, host name and cgroup namespaces", Feature::Others, owner);
+    if others.state == State::DoesNotHold {
+        others.remedy = Some(
+            "sudo sysctl -w user.max_pid_namespaces=65536 user.max_ipc_namespaces=65536 \
+             user.max_uts_namespaces=65536 user.max_cgroup_namespaces=65536"
+                .to_owned(),
+        );
+    }
+    checks.push(others);
+    checks.push(cgroup(sandbox));
+    checks.push(watcher());
+    checks
+}
+
+fn feature(sandbox: &Sandbox, name: &'static str, feature: Feature, owner: Option<(u32, u32)>) -> Check {
+    let tried = || -> Result<(), ExecutionError> {
+        let scratch = sandbox.store().scratch()?;
+        let session = sandbox.start(scratch.path(), &Job::Probe { feature, owner }, &[], None)?;
+        let (reports, status) = session.reports()?;
+        for report in reports {
+            match report {
+                Report::Works => return Ok(()),
+                Report::Failed(failure) => return Err(setup_failed(&failure)),
+                Report::Started { .. } | Report::Ended { .. } => {}
+            }
+        }
+        Err(setup_failed(&Failure { step: format!("hear the helper ({status})"), errno: nix::libc::EIO }))
+    };
+    match tried() {
+        Ok(()) => Check { name, state: State::Holds, detail: "tried: works".to_owned(), remedy: None },
+        Err(error) => Check { name, state: State::DoesNotHold, detail: error.to_string(), remedy: None },
+    }
+}
+
+/// The helper's side: tries one feature. The current folder is a scratch folder.
+pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(), Failure> {
+    namespaces::become_unprivileged(owner)?;
+    let files = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS;
+    match feature {
+        Feature::UserNamespace => {
+            namespaces::enter(files)?;
+            // Where AppArmor restricts them the namespace is made, but gives no rights.
+            rustix::mount::mount_change(
+                c"/",
+                rustix::mount::MountPropagationFlags::PRIVATE | rustix::mount::MountPropagationFlags::REC,
+            )
+            .step("use the rights of a user namespace")
+        }
+        Feature::Overlay => {
+            for folder in ["low", "u0", root::ROOT] {
+                fs_err::create_dir(folder).step(format!("make the folder {folder}"))?;
+            }
+            fs_err::write("low/file", "below").step("write a file")?;
+            let overlay = Overlay { at: RelPath::root(), lower: vec!["low".to_owned()] };
+            root::prepare_overlay(0, &overlay)?;
+            namespaces::enter(files)?;
+            root::mount_overlay(0, &overlay, Path::new(root::ROOT))?;
+            // Copies it up, and makes a white-out.
+            fs_err::write("root/file", "above").step("write through an overlay")?;
+            fs_err::remove_file("root/file").step("remove through an overlay")
+        }
+        Feature::Proc => {
+            fs_err::create_dir("proc").step("make a folder")?;
+            namespaces::enter(files | CloneFlags::CLONE_NEWPID)?;
+            in_child(|| root::mount_proc("proc"))
+        }
+        Feature::Network => {
+            namespaces::enter(files | CloneFlags::CLONE_NEWNET)?;
+            let socket = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None);
+            sys::loopback_up(&socket.step("open a socket")?).step("bring the loopback interface up")?;
+            let listener = TcpListener::bind("127.0.0.1:0").step("listen on the loopback interface")?;
+            let address = listener.local_addr().step("listen on the loopback interface")?;
+            TcpStream::connect(address).step("connect over the loopback interface").map(drop)
+        }
+        Feature::Others => {
+            let others = CloneFlags::CLONE_NEWPID
+                | CloneFlags::CLONE_NEWIPC
+                | CloneFlags::CLONE_NEWUTS
+                | CloneFlags::CLONE_NEWCGROUP;
+            namespaces::enter(files | others)?;
+            in_child(|| rustix::system::sethostname(b"xbuild").step("set the host name"))
+        }
+    }
+}
+
+/// Runs something in the first process of a new process namespace.
+fn in_child(what: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let Some(child) = sys::fork().step("fork")? else {
+        sys::exit_now(what().map_or_else(|failure| failure.errno.clamp(1, 255), |()| 0))
+    };
+    let (_, status) = rustix::process::waitpid(Some(child), WaitOptions::empty())
+        .step("wait")?
+        .ok_or_else(|| Failure { step: "wait".to_owned(), errno: nix::libc::ECHILD })?;
+    match status.exit_status() {
+        Some(0) => Ok(()),
+        code => Err(Failure {
+            step: "set up a process namespace".to_owned(),
+            errno: code.unwrap_or(nix::libc::EIO),
+        }),
+    }
+}
+
+fn kernel() -> Check {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse::<u32>().ok());
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let (state, detail, remedy) = if version < OLDEST_KERNEL {
+        let (major, minor) = OLDEST_KERNEL;
+        let help = "install a newer kernel";
+        (State::DoesNotHold, format!("Linux {release}; {major}.{minor} is needed"), Some(help.to_owned()))
+    } else if version < COUNTS_BY_NAMESPACE {
+        let detail = format!("Linux {release}: the limit on processes counts all of the user's, not one action's");
+        (State::Holds, detail, None)
+    } else {
+        (State::Holds, format!("Linux {release}"), None)
+    };
+    Check { name: "kernel", state, detail, remedy }
+}
+
+fn user(owner: &Result<Option<(u32, u32)>, ExecutionError>) -> Check {
+    let name = "an unprivileged user";
+    match owner {
+        Ok(None) => {
+            let uid = rustix::process::geteuid().as_raw();
+            Check { name, state: State::Holds, detail: format!("programs run as user {uid}"), remedy: None }
+        }
+        Ok(Some((uid, gid))) => {
+            let detail = format!("root becomes user {uid}, group {gid}");
+            Check { name, state: State::Holds, detail, remedy: None }
+        }
+        Err(error) => Check {
+            name,
+            state: State::DoesNotHold,
+            detail: error.to_string(),
+            remedy: Some("run xbuild as an ordinary user".to_owned()),
+        },
+    }
+}
+
+fn apparmor() -> Check {
+    let name = "AppArmor's restriction of user namespaces";
+    match fs_err::read_to_string(APPARMOR) {
+        Ok(value) if value.trim() == "1" && !rustix::process::geteuid().is_root() => Check {
+            name,
+            state: State::NotNeeded,
+            detail: "it is on; where `user namespaces` holds all the same, a profile allows them".to_owned(),
+            remedy: Some("sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0".to_owned()),
+        },
+        Ok(_) => Check { name, state: State::Holds, detail: "it is off".to_owned(), remedy: None },
+        Err(_) => Check { name, state: State::Holds, detail: "there is none".to_owned(), remedy: None },
+    }
+}
+
+/// The command that helps, by what is found to forbid them.
+fn how_to_allow_user_namespaces() -> String {
+    let is = |path: &str, value: &str| fs_err::read_to_string(path).is_ok_and(|text| text.trim() == value);
+    if is(APPARMOR, "1") {
+        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0".to_owned()
+    } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+        "sudo sysctl -w kernel.unprivileged_userns_clone=1".to_owned()
+    } else if is("/proc/sys/user/max_user_namespaces", "0") {
+        "sudo sysctl -w user.max_user_namespaces=65536".to_owned()
+    } else {
+        "in a container, allow unshare and mount: docker run --security-opt seccomp=unconfined --security-opt \
+         apparmor=unconfined"
+            .to_owned()
+    }
+}
+
+fn cgroup(sandbox: &Sandbox) -> Check {
+    let name = "a delegated cgroup";
+    if sandbox.cgroup().is_some() {
+        let detail = "tried: the kernel limits memory and processes".to_owned();
+        Check { name, state: State::Holds, detail, remedy: None }
+    } else {
+        let detail = "none with memory and pids controllers: xbuild watches its sandboxes and kills".to_owned();
+        let remedy = Some("systemd-run --user --scope -p Delegate=yes xbuild …".to_owned());
+        Check { name, state: State::NotNeeded, detail, remedy }
+    }
+}
+
+fn watcher() -> Check {
+    let name = "watching processes";
+    let own = std::process::id();
+    match fs_err::read_to_string(format!("/proc/{own}/task/{own}/children")) {
+        Ok(_) => {
+            let detail = "/proc tells the children of a process".to_owned();
+            Check { name, state: State::Holds, detail, remedy: None }
+        }
+        Err(error) => Check {
+            name,
+            state: State::DoesNotHold,
+            detail: error.to_string(),
+            remedy: Some("use a kernel with CONFIG_PROC_CHILDREN, or a delegated cgroup".to_owned()),
+        },
+    }
+}

@@ -1,0 +1,144 @@
+//! The mounts: the sandbox's root file system.
+
+use std::ffi::CString;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::Path;
+
+use fs_err as fs;
+use rustix::fs::CWD;
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+use crate::namespaces::INSIDE;
+use crate::specification::{Failure, Overlay, Specification, Step as _};
+
+/// Where the root is put together, in the scratch folder.
+pub(crate) const ROOT: &str = "root";
+
+/// The layer below all others, with the files that C libraries look for.
+pub(crate) const DEFAULTS: &str = "defaults";
+
+/// What `/etc` holds where the inputs have nothing else there.
+const ETC: [(&str, &str); 4] = [
+    ("passwd", "build:x:1000:1000:build:/build:/bin/sh\n"),
+    ("group", "build:x:1000:\n"),
+    ("hosts", "127.0.0.1 localhost xbuild\n::1 localhost\n"),
+    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+];
+
+const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// Makes the folders that the overlays need, as their owner: before the mounts, in the scratch folder.
+pub(crate) fn prepare(specification: &Specification) -> Result<(), Failure> {
+    make_directory(ROOT)?;
+    if specification.is_isolated() {
+        make_directory(DEFAULTS)?;
+        let etc = Path::new(DEFAULTS).join("etc");
+        make_directory(&etc)?;
+        for (name, text) in ETC {
+            fs::write(etc.join(name), text).step(format!("write /etc/{name}"))?;
+        }
+    }
+    for (index, overlay) in specification.overlays.iter().enumerate() {
+        prepare_overlay(index, overlay)?;
+    }
+    Ok(())
+}
+
+/// Short links stand for the lower folders: the kernel takes a page of options, and no character in a path needs
+/// to be escaped.
+pub(crate) fn prepare_overlay(index: usize, overlay: &Overlay) -> Result<(), Failure> {
+    make_directory(format!("w{index}"))?;
+    for (layer, target) in overlay.lower.iter().enumerate() {
+        rustix::fs::symlink(target.as_str(), lower_name(index, layer).as_str()).step("link a layer")?;
+    }
+    Ok(())
+}
+
+fn lower_name(index: usize, layer: usize) -> String {
+    format!("l{index}.{layer}")
+}
+
+fn make_directory(path: impl AsRef<Path>) -> Result<(), Failure> {
+    let path = path.as_ref();
+    std::fs::DirBuilder::new().mode(0o755).create(path).step(format!("make {}", path.display()))
+}
+
+/// Mounts everything and makes it the root. The current folder is the scratch folder.
+pub(crate) fn mount(specification: &Specification) -> Result<(), Failure> {
+    rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .step("make the mounts private")?;
+    for (index, overlay) in specification.overlays.iter().enumerate() {
+        let target = Path::new(ROOT).join(overlay.at.as_str());
+        mount_overlay(index, overlay, &target)?;
+    }
+    rustix::process::chdir(ROOT).step("enter the root")?;
+    if specification.is_isolated() {
+        mount_proc("proc")?;
+        mount_dev(specification.shm_size)?;
+        if let Some(size) = specification.tmp_size {
+            let options = format!("mode=1777,size={size},uid={INSIDE},gid={INSIDE}");
+            mount_new("tmpfs", "tmp", MountFlags::NOSUID | MountFlags::NODEV, &options)?;
+        }
+    }
+    for name in &specification.binds {
+        rustix::mount::mount_bind_recursive(format!("/{name}"), name.as_str())
+            .step(format!("bind the host's /{name}"))?;
+    }
+    // The old root lands on top of the new one and is taken off.
+    rustix::process::pivot_root(c".", c".").step("change the root")?;
+    rustix::mount::unmount(c".", UnmountFlags::DETACH).step("let go of the host's root")?;
+    rustix::process::chdir(c"/").step("enter the root")
+}
+
+/// Mounts overlay `index` at `target`.
+///
+/// `userxattr` is what an unprivileged user may have; `volatile` leaves out a sync of the whole file system when
+/// the mount goes, which is right for what is thrown away.
+pub(crate) fn mount_overlay(index: usize, overlay: &Overlay, target: &Path) -> Result<(), Failure> {
+    let lower: Vec<String> = (0..overlay.lower.len()).map(|layer| lower_name(index, layer)).collect();
+    let options = format!(
+        "lowerdir={},upperdir=u{index},workdir=w{index},userxattr,volatile,index=off",
+        lower.join(":")
+    );
+    let step = || format!("mount the overlay at /{} ({} layers)", overlay.at, lower.len());
+    let options = CString::new(options).map_err(|_| invalid(step()))?;
+    rustix::mount::mount(c"overlay", target, c"overlay", MountFlags::NOSUID | MountFlags::NODEV, &*options)
+        .step(step())
+}
+
+/// Mounts the `/proc` of the current process namespace.
+pub(crate) fn mount_proc(target: &str) -> Result<(), Failure> {
+    mount_new("proc", target, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, "")
+}
+
+fn mount_dev(size: u64) -> Result<(), Failure> {
+    let options = format!("mode=755,size={size},uid={INSIDE},gid={INSIDE}");
+    mount_new("tmpfs", "dev", MountFlags::NOSUID, &options)?;
+    for name in DEVICES {
+        let target = format!("dev/{name}");
+        fs::File::create(&target).step(format!("make /{target}"))?;
+        rustix::mount::mount_bind(format!("/dev/{name}"), target.as_str()).step(format!("bind /{target}"))?;
+    }
+    for (name, target) in DEVICE_LINKS {
+        rustix::fs::symlinkat(target, CWD, format!("dev/{name}")).step(format!("link /dev/{name}"))?;
+    }
+    make_directory("dev/shm")?;
+    fs::set_permissions("dev/shm", std::fs::Permissions::from_mode(0o1777)).step("open /dev/shm to all")
+}
+
+fn mount_new(kind: &str, target: &str, flags: MountFlags, options: &str) -> Result<(), Failure> {
+    let step = || format!("mount /{target}");
+    let options = CString::new(options).map_err(|_| invalid(step()))?;
+    rustix::mount::mount(kind, target, kind, flags, &*options).step(step())
+}
+
+fn invalid(step: String) -> Failure {
+    Failure { step, errno: nix::libc::EINVAL }
+}

@@ -1,0 +1,337 @@
+//! One run of the helper, seen from the parent.
+
+use std::io::Read;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use xbuild_action::{ExecutionError, Isolation, Observer, Request, Running, Stream};
+
+use crate::cgroup::Group;
+use crate::limits::bytes_in_words;
+use crate::specification::{Failure, Report};
+use crate::streams::Capture;
+use crate::watch::Watch;
+
+/// How long it may take until a cancellation is seen.
+const PROMPTLY: Duration = Duration::from_millis(50);
+
+/// How long the helper may take to end the sandbox before it is killed itself.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Why a sandbox was stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The run was.
+    Cancelled,
+    /// It took too long.
+    Time,
+    /// Another limit, in words.
+    Over(String),
+}
+
+/// How a helper's work ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The program ended.
+    Ended {
+        /// As `wait` gives it.
+        status: i32,
+        /// User and system time.
+        cpu: Duration,
+        /// In bytes.
+        peak_memory: u64,
+    },
+    /// It was stopped.
+    Stopped(Stop),
+    /// The sandbox could not be set up.
+    Failed(Failure),
+    /// The helper died; its own exit status.
+    Vanished(ExitStatus),
+}
+
+/// What a program printed, and how it ended.
+pub(crate) struct Heard {
+    pub(crate) stdout: Capture,
+    pub(crate) stderr: Capture,
+    pub(crate) end: End,
+}
+
+/// A helper and the socket to it. Dropping it ends the sandbox and waits for that.
+#[derive(Debug)]
+pub(crate) struct Session {
+    child: Child,
+    socket: UnixStream,
+    stopped: Option<Instant>,
+    waited: bool,
+}
+
+impl Session {
+    pub(crate) fn new(child: Child, socket: UnixStream) -> Self {
+        Self { child, socket, stopped: None, waited: false }
+    }
+
+    /// The helper's process id.
+    pub(crate) fn helper(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks the helper to kill the sandbox.
+    pub(crate) fn stop(&mut self) {
+        if self.stopped.is_none() {
+            self.stopped = Some(Instant::now());
+            let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus, ExecutionError> {
+        let status = self.child.wait().map_err(io("wait for the sandbox's helper"))?;
+        self.waited = true;
+        Ok(status)
+    }
+
+    /// Listens until the helper and everything below it has ended; for a probe.
+    pub(crate) fn reports(mut self) -> Result<(Vec<Report>, ExitStatus), ExecutionError> {
+        let mut text = Vec::new();
+        (&self.socket).read_to_end(&mut text).map_err(io("hear the sandbox's helper"))?;
+        let status = self.wait()?;
+        Ok((parse(&text), status))
+    }
+
+    /// Listens to everything until the helper and everything below it has ended.
+    pub(crate) fn listen(
+        mut self,
+        request: &Request<'_>,
+        group: Option<&Group>,
+        folder: &Path,
+        observer: &mut dyn Observer,
+        running: &dyn Running,
+    ) -> Result<Heard, ExecutionError> {
+        let mut ears = [
+            Ear::new(self.child.stdout.take(), Stream::Out, folder),
+            Ear::new(self.child.stderr.take(), Stream::Err, folder),
+        ];
+        let mut guard = Guard::new(request, group);
+        let mut said = Vec::new();
+        let mut said_all = false;
+        let mut buffer = vec![0_u8; 64 << 10];
+        let mut stop = None;
+        while !said_all || ears.iter().any(|ear| ear.pipe.is_some()) {
+            let [out, err, socket] = self.poll(&ears, said_all, &guard)?;
+            for (ear, ready) in ears.iter_mut().zip([out, err]) {
+                if ready {
+                    ear.hear(&mut buffer, observer, running)?;
+                }
+            }
+            if socket {
+                let count = read(&mut self.socket, &mut buffer).map_err(io("hear the sandbox's helper"))?;
+                said_all = count == 0;
+                said.extend_from_slice(&buffer[..count]);
+                guard.started(&said);
+            }
+            if stop.is_none() {
+                stop = guard.check(request, &ears)?;
+            }
+            if stop.is_some() {
+                self.stop();
+            }
+            if self.stopped.is_some_and(|since| since.elapsed() > GRACE) {
+                // The helper itself hangs; init follows its death.
+                self.child.kill().map_err(io("kill the sandbox's helper"))?;
+                self.stopped = Some(Instant::now());
+            }
+        }
+        let status = self.wait()?;
+        let end = match (stop, group.map(Group::exceeded).transpose().map_err(io("read the cgroup"))?.flatten()) {
+            (Some(stop), _) => End::Stopped(stop),
+            (None, Some(limit)) => End::Stopped(Stop::Over(limit)),
+            (None, None) => end(parse(&said), status),
+        };
+        let [out, err] = ears.map(|ear| ear.capture);
+        Ok(Heard { stdout: out, stderr: err, end })
+    }
+
+    /// Waits until something can be read, or something has to be looked at. Whether there is something on
+    /// standard output, standard error and the socket.
+    fn poll(&self, ears: &[Ear; 2], said_all: bool, guard: &Guard<'_>) -> Result<[bool; 3], ExecutionError> {
+        let mut polled = Vec::with_capacity(3);
+        let mut which = Vec::with_capacity(3);
+        for (index, ear) in ears.iter().enumerate() {
+            if let Some(pipe) = &ear.pipe {
+                polled.push(PollFd::new(pipe, PollFlags::IN));
+                which.push(index);
+            }
+        }
+        if !said_all {
+            polled.push(PollFd::new(&self.socket, PollFlags::IN));
+            which.push(2);
+        }
+        let timeout = guard.patience();
+        let timeout = Timespec {
+            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        let mut ready = [false; 3];
+        match rustix::event::poll(&mut polled, Some(&timeout)) {
+            Ok(_) => {
+                for (fd, index) in polled.iter().zip(which) {
+                    ready[index] = !fd.revents().is_empty();
+                }
+                Ok(ready)
+            }
+            Err(rustix::io::Errno::INTR) => Ok(ready),
+            Err(error) => Err(io("wait for the sandbox")(error.into())),
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if self.waited {
+            return;
+        }
+        self.stop();
+        let start = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if start.elapsed() > GRACE {
+                let _ = self.child.kill();
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+/// One of the two output pipes.
+struct Ear {
+    pipe: Option<Pipe>,
+    stream: Stream,
+    capture: Capture,
+}
+
+type Pipe = std::os::fd::OwnedFd;
+
+impl Ear {
+    fn new<P: Into<Pipe>>(pipe: Option<P>, stream: Stream, folder: &Path) -> Self {
+        let name = match stream {
+            Stream::Out => "stdout",
+            Stream::Err => "stderr",
+        };
+        Self { pipe: pipe.map(Into::into), stream, capture: Capture::new(folder.join(name)) }
+    }
+
+    fn hear(
+        &mut self,
+        buffer: &mut [u8],
+        observer: &mut dyn Observer,
+        running: &dyn Running,
+    ) -> Result<(), ExecutionError> {
+        let Some(pipe) = &self.pipe else { return Ok(()) };
+        match rustix::io::read(pipe, &mut *buffer) {
+            Ok(0) => self.pipe = None,
+            Ok(count) => {
+                let stream = self.stream;
+                self.capture
+                    .push(&buffer[..count], &mut |line| observer.line(stream, line, running))?;
+            }
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+            Err(error) => return Err(io("read what the program prints")(error.into())),
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the limits that need somebody to look.
+struct Guard<'a> {
+    deadline: Option<Instant>,
+    limits: xbuild_action::Limits,
+    isolation: Isolation,
+    group: Option<&'a Group>,
+    watch: Option<Watch>,
+}
+
+impl<'a> Guard<'a> {
+    fn new(request: &Request<'_>, group: Option<&'a Group>) -> Self {
+        Self {
+            // None when it lies beyond what a clock can say.
+            deadline: Instant::now().checked_add(request.limits.time),
+            limits: request.limits,
+            isolation: request.isolation,
+            group,
+            watch: None,
+        }
+    }
+
+    /// Begins to watch once the sandbox's init is known.
+    fn started(&mut self, said: &[u8]) {
+        if self.watch.is_some() || self.group.is_some() || self.isolation == Isolation::None {
+            return;
+        }
+        self.watch = parse(said).into_iter().find_map(|report| match report {
+            Report::Started { init } => Some(Watch::new(init, &self.limits)),
+            _ => None,
+        });
+    }
+
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let next = [self.deadline, self.watch.as_ref().map(Watch::next)];
+        let waits = next.into_iter().flatten().map(|at| at.saturating_duration_since(now));
+        waits.min().unwrap_or(PROMPTLY).min(PROMPTLY)
+    }
+
+    fn check(&mut self, request: &Request<'_>, ears: &[Ear; 2]) -> Result<Option<Stop>, ExecutionError> {
+        if request.cancel.is_cancelled() {
+            return Ok(Some(Stop::Cancelled));
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(Some(Stop::Time));
+        }
+        if ears.iter().any(|ear| ear.capture.total() > self.limits.file_size) {
+            return Ok(Some(Stop::Over(bytes_in_words("printed text", self.limits.file_size))));
+        }
+        match &mut self.watch {
+            Some(watch) => {
+                let step = "watch the sandbox's processes".to_owned();
+                let over = watch.look().map_err(|source| ExecutionError::Sandbox { step, source })?;
+                Ok(over.map(Stop::Over))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+fn parse(said: &[u8]) -> Vec<Report> {
+    // A line that was cut short by a death is no report.
+    said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+fn end(reports: Vec<Report>, status: ExitStatus) -> End {
+    // A failure comes before the end that it causes.
+    let mut ended = None;
+    for report in reports {
+        match report {
+            Report::Failed(failure) => return End::Failed(failure),
+            Report::Ended { status, cpu, peak_memory } => {
+                ended = Some(End::Ended { status, cpu: Duration::from_micros(cpu), peak_memory });
+            }
+            Report::Started { .. } | Report::Works => {}
+        }
+    }
+    ended.unwrap_or(End::Vanished(status))
+}
+
+fn read(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {
+    match socket.read(buffer) {
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => socket.read(buffer),
+        other => other,
+    }
+}
+
+fn io(doing: &str) -> impl FnOnce(std::io::Error) -> ExecutionError {
+    let doing = doing.to_owned();
+    move |source| ExecutionError::Io { doing, source }
+}

@@ -1,0 +1,180 @@
+//! Laying out an action's folders on disk, before the sandbox.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use xbuild_action::{ExecutionError, InputRoot, Request, Scratch, Staging, StoreError};
+use xbuild_base::RelPath;
+
+use crate::layout::{Folders, HostEntry, HostKind, Layout, STAGE};
+
+/// The time of all folders that are made here, as of all files of a store: 1980-01-01T00:00:00Z in seconds
+/// since 1970.
+const FOLDER_TIME: Timespec = Timespec { tv_sec: 315_532_800, tv_nsec: 0 };
+
+/// An action's folders.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    scratch: Scratch,
+    /// What is mounted where.
+    pub(crate) layout: Layout,
+}
+
+impl Staged {
+    /// Links the input files, and makes the folders that the program and the mounts need.
+    pub(crate) fn new(store: &dyn Staging, request: &Request<'_>) -> Result<Self, ExecutionError> {
+        let InputRoot { layers, mounts, files, directories: _ } = request.inputs;
+        let scratch = store.scratch()?;
+        let to_store = way_up(store.folder(), scratch.path())?;
+        let materialise = |tree| -> Result<String, ExecutionError> {
+            let folder = store.materialise(tree)?;
+            let folder = folder.to_str().ok_or_else(|| not_text(&folder))?;
+            Ok(format!("{to_store}{folder}"))
+        };
+        let layers = layers.iter().map(|tree| materialise(*tree)).collect::<Result<Vec<_>, _>>()?;
+        let mounts = mounts
+            .iter()
+            .map(|(at, tree)| Ok((at.clone(), materialise(*tree)?)))
+            .collect::<Result<Vec<_>, ExecutionError>>()?;
+
+        let mut maker = Maker { owner: store.owner(), made: BTreeSet::new() };
+        let stage = scratch.path().join(STAGE);
+        maker.make(&stage)?;
+        for (path, file) in files {
+            maker.make_below(&stage, &path.parent().unwrap_or_default())?;
+            store.link(*file, &stage.join(path))?;
+        }
+
+        let folders = Folders {
+            layers,
+            mounts,
+            is_directory: &|folder| scratch.path().join(folder).symlink_metadata().is_ok_and(|it| it.is_dir()),
+            exists: &|path| scratch.path().join(path).symlink_metadata().is_ok(),
+            host: if request.isolation == xbuild_action::Isolation::None { host_root()? } else { Vec::new() },
+        };
+        let layout =
+            Layout::new(request.inputs, request.command, request.isolation, &folders).map_err(|problem| {
+                ExecutionError::Sandbox {
+                    step: "stack the inputs' layers".to_owned(),
+                    source: std::io::Error::other(problem),
+                }
+            })?;
+        for index in 0..layout.overlays.len() {
+            maker.make(&upper(scratch.path(), index))?;
+        }
+        for (index, path) in &layout.directories {
+            maker.make_below(&upper(scratch.path(), *index), path)?;
+        }
+        let root = upper(scratch.path(), 0);
+        for (name, target) in &layout.links {
+            let path = root.join(name);
+            fs_err::os::unix::fs::symlink(target, &path).map_err(StoreError::io("link", path))?;
+        }
+        let tmp = root.join("tmp");
+        if !layout.private_tmp && maker.made.contains(&tmp) {
+            set_mode(&tmp, 0o1777)?;
+        }
+        maker.finish()?;
+        Ok(Self { scratch, layout })
+    }
+
+    /// The scratch folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// The upper folder of an overlay.
+    pub(crate) fn upper(&self, index: usize) -> PathBuf {
+        upper(self.scratch.path(), index)
+    }
+}
+
+fn upper(scratch: &Path, index: usize) -> PathBuf {
+    scratch.join(format!("u{index}"))
+}
+
+/// How to get from the scratch folder up to the store's: lower folders are linked to by it, since the folders
+/// above the store may be closed to the user in the sandbox.
+fn way_up(store: &Path, scratch: &Path) -> Result<String, ExecutionError> {
+    scratch.strip_prefix(store).map(|below| "../".repeat(below.components().count())).map_err(|_| {
+        ExecutionError::Io {
+            doing: format!("find {} in the store {}", scratch.display(), store.display()),
+            source: std::io::ErrorKind::InvalidInput.into(),
+        }
+    })
+}
+
+fn not_text(path: &Path) -> ExecutionError {
+    ExecutionError::Io {
+        doing: format!("use the path {}", path.display()),
+        source: std::io::Error::other("it is not UTF-8"),
+    }
+}
+
+/// Makes folders of mode 0755 whatever the umask, with one owner and one time.
+struct Maker {
+    owner: Option<(u32, u32)>,
+    made: BTreeSet<PathBuf>,
+}
+
+impl Maker {
+    fn make(&mut self, path: &Path) -> Result<(), ExecutionError> {
+        std::fs::DirBuilder::new().mode(0o755).create(path).map_err(StoreError::io("make the folder", path))?;
+        set_mode(path, 0o755)?;
+        if let Some((uid, gid)) = self.owner {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid))
+                .map_err(StoreError::io("set the owner of", path))?;
+        }
+        self.made.insert(path.to_owned());
+        Ok(())
+    }
+
+    fn make_below(&mut self, top: &Path, path: &RelPath) -> Result<(), ExecutionError> {
+        let mut folder = top.to_owned();
+        for part in path.components() {
+            folder.push(part);
+            if !self.made.contains(&folder) {
+                self.make(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), ExecutionError> {
+        let times = Timestamps { last_access: FOLDER_TIME, last_modification: FOLDER_TIME };
+        for path in &self.made {
+            rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|error| StoreError::io("set the time of", path)(error.into()))?;
+        }
+        Ok(())
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), ExecutionError> {
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .map_err(|source| StoreError::io("set the mode of", path)(source).into())
+}
+
+/// The folders and links in the host's root, sorted by name.
+fn host_root() -> Result<Vec<HostEntry>, ExecutionError> {
+    let read = || -> std::io::Result<Vec<HostEntry>> {
+        let mut found = Vec::new();
+        for entry in fs_err::read_dir("/")? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                found.push(HostEntry { name, kind: HostKind::Directory });
+            } else if kind.is_symlink()
+                && let Ok(target) = fs_err::read_link(entry.path())?.into_os_string().into_string()
+            {
+                found.push(HostEntry { name, kind: HostKind::Link(target) });
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    };
+    read().map_err(|source| ExecutionError::Io { doing: "list the host's root".to_owned(), source })
+}

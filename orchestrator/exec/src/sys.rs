@@ -1,0 +1,115 @@
+//! System calls that no safe wrapper covers. The only file of the workspace with `unsafe` in it.
+//!
+//! Everything here but [`borrow`] runs in the helper, which has one thread.
+#![expect(unsafe_code, reason = "fork, exec's surroundings and an ioctl have no safe wrapper")]
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+
+use nix::libc;
+use rustix::process::Pid;
+
+/// What the kernel said.
+pub(crate) type Errno = rustix::io::Errno;
+
+fn check(result: libc::c_long) -> Result<libc::c_long, Errno> {
+    if result >= 0 { Ok(result) } else { Err(last_errno()) }
+}
+
+fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Ends the process without running destructors or exit handlers: in a forked child they are its parent's.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` takes any number and doesn't return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Forks; `None` in the child.
+pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
+    // SAFETY: the helper has one thread, so the child's copy of every lock and of the heap is consistent.
+    let pid = unsafe { libc::fork() };
+    if pid < 0 { Err(last_errno()) } else { Ok(Pid::from_raw(pid)) }
+}
+
+/// Sets every signal to its default action and unblocks all: what xbuild or the shell above it ignores must
+/// not reach the program.
+pub(crate) fn reset_signals() {
+    // SAFETY: an all-zero `sigaction` is SIG_DFL with no flags; numbers that can't be set are refused by the
+    // kernel, which does no harm. `set` is filled by `sigemptyset` before it is read.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=64 {
+            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        }
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Closes every descriptor from `first` on.
+pub(crate) fn close_from(first: u32) -> Result<(), Errno> {
+    // SAFETY: called at the helper's start, when nothing in it owns a descriptor yet.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Marks every descriptor from `first` on to be closed by `exec`.
+pub(crate) fn close_on_exec_from(first: u32) -> Result<(), Errno> {
+    const CLOSE_RANGE_CLOEXEC: libc::c_uint = 4;
+    // SAFETY: it only sets flags.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) }).map(drop)
+}
+
+/// Puts a copy of `descriptor` at `number`, open across `exec`.
+pub(crate) fn place_descriptor(descriptor: &OwnedFd, number: RawFd) -> Result<(), Errno> {
+    // SAFETY: called right before `exec`; every descriptor that the helper owns lies above the numbers asked
+    // for (see `channel::receive`), so none is closed behind its owner's back.
+    check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }.into()).map(drop)
+}
+
+/// Borrows a descriptor that the caller of the executor keeps open for as long as the execution lasts.
+pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
+    // SAFETY: -1 is excluded. A number that isn't open is refused by the kernel when it is sent.
+    (number >= 0).then(|| unsafe { BorrowedFd::borrow_raw(number) })
+}
+
+/// Gives up every capability that a later `exec` could regain.
+pub(crate) fn drop_bounding_set() -> Result<(), Errno> {
+    for capability in 0..64_u64 {
+        // SAFETY: takes a number; one above the kernel's last capability is EINVAL.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }.into()) {
+            Ok(_) => {}
+            Err(Errno::INVAL) if capability > 0 => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Leaves the host's session keyring for an empty one. Where key rings are refused altogether (a container's
+/// seccomp filter) nothing is in reach either.
+pub(crate) fn new_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let nameless = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name asks for an anonymous keyring.
+    match check(unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nameless) }) {
+        Ok(_) | Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Brings the network namespace's `lo` up.
+pub(crate) fn loopback_up(socket: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: an all-zero `ifreq` is valid, its name is NUL-terminated, and both calls read or write just it.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+            *to = *from as libc::c_char;
+        }
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS as _, &raw mut request).into())?;
+        request.ifr_ifru.ifru_flags |= (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request).into())?;
+    }
+    Ok(())
+}

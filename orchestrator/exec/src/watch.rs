@@ -1,0 +1,144 @@
+//! Watching a sandbox's memory and number of processes where no cgroup does it.
+
+use std::time::{Duration, Instant};
+
+use xbuild_action::Limits;
+
+use crate::limits::bytes_in_words;
+
+/// How often it is looked, at most.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Looking may take this part of the time.
+const SHARE: u32 = 20;
+
+/// Watches all processes below one.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    init: i32,
+    memory: u64,
+    processes: u64,
+    next: Instant,
+}
+
+/// What all processes of a sandbox use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Usage {
+    /// Anonymous and shared memory, swapped out or not, in bytes: not the pages of files, which the kernel may
+    /// drop and several processes share.
+    memory: u64,
+    /// Threads of all processes.
+    tasks: u64,
+}
+
+impl Watch {
+    /// `init` is the process on the host whose descendants are watched; it isn't counted itself.
+    pub(crate) fn new(init: i32, limits: &Limits) -> Self {
+        let Limits { time: _, memory, processes, file_size: _ } = *limits;
+        Self { init, memory, processes, next: Instant::now() + INTERVAL }
+    }
+
+    /// When to look next.
+    pub(crate) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// Looks, if it is time; the limit that is passed, in words.
+    pub(crate) fn look(&mut self) -> std::io::Result<Option<String>> {
+        let start = Instant::now();
+        if start < self.next {
+            return Ok(None);
+        }
+        let usage = usage_below(self.init)?;
+        let took = start.elapsed();
+        self.next = start + took + INTERVAL.max(took * SHARE);
+        Ok(if usage.memory > self.memory {
+            Some(bytes_in_words("memory", self.memory))
+        } else if usage.tasks > self.processes {
+            Some(format!("processes ({})", self.processes))
+        } else {
+            None
+        })
+    }
+}
+
+fn usage_below(init: i32) -> std::io::Result<Usage> {
+    let mut usage = Usage::default();
+    let mut pending = children(init).or_else(|error| if has_ended(init) { Ok(Vec::new()) } else { Err(error) })?;
+    while let Some(process) = pending.pop() {
+        // One that ends while it is looked at doesn't count.
+        let Ok(status) = fs_err::read_to_string(format!("/proc/{process}/status")) else { continue };
+        let one = parse_status(&status);
+        usage.memory += one.memory;
+        usage.tasks += one.tasks;
+        pending.extend(children(process).unwrap_or_default());
+    }
+    Ok(usage)
+}
+
+/// A zombie has no threads to list, and a reaped process no folder.
+fn has_ended(process: i32) -> bool {
+    match fs_err::read_to_string(format!("/proc/{process}/stat")) {
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
+        Err(_) => true,
+    }
+}
+
+fn children(process: i32) -> std::io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for (index, thread) in fs_err::read_dir(format!("/proc/{process}/task"))?.enumerate() {
+        match thread.and_then(|thread| fs_err::read_to_string(thread.path().join("children"))) {
+            Ok(text) => found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            // Other threads may end meanwhile.
+            Err(error) if index == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Reads `/proc/<pid>/status`, see proc_pid_status(5).
+fn parse_status(status: &str) -> Usage {
+    let mut usage = Usage::default();
+    for line in status.lines() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let number = || value.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+        match name {
+            "RssAnon" | "RssShmem" | "VmSwap" => usage.memory += number() * 1024,
+            "Threads" => usage.tasks += number(),
+            _ => {}
+        }
+    }
+    usage
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_gives_memory_in_bytes_and_threads() {
+        let status = "Name:\tx\nVmRSS:\t 900 kB\nRssAnon:\t 100 kB\nRssFile:\t 500 kB\nRssShmem:\t 20 kB\n\
+                      VmSwap:\t 3 kB\nThreads:\t7\n";
+        assert_eq!(parse_status(status), Usage { memory: 123 << 10, tasks: 7 });
+        assert_eq!(parse_status("Name:\tzombie\n"), Usage::default());
+    }
+
+    #[test]
+    fn descendants_are_counted_and_the_process_itself_is_not() {
+        let own = std::process::id().cast_signed();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let usage = usage_below(own).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(usage.tasks >= 1 && usage.memory > 0, "{usage:?}");
+    }
+
+    #[test]
+    fn a_process_that_is_gone_uses_nothing() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        child.wait().unwrap();
+        assert_eq!(usage_below(pid).unwrap(), Usage::default());
+    }
+}

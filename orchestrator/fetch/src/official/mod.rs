@@ -1,0 +1,1 @@
+//! (see the module table in the crate's documentation)

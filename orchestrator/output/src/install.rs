@@ -1,0 +1,210 @@
+//! `result/`: links from the project into the store.
+//!
+//! An output's link leads to a tree of its own that holds `bin/<name>` or `lib/<name>` and nothing else, so that a
+//! program finds its own name where it was started from, and collection keeps a tree for each link. The
+//! `SHA256SUMS` beside the links is a real file.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use xbuild_action::{Content as _, Staging as _};
+use xbuild_base::{Hasher, RelPath, Sha256};
+use xbuild_store::Disk;
+
+use crate::artefact::{Artefact, Place};
+use crate::error::OutputError;
+use crate::export::by_path;
+use crate::sums::{FILE_NAME, Sums, TEMPORARY};
+
+/// The folder of links in a project.
+const RESULT: &str = "result";
+
+/// Whether the outputs are all that their variants and targets have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All: links of other outputs of the same variant and target are taken away.
+    Whole,
+    /// Some: other links stay, unless they dangle.
+    Part,
+}
+
+/// Makes the links `<project>/result/<variant>/<target>/{bin,lib}/<name>`, writes `SHA256SUMS` for each target that
+/// has any, makes the links roots of collection, and returns their paths in the order of the outputs. Each link and
+/// file is replaced at once or not at all.
+///
+/// Other variants and targets are left alone, and so is everything that is no link into a store.
+///
+/// # Errors
+/// [`OutputError::InTheWay`] when something else has an output's place; when content is missing; when the folder
+/// can't be written.
+pub fn install(
+    store: &Disk,
+    project: &Path,
+    artefacts: &[Artefact],
+    extent: Extent,
+) -> Result<Vec<PathBuf>, OutputError> {
+    let result = project.join(RESULT);
+    let wanted = by_path(artefacts)?;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    make_folder(&result)?;
+    // Two builds of one project at once: the sums are those of the links that are there in the end.
+    let lock = fs_err::File::open(&result).map_err(OutputError::io("open", &result))?;
+    lock.file().lock().map_err(OutputError::io("lock", &result))?;
+
+    for (path, artefact) in &wanted {
+        for level in artefact.tree() {
+            store.put_directory(&level)?;
+        }
+        let [_, root] = artefact.tree();
+        let tree = store.folder().join(store.materialise(root.digest())?);
+        let link = result.join(path);
+        let folders = [PathBuf::from(&artefact.variant), artefact.folder()?.as_str().into()];
+        for folder in
+            folders.into_iter().chain([Path::new(artefact.folder()?.as_str()).join(artefact.place.folder())])
+        {
+            make_folder(&result.join(folder))?;
+        }
+        make_link(&tree.join(artefact.path_in_folder()?), &link)?;
+    }
+    let targets: BTreeSet<RelPath> =
+        wanted.values().map(|artefact| artefact.folder()).collect::<Result<_, _>>()?;
+    for target in targets {
+        sweep_and_sum(&result, &target, &|path| wanted.get(path).copied(), extent)?;
+    }
+    artefacts.iter().map(|artefact| Ok(result.join(artefact.path()?))).collect()
+}
+
+/// Whether [`install`] would change nothing: a few system calls for each output, and no content is read.
+#[must_use]
+pub fn is_installed(store: &Disk, project: &Path, artefacts: &[Artefact]) -> bool {
+    let result = project.join(RESULT);
+    let mut sums_of = (RelPath::root(), Sums::default());
+    artefacts.iter().all(|artefact| {
+        let (Ok(folder), Ok(path)) = (artefact.folder(), artefact.path_in_folder()) else { return false };
+        let link = result.join(&folder).join(&path);
+        let [_, root] = artefact.tree();
+        let file = store.folder().join("trees").join(root.digest().to_hex()).join(&path);
+        if sums_of.0 != folder {
+            let Ok(sums) = Sums::read(&result.join(&folder)) else { return false };
+            sums_of = (folder, sums);
+        }
+        fs_err::read_link(&link).is_ok_and(|to| to == file)
+            && fs_err::metadata(&file).is_ok_and(|file| file.len() == artefact.file.digest.size())
+            && sums_of.1.0.get(&path) == Some(&artefact.file.digest.sha256())
+    })
+}
+
+/// Takes dead links of a target away, and writes the sums of those that live.
+fn sweep_and_sum<'a>(
+    result: &Path,
+    target: &RelPath,
+    wanted: &dyn Fn(&RelPath) -> Option<&'a Artefact>,
+    extent: Extent,
+) -> Result<(), OutputError> {
+    let folder = result.join(target);
+    let mut sums = Sums::default();
+    for place in [Place::Bin, Place::Lib] {
+        let below = folder.join(place.folder());
+        let entries = match fs_err::read_dir(&below) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(OutputError::io("list", &below)(error)),
+        };
+        for entry in entries {
+            let path = entry.map_err(OutputError::io("list", &below))?.path();
+            if !leads_into_a_store(&path) {
+                continue;
+            }
+            let name = path.file_name().and_then(|name| name.to_str());
+            let Some(Ok(below)) = name.map(|name| RelPath::new(format!("{}/{name}", place.folder()))) else {
+                continue;
+            };
+            match wanted(&target.join(&below)) {
+                Some(artefact) => {
+                    sums.0.insert(below, artefact.file.digest.sha256());
+                }
+                None if extent == Extent::Whole || name.is_some_and(|name| name.starts_with(TEMPORARY)) => {
+                    remove(&path)?;
+                }
+                None => match sum(&path)? {
+                    Some(sum) => {
+                        sums.0.insert(below, sum);
+                    }
+                    None => remove(&path)?,
+                },
+            }
+        }
+    }
+    if fs_err::symlink_metadata(folder.join(FILE_NAME)).is_ok_and(|there| !there.is_file()) {
+        return Err(OutputError::InTheWay { path: folder.join(FILE_NAME), found: "a folder or a link" });
+    }
+    sums.write(&folder)
+}
+
+fn remove(link: &Path) -> Result<(), OutputError> {
+    match fs_err::remove_file(link) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(OutputError::io("remove", link)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// The checksum of what a link leads to; `None` when it dangles.
+fn sum(link: &Path) -> Result<Option<Sha256>, OutputError> {
+    let mut file = match fs_err::File::open(link) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(OutputError::io("open", link)(error)),
+    };
+    let mut hasher = Hasher::default();
+    std::io::copy(&mut file, &mut hasher).map_err(OutputError::io("read", link))?;
+    Ok(Some(hasher.sha256()))
+}
+
+/// Whether something is a link as this module makes them, into whatever store: `…/trees/<hex>/{bin,lib}/<name>`.
+fn leads_into_a_store(path: &Path) -> bool {
+    let Ok(to) = fs_err::read_link(path) else { return false };
+    let mut parts = to.components().rev().skip(1).map(|part| part.as_os_str().to_string_lossy());
+    let mut next = || parts.next().unwrap_or_default();
+    let (place, tree, trees) = (next(), next(), next());
+    to.is_absolute()
+        && matches!(&*place, "bin" | "lib")
+        && Sha256::from_hex(&tree).is_ok()
+        && trees == "trees"
+}
+
+fn make_folder(path: &Path) -> Result<(), OutputError> {
+    match fs_err::create_dir(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(OutputError::io("make the folder", path)(error))
+        }
+        Err(_) if !path.is_dir() => {
+            Err(OutputError::InTheWay { path: path.to_owned(), found: "a file or a dangling link" })
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes `link` lead to `to`, in place of a link that was there.
+fn make_link(to: &Path, link: &Path) -> Result<(), OutputError> {
+    let in_the_way = |found| Err(OutputError::InTheWay { path: link.to_owned(), found });
+    match fs_err::symlink_metadata(link) {
+        Ok(there) if there.is_dir() => return in_the_way("a folder"),
+        Ok(there) if !there.is_symlink() => return in_the_way("a file"),
+        Ok(_) if fs_err::read_link(link).is_ok_and(|there| there == to) => return Ok(()),
+        Ok(_) if !leads_into_a_store(link) => return in_the_way("a link"),
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(OutputError::io("look at", link)(error)),
+    }
+    let folder = link.parent().unwrap_or(link);
+    tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .make_in(folder, |path| fs_err::os::unix::fs::symlink(to, path))
+        .map_err(OutputError::io("make a link in", folder))?
+        .persist(link)
+        .map_err(|error| OutputError::io("write", link)(error.error))?;
+    Ok(())
+}

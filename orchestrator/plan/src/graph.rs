@@ -1,0 +1,356 @@
+//! Units become nodes of one graph over all targets, and nodes become actions.
+//!
+//! A node's command line is cargo's; its input root is put together here: the toolchain's trees, the package's
+//! sources, the artefacts that it links to by their content, and the OUT_DIRs that it reads. What two graphs
+//! share has the same action in both, and the scheduler runs it once.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use xbuild_action::{ActionResult, Command, Content, ContentExt as _, Directory, Entry, File, InputRoot, Output};
+use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitIndex};
+
+use crate::label::{Label, What};
+use crate::places::place;
+use crate::queue::{Node, Wait};
+use crate::sources::{PackageSources, Sources};
+use crate::work::{Bound, Files, PlanError, Work};
+
+/// The graph of one target and package set.
+#[derive(Debug)]
+pub struct Part {
+    /// Its units and all that is known of them.
+    pub context: Context,
+    /// The toolchain's trees for host units.
+    pub host_layers: Vec<Digest<Tree>>,
+    /// The toolchain's trees for target units, and for build scripts that are run for the target.
+    pub target_layers: Vec<Digest<Tree>>,
+    /// All sources.
+    pub sources: Arc<Sources>,
+    /// By package name: paths from the package's folder that its build reads besides.
+    pub include: BTreeMap<String, Vec<String>>,
+    /// The units that were asked for.
+    pub wanted: BTreeSet<UnitIndex>,
+    /// What people call the target.
+    pub name: String,
+}
+
+/// A unit of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitOf {
+    /// Which part.
+    pub part: usize,
+    /// Which unit of it.
+    pub unit: UnitIndex,
+}
+
+/// What a node left behind.
+#[derive(Debug, Clone, Default)]
+struct Made {
+    files: Files,
+    out_dir: Option<Digest<Tree>>,
+}
+
+/// One graph over several parts.
+pub struct Graph<'s> {
+    store: &'s dyn Content,
+    parts: Vec<Part>,
+    units: Vec<UnitOf>,
+    nodes: HashMap<UnitOf, Node>,
+    labels: Vec<Label>,
+    edges: Vec<(u64, Vec<(Node, Wait)>)>,
+    made: Vec<Made>,
+    effects: Vec<Effects>,
+    sources: HashMap<(usize, RelPath), PackageSources>,
+}
+
+impl std::fmt::Debug for Graph<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Graph").field("parts", &self.parts.len()).field("nodes", &self.units.len()).finish()
+    }
+}
+
+impl<'s> Graph<'s> {
+    /// Joins parts; of each only what the wanted units need.
+    ///
+    /// # Errors
+    /// When a unit graph has a circle.
+    pub fn new(store: &'s dyn Content, parts: Vec<Part>) -> Result<Self, PlanError> {
+        let mut graph = Self {
+            store,
+            units: Vec::new(),
+            nodes: HashMap::new(),
+            labels: Vec::new(),
+            edges: Vec::new(),
+            made: Vec::new(),
+            effects: vec![Effects::new(); parts.len()],
+            sources: HashMap::new(),
+            parts: Vec::new(),
+        };
+        for (index, part) in parts.iter().enumerate() {
+            let needed = needed(&part.context, &part.wanted);
+            for unit in part.context.graph().dependencies_first()? {
+                if needed.contains(&unit) {
+                    graph.add(part, UnitOf { part: index, unit });
+                }
+            }
+        }
+        graph.made = vec![Made::default(); graph.units.len()];
+        graph.parts = parts;
+        Ok(graph)
+    }
+
+    /// What each node is called.
+    #[must_use]
+    pub fn labels(&self) -> &[Label] {
+        &self.labels
+    }
+
+    /// The parts.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// How many nodes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// The node of a unit, if it is needed.
+    #[must_use]
+    pub fn node(&self, unit: UnitOf) -> Option<Node> {
+        self.nodes.get(&unit).copied()
+    }
+
+    /// The unit of a node.
+    #[must_use]
+    pub fn unit(&self, node: Node) -> UnitOf {
+        self.units[node]
+    }
+
+    /// What a node that has ended left in its output folder.
+    #[must_use]
+    pub fn files(&self, node: Node) -> &Files {
+        &self.made[node].files
+    }
+
+    fn add(&mut self, part: &Part, unit: UnitOf) {
+        let context = &part.context;
+        let node = self.units.len();
+        let needs = context.needs(unit.unit);
+        let mut waits: BTreeMap<Node, Wait> = BTreeMap::new();
+        let artefacts = needs.artefacts.iter().map(|(&unit, &need)| {
+            (unit, if need == Need::Metadata { Wait::Metadata } else { Wait::End })
+        });
+        let scripts = needs.effects.iter().chain(&needs.script_directories).map(|&unit| (unit, Wait::End));
+        for (dependency, wait) in artefacts.chain(scripts) {
+            let dependency = UnitOf { part: unit.part, unit: dependency };
+            if let Some(&node) = self.nodes.get(&dependency) {
+                let strongest = waits.entry(node).or_insert(wait);
+                *strongest = (*strongest).max(wait);
+            }
+        }
+        self.units.push(unit);
+        self.nodes.insert(unit, node);
+        self.labels.push(label(part, unit.unit));
+        self.edges.push((cost(context, unit.unit), waits.into_iter().collect()));
+    }
+
+    fn package_sources(&mut self, unit: UnitOf) -> Result<PackageSources, PlanError> {
+        let part = &self.parts[unit.part];
+        let package = part.context.package(unit.unit);
+        let key = (unit.part, package.root.clone());
+        if let Some(sources) = self.sources.get(&key) {
+            return Ok(sources.clone());
+        }
+        let missing = |path: &str| PlanError::MissingInclude { package: package.name.clone(), path: path.to_owned() };
+        let mut include = Vec::new();
+        for path in part.include.get(&package.name).into_iter().flatten() {
+            include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
+        }
+        let sources = part.sources.of_package(self.store, &package.root, &include).map_err(|error| match error {
+            xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
+            error => error.into(),
+        })?;
+        self.sources.insert(key, sources.clone());
+        Ok(sources)
+    }
+
+    fn dependency(&self, of: UnitOf, unit: UnitIndex) -> Option<&Made> {
+        let node = self.nodes.get(&UnitOf { part: of.part, unit })?;
+        Some(&self.made[*node])
+    }
+
+    fn add_artefacts(&self, of: UnitOf, inputs: &mut InputRoot) -> Result<(), PlanError> {
+        let context = &self.parts[of.part].context;
+        for (unit, need) in context.needs(of.unit).artefacts {
+            if need == Need::Program {
+                continue;
+            }
+            let made = self.dependency(of, unit);
+            for artefact in context.needed_files(unit, need) {
+                match made.and_then(|made| made.files.get(&artefact.file)) {
+                    Some(file) => {
+                        inputs.files.insert(context.dependency_path(unit, &artefact), *file);
+                    }
+                    None if artefact.kind == ArtefactKind::ImportLibrary => {}
+                    None => return Err(self.missing(of.part, unit, &artefact.file)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&self, part: usize, unit: UnitIndex, file: &str) -> PlanError {
+        PlanError::MissingOutput { unit: label(&self.parts[part], unit).to_string(), file: file.to_owned() }
+    }
+}
+
+impl Work for Graph<'_> {
+    fn nodes(&self) -> Vec<(u64, Vec<(Node, Wait)>)> {
+        self.edges.clone()
+    }
+
+    fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
+        let of = self.units[node];
+        let sources = self.package_sources(of)?;
+        let part = &self.parts[of.part];
+        let context = &part.context;
+        let unit = context.unit(of.unit);
+        let effects = &self.effects[of.part];
+
+        let layers = if unit.platform.is_some() { &part.target_layers } else { &part.host_layers };
+        let mut inputs = InputRoot {
+            layers: layers.clone(),
+            mounts: sources.mounts,
+            files: sources.files,
+            directories: BTreeSet::new(),
+        };
+        let mut early = None;
+        let invocation = if unit.is_script_run() {
+            let script = context.script_invocation(of.unit, effects)?;
+            let file = self
+                .dependency(of, script.program)
+                .zip(context.needed_files(script.program, Need::Program).first())
+                .and_then(|(made, artefact)| made.files.get(&artefact.file).copied())
+                .ok_or_else(|| self.missing(of.part, script.program, script.program_path.as_str()))?;
+            inputs.files.insert(script.program_path, file);
+            inputs.directories.insert(script.invocation.output.clone());
+            script.invocation
+        } else {
+            let invocation = context.rustc_invocation(of.unit, effects)?;
+            self.add_artefacts(of, &mut inputs)?;
+            let artefacts = context.artefacts(of.unit);
+            let metadata = artefacts.iter().find(|artefact| artefact.kind == ArtefactKind::Metadata);
+            early = metadata.map(|artefact| invocation.output.join(&place(&artefact.file)));
+            invocation
+        };
+        for &run in &invocation.script_directories {
+            let tree = self.dependency(of, run).and_then(|made| made.out_dir);
+            let path = context.script_output_directory(run);
+            match tree {
+                Some(tree) => drop(inputs.mounts.insert(path, tree)),
+                None => drop(inputs.directories.insert(path)),
+            }
+        }
+        inputs.directories.insert(invocation.working_directory.clone());
+        let command = Command {
+            argv: invocation.argv,
+            environment: invocation.environment,
+            working_directory: invocation.working_directory,
+            outputs: BTreeSet::from([invocation.output]),
+        };
+        Ok(Bound { command, inputs, early })
+    }
+
+    fn early(&mut self, node: Node, file: File) {
+        let of = self.units[node];
+        let artefacts = self.parts[of.part].context.artefacts(of.unit);
+        if let Some(metadata) = artefacts.into_iter().find(|artefact| artefact.kind == ArtefactKind::Metadata) {
+            self.made[node].files.insert(metadata.file, file);
+        }
+    }
+
+    fn succeeded(&mut self, node: Node, result: &ActionResult) -> Result<(), PlanError> {
+        let of = self.units[node];
+        let context = &self.parts[of.part].context;
+        let output = result.outputs.values().next();
+        if context.unit(of.unit).is_script_run() {
+            let stdout = self.store.get(result.stdout)?;
+            let effects = context.parse_script_output(of.unit, &stdout)?;
+            self.effects[of.part].insert(of.unit, Arc::new(effects));
+            self.made[node].out_dir = match output {
+                Some(Output::Tree(tree)) if *tree != Directory::default().digest() => Some(*tree),
+                _ => None,
+            };
+            return Ok(());
+        }
+        if let Some(Output::Tree(tree)) = output {
+            let directory = self.store.directory(*tree)?;
+            for (name, entry) in &directory.entries {
+                if let Entry::File(file) = entry {
+                    self.made[node].files.insert(name.clone(), *file);
+                }
+            }
+        }
+        for artefact in context.artefacts(of.unit) {
+            let there = self.made[node].files.contains_key(&artefact.file);
+            if !there && artefact.kind != ArtefactKind::ImportLibrary {
+                return Err(self.missing(of.part, of.unit, &artefact.file));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The units that the wanted ones need, themselves among them.
+fn needed(context: &Context, wanted: &BTreeSet<UnitIndex>) -> BTreeSet<UnitIndex> {
+    let mut needed = BTreeSet::new();
+    let mut open: Vec<UnitIndex> = wanted.iter().copied().collect();
+    while let Some(unit) = open.pop() {
+        if needed.insert(unit) {
+            open.extend(context.unit(unit).dependencies.iter().map(|edge| edge.index));
+        }
+    }
+    needed
+}
+
+/// A guess at how long a unit takes, only ever compared: linking and LTO take longest, and come last.
+fn cost(context: &Context, unit: UnitIndex) -> u64 {
+    let unit = context.unit(unit);
+    match (unit.mode, unit.target.target_kind()) {
+        (Mode::RunCustomBuild, _) => 8,
+        (_, TargetKind::BuildScript) => 4,
+        (_, TargetKind::Library) => 10,
+        _ => 20,
+    }
+}
+
+fn label(part: &Part, index: UnitIndex) -> Label {
+    let context = &part.context;
+    let (unit, package) = (context.unit(index), context.package(index));
+    let what = match (unit.mode, unit.target.target_kind()) {
+        (Mode::RunCustomBuild, _) => What::ScriptRun,
+        (_, TargetKind::BuildScript) => What::BuildScript,
+        (_, TargetKind::Library) if unit.target.is_proc_macro() => What::ProcMacro,
+        (_, TargetKind::Library) => What::Library,
+        _ => What::Binary(unit.target.name.clone()),
+    };
+    Label {
+        package: package.name.clone(),
+        version: package.version.to_string(),
+        package_id: package.id.clone(),
+        what,
+        platform: if unit.platform.is_some() { part.name.clone() } else { "host".to_owned() },
+        local: package.is_local(),
+    }
+}

@@ -1,0 +1,49 @@
+//! What a node is called.
+
+use std::fmt;
+
+/// What is made of a package's target.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// Its library.
+    Library,
+    /// Its proc macro.
+    ProcMacro,
+    /// The program of this name.
+    Binary(String),
+    /// Its build script, compiled.
+    BuildScript,
+    /// Its build script, run.
+    ScriptRun,
+}
+
+/// A node's name for people, and what a display must know of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// The package's name.
+    pub package: String,
+    /// Its version.
+    pub version: String,
+    /// Cargo's id of the package, for messages to programs.
+    pub package_id: String,
+    /// What is made.
+    pub what: What,
+    /// The triple that it is made for, as people named it; `host` for host units.
+    pub platform: String,
+    /// Whether the package is the project's own: its warnings are shown.
+    pub local: bool,
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { package, version, what, .. } = self;
+        write!(f, "{package} {version}")?;
+        match what {
+            What::Library => Ok(()),
+            What::ProcMacro => f.write_str(" (proc macro)"),
+            What::Binary(name) => write!(f, " (bin {name})"),
+            What::BuildScript => f.write_str(" (build script)"),
+            What::ScriptRun => f.write_str(" (build script run)"),
+        }
+    }
+}

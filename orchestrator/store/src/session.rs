@@ -1,0 +1,112 @@
+//! One process's folder below `tmp/`.
+//!
+//! The folder is locked for as long as the process lives: that tells the living from the dead across process id
+//! namespaces too, where an id says nothing.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use xbuild_action::StoreError;
+
+use crate::files::{self, Owner, io};
+
+/// The folder, locked. It goes away with all that is in it when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Session {
+    path: PathBuf,
+    next: AtomicU64,
+    _lock: OwnedFd,
+}
+
+fn open_folder(path: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+impl Session {
+    /// Makes and locks a new folder below `tmp`.
+    pub(crate) fn start(tmp: &Path, owner: Owner) -> Result<Self, StoreError> {
+        let process = std::process::id();
+        let mut number = 0u64;
+        loop {
+            let path = tmp.join(format!("{process}.{number}"));
+            number += 1;
+            if !files::make_directory(&path, owner)? {
+                continue;
+            }
+            // A sweep may come between making and locking: then the folder is gone, or is another one.
+            let Some(lock) = files::if_there(open_folder(&path)).map_err(io("open", &path))? else {
+                continue;
+            };
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(io("lock", &path))?;
+            if same(&lock, &path) {
+                return Ok(Self { path, next: AtomicU64::new(0), _lock: lock });
+            }
+        }
+    }
+
+    /// A path below the folder that nothing has yet.
+    pub(crate) fn fresh(&self) -> PathBuf {
+        self.path.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = files::remove_all(&self.path);
+    }
+}
+
+/// Whether `path` still is the file or folder that is open.
+pub(crate) fn same(open: &OwnedFd, path: &Path) -> bool {
+    match (rustix::fs::fstat(open), rustix::fs::lstat(path)) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
+    }
+}
+
+/// Removes what dead processes left below `tmp`. What can't be removed now is left to the next sweep.
+pub(crate) fn sweep(tmp: &Path) -> Result<(), StoreError> {
+    for (name, _) in files::list(tmp)? {
+        let path = tmp.join(name);
+        match open_folder(&path) {
+            Ok(folder) => {
+                if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                    let _ = files::remove_all(&path);
+                }
+            }
+            Err(Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => {
+                let _ = files::remove_all(&path);
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_takes_what_nobody_holds() {
+        let tmp = tempfile::tempdir().unwrap();
+        let living = Session::start(tmp.path(), None).unwrap();
+        fs_err::write(living.fresh(), "x").unwrap();
+        let dead = tmp.path().join("1.0");
+        fs_err::create_dir_all(dead.join("scratch")).unwrap();
+        fs_err::write(tmp.path().join("stray"), "x").unwrap();
+        sweep(tmp.path()).unwrap();
+        assert!(!dead.exists() && !tmp.path().join("stray").exists());
+        assert!(living.path.join("0").exists());
+        let path = living.path.clone();
+        drop(living);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,188 @@
+//! [`Content`] and [`Staging`]: blobs and directories by digest, and trees laid out as files.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use xbuild_action::{Content, Directory, Entry, File, Scratch, Staging, StoreError};
+use xbuild_base::{Blob, Digest, Tree};
+
+use crate::blobs::is_executable;
+use crate::disk::Disk;
+use crate::files::{self, if_there, io};
+use crate::layout::Variant;
+use crate::lock::FileLock;
+
+impl Content for Disk {
+    fn has_blob(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
+        self.blob_is_there(digest)
+    }
+
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+        Ok(Box::new(self.read_blob(digest)?))
+    }
+
+    fn put_reader(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        self.put_stream(reader, Path::new("a stream"), Variant::Plain)
+    }
+
+    fn put_file(&self, path: &Path) -> Result<Digest<Blob>, StoreError> {
+        let (mut file, stat) = Self::open_regular(path)?;
+        self.put_open(&mut file, path, stat.st_size.cast_unsigned(), Variant::Plain)
+    }
+
+    fn directory(&self, digest: Digest<Tree>) -> Result<Arc<Directory>, StoreError> {
+        self.read_directory(digest)
+    }
+
+    fn put_directory(&self, directory: &Directory) -> Result<Digest<Tree>, StoreError> {
+        self.write_directory(directory)
+    }
+}
+
+fn remove_scratch(path: &Path) {
+    // What is left here is swept when the process has ended.
+    let _ = files::remove_all(path);
+}
+
+impl Staging for Disk {
+    fn folder(&self) -> &Path {
+        self.layout().folder()
+    }
+
+    fn owner(&self) -> Option<(u32, u32)> {
+        self.owner_ids()
+    }
+
+    fn materialise(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
+        let relative = PathBuf::from(format!("trees/{}", tree.to_hex()));
+        if self.laid_out().contains(&tree) {
+            return Ok(relative);
+        }
+        if !self.is_laid_out(tree)? {
+            // One process lays it out, the others wait: a toolchain is wanted by many at the same moment.
+            let name = format!("tree-{}", tree.to_hex());
+            let _lock = FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())?;
+            if !self.is_laid_out(tree)? {
+                self.lay_out(tree)?;
+            }
+        }
+        self.laid_out().insert(tree);
+        Ok(relative)
+    }
+
+    fn link(&self, file: File, path: &Path) -> Result<(), StoreError> {
+        self.link_file(file, &self.layout().folder().join(path))
+    }
+
+    fn adopt(&self, path: &Path) -> Result<File, StoreError> {
+        self.adopt_file(path)
+    }
+
+    fn keep(&self, path: &Path) -> Result<File, StoreError> {
+        self.keep_file(path)
+    }
+
+    fn scratch(&self) -> Result<Scratch, StoreError> {
+        let path = self.fresh();
+        files::make_directories(&path, self.owner_ids())?;
+        Ok(Scratch::new(path, remove_scratch))
+    }
+}
+
+impl Disk {
+    /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
+    /// linked to may have been lost; a tree that isn't whole is taken away.
+    fn is_laid_out(&self, tree: Digest<Tree>) -> Result<bool, StoreError> {
+        let (path, mark) = (self.layout().tree(tree), self.layout().tree_mark(tree));
+        if if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))?.is_none() {
+            return Ok(false);
+        }
+        let boot = files::read(&mark)?.unwrap_or_default();
+        if self.is_this_boot(&String::from_utf8_lossy(&boot)) {
+            files::touch(&mark);
+            return Ok(true);
+        }
+        if self.is_whole(tree, &path)? {
+            self.write_record(&mark, self.boot().as_bytes())?;
+            return Ok(true);
+        }
+        self.take_away(&path)?;
+        Ok(false)
+    }
+
+    /// Whether all that a tree names is below `path`, by kind, size and mode.
+    fn is_whole(&self, tree: Digest<Tree>, path: &Path) -> Result<bool, StoreError> {
+        let directory = self.read_directory(tree)?;
+        for (name, entry) in &directory.entries {
+            let path = path.join(name);
+            let Some(stat) = if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))? else {
+                return Ok(false);
+            };
+            let whole = match (entry, FileType::from_raw_mode(stat.st_mode)) {
+                (Entry::File(file), FileType::RegularFile) => {
+                    stat.st_size.cast_unsigned() == file.digest.size()
+                        && is_executable(&stat) == file.executable
+                }
+                (Entry::Directory(below), FileType::Directory) => self.is_whole(*below, &path)?,
+                (Entry::Symlink(target), FileType::Symlink) => {
+                    stat.st_size.cast_unsigned() == target.len() as u64
+                }
+                _ => false,
+            };
+            if !whole {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Takes something away at one stroke, then removes it.
+    pub(crate) fn take_away(&self, path: &Path) -> Result<(), StoreError> {
+        let away = self.fresh();
+        if if_there(rustix::fs::rename(path, &away)).map_err(io("remove", path))?.is_some() {
+            files::remove_all(&away)?;
+        }
+        Ok(())
+    }
+
+    fn lay_out(&self, tree: Digest<Tree>) -> Result<(), StoreError> {
+        let path = self.layout().tree(tree);
+        let scratch = self.scratch()?;
+        let building = scratch.path().join("tree");
+        self.lay_out_at(tree, &building)?;
+        match rustix::fs::rename(&building, &path) {
+            // Somebody else's, without the lock: the same files.
+            Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
+            Err(error) => return Err(io("write", &path)(error)),
+        }
+        self.write_record(&self.layout().tree_mark(tree), self.boot().as_bytes())
+    }
+
+    fn lay_out_at(&self, tree: Digest<Tree>, path: &Path) -> Result<(), StoreError> {
+        let directory = self.read_directory(tree)?;
+        files::make_directory(path, self.owner_ids())?;
+        let mut below = Vec::new();
+        for (name, entry) in &directory.entries {
+            let path = path.join(name);
+            match entry {
+                Entry::File(file) => self.link_file(*file, &path)?,
+                Entry::Directory(digest) => below.push((*digest, path)),
+                Entry::Symlink(target) => {
+                    rustix::fs::symlink(target.as_str(), &path).map_err(io("make the link", &path))?;
+                    files::give(&path, self.owner_ids())?;
+                    files::set_time(&path)?;
+                }
+            }
+        }
+        // Not in parallel by rayon: a caller on one of its threads could be given other work while it holds the
+        // tree's lock, and wait for that very lock. A link takes some 10 µs.
+        for (digest, path) in below {
+            self.lay_out_at(digest, &path)?;
+        }
+        // Last: each name that was made in it has changed its time.
+        files::set_time(path)
+    }
+}

@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Build a Cargo project for several targets, from pinned inputs, in a sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "xbuild", version, about, max_term_width = 110, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The folder of the Cargo project
+    #[arg(long, global = true, value_name = "DIR", default_value = ".", help_heading = "Global options")]
+    pub(crate) project: PathBuf,
+    /// Override a value of xbuild.toml for this call, e.g. build.profile=dev
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Global options")]
+    pub(crate) overrides: Vec<String>,
+    /// Use what is in the store and on disk; fetch nothing
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) offline: bool,
+    /// Fail where a lock would have to change
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub(crate) locked: bool,
+    /// Say more: each unit, each command when given twice
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub(crate) verbose: u8,
+    /// Say nothing but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
+    pub(crate) quiet: bool,
+    /// How to print messages
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "human", help_heading = "Global options")]
+    pub(crate) message_format: MessageFormat,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
+    pub(crate) color: When,
+}
+
+/// Who reads the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MessageFormat {
+    /// People.
+    Human,
+    /// Programs: a JSON object a line on standard output.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// In a terminal.
+    Auto,
+    /// Everywhere.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Build outputs: those named, or all of the chosen targets
+    Build(Build),
+    /// Build every output of every target
+    All(Build),
+    /// What this machine allows: each part of the sandbox, and what to run where one is missing
+    Doctor,
+    /// The pinned toolchains
+    #[command(subcommand)]
+    Toolchain(Toolchain),
+    /// The content-addressed store
+    #[command(subcommand)]
+    Store(Store),
+    /// Remove from the store what no result needs
+    Gc(Gc),
+}
+
+/// What is built, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Build {
+    /// Outputs as <variant>/<target>/<name>; leading parts optional, globs allowed
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) outputs: Vec<String>,
+    /// Only outputs of this package
+    #[arg(short, long = "package", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) packages: Vec<String>,
+    /// Only this binary
+    #[arg(long = "bin", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) bins: Vec<String>,
+    /// Only this target
+    #[arg(long = "target", value_name = "TRIPLE", help_heading = "Selection")]
+    pub(crate) targets: Vec<String>,
+    /// Only this variant
+    #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) variants: Vec<String>,
+    /// Features to activate
+    #[arg(short = 'F', long, value_name = "FEATURES", value_delimiter = ',', help_heading = "Features and profile")]
+    pub(crate) features: Vec<String>,
+    /// Activate all features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) all_features: bool,
+    /// Don't activate the default features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) no_default_features: bool,
+    /// The profile to build with
+    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Features and profile")]
+    pub(crate) profile: Option<String>,
+    /// The same as --profile release
+    #[arg(short, long, help_heading = "Features and profile")]
+    pub(crate) release: bool,
+    /// How many actions run at once (default: the number of processors)
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Go on with what doesn't need the unit that failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Say what would be fetched and built, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Put real files there instead of links in `result`
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
+    /// Make no links in `result`
+    #[arg(long)]
+    pub(crate) no_link: bool,
+    /// Print the path of each output in the store, and nothing else, on standard output
+    #[arg(long)]
+    pub(crate) print_out_paths: bool,
+    /// Print what was proved of each output: architecture, libraries, symbol versions
+    #[arg(long)]
+    pub(crate) proof: bool,
+    /// Weaken the sandbox. The results are kept apart from those of the full one
+    #[arg(long, value_name = "LEVEL", default_value = "full")]
+    pub(crate) isolation: IsolationLevel,
+    /// Write when each action began, gave out its metadata and ended, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// How strong the sandbox is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IsolationLevel {
+    /// All of it.
+    Full,
+    /// As full, with the host's network.
+    NoNetworkNamespace,
+    /// The host's files, network and processes in reach.
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Toolchain {
+    /// The pinned toolchains, the default one marked
+    List,
+    /// The parts of a toolchain: packages, versions, sizes
+    Show {
+        /// The toolchain's version; the default one when left out
+        version: Option<String>,
+    },
+    /// Pin the official toolchain of a version
+    Add {
+        /// The version, such as 1.95.0
+        version: String,
+    },
+    /// Move the pins to what the mirrors have now
+    Update,
+    /// Check that every pin can still be fetched, and what was fetched is whole
+    Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Store {
+    /// Hash everything again and report what is damaged
+    Verify {
+        /// Remove what is damaged, so that it is made or fetched anew
+        #[arg(long)]
+        repair: bool,
+    },
+}
+
+/// What may be removed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Gc {
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Keep what was used in the last N days
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub(crate) keep_days: u32,
+}

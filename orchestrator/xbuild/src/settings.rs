@@ -1,0 +1,51 @@
+//! What the machine and its user say: the only place that reads the environment.
+//!
+//! | variable | what |
+//! |---|---|
+//! | `XBUILD_STORE` | the store's folder |
+//! | `XBUILD_SANDBOX_USER` | as root: the unprivileged user id that sandboxes run as (default 65534) |
+//!
+//! The sources' own settings (mirrors, credentials) are documented in the `fetch` crate.
+
+use std::path::PathBuf;
+
+use xbuild_store::Disk;
+
+use crate::error::XbuildError;
+
+/// The user id that root's sandboxes run as: `nobody`'s.
+const NOBODY: u32 = 65534;
+
+/// A variable of the environment, when it is set to text.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Opens the store that the environment names.
+pub(crate) fn open_store() -> Result<Disk, XbuildError> {
+    let folder: PathBuf = xbuild_store::default_folder(
+        variable("XBUILD_STORE").map(Into::into),
+        variable("XDG_CACHE_HOME").map(Into::into),
+        variable("HOME").map(Into::into),
+    )?;
+    let owner = if rustix::process::geteuid().is_root() {
+        let user = match variable("XBUILD_SANDBOX_USER") {
+            None => NOBODY,
+            Some(text) => text.parse().ok().filter(|user| *user != 0).ok_or_else(|| {
+                XbuildError::environment(
+                    format!("XBUILD_SANDBOX_USER is `{text}`: expected the number of an unprivileged user"),
+                    "unset XBUILD_SANDBOX_USER",
+                )
+            })?,
+        };
+        Some((user, user))
+    } else {
+        None
+    };
+    Ok(Disk::open(&folder, owner)?)
+}
+
+/// How many processors this process may use.
+pub(crate) fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,99 @@
+//! What a person or a program sees while xbuild works: progress and messages on standard error, results on
+//! standard output.
+
+mod build;
+mod diagnostics;
+mod fetch;
+
+use std::io::Write as _;
+
+use indicatif::{MultiProgress, ProgressDrawTarget};
+
+pub(crate) use build::BuildDisplay;
+pub(crate) use diagnostics::Diagnostics;
+pub(crate) use fetch::FetchDisplay;
+
+use crate::cli::{Global, MessageFormat, When};
+
+/// Where and how things are shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Ui {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+    /// Whether standard error takes colour.
+    pub(crate) color: bool,
+    /// Whether standard error is a terminal that can be drawn on.
+    pub(crate) live: bool,
+    bars: MultiProgress,
+}
+
+impl Ui {
+    pub(crate) fn new(global: &Global) -> Self {
+        use std::io::IsTerminal as _;
+        let terminal = std::io::stderr().is_terminal();
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = match global.color {
+            When::Auto => terminal && !dumb && !no_color,
+            When::Always => true,
+            When::Never => false,
+        };
+        let json = global.message_format == MessageFormat::Json;
+        let live = terminal && !dumb && !global.quiet;
+        let target = if live { ProgressDrawTarget::stderr_with_hz(12) } else { ProgressDrawTarget::hidden() };
+        let bars = MultiProgress::with_draw_target(target);
+        Self { json, quiet: global.quiet, verbose: global.verbose, color, live, bars }
+    }
+
+    /// A line of progress, with a verb in front as cargo has it.
+    pub(crate) fn status(&self, verb: &str, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.error_line(&format!("{} {text}", self.paint(anstyle::AnsiColor::Green, &format!("{verb:>12}"))));
+        }
+    }
+
+    /// As [`Self::status`], only with `-v`.
+    pub(crate) fn verbose(&self, verb: &str, text: impl std::fmt::Display) {
+        if self.verbose > 0 {
+            self.status(verb, text);
+        }
+    }
+
+    /// Something that people should know of and that is no error.
+    pub(crate) fn note(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.error_line(&format!("{}: {text}", self.paint(anstyle::AnsiColor::Cyan, "note")));
+        }
+    }
+
+    /// Lines on standard error, above what is drawn live.
+    pub(crate) fn error_line(&self, text: &str) {
+        self.bars.suspend(|| {
+            // Nobody can be told when standard error itself is gone.
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
+        });
+    }
+
+    /// A line on standard output.
+    pub(crate) fn output_line(&self, text: &str) {
+        self.bars.suspend(|| {
+            // A reader that has gone away has seen enough.
+            let _ = writeln!(std::io::stdout().lock(), "{text}");
+        });
+    }
+
+    /// Text in bold colour where colour is wanted.
+    pub(crate) fn paint(&self, color: anstyle::AnsiColor, text: &str) -> String {
+        if self.color {
+            let style = color.on_default().bold();
+            format!("{style}{text}{style:#}")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    pub(crate) fn bars(&self) -> &MultiProgress {
+        &self.bars
+    }
+}
