@@ -120,8 +120,8 @@ impl Context {
         let triple = self.platform(index).triple.as_str();
         let dynamic = unit.target.makes(&CrateType::Dylib) || unit.target.makes(&CrateType::Cdylib);
         let executable = unit.target.is_executable();
-        let plain = dynamic
-            || (executable && (triple == "wasm32-unknown-emscripten" || triple.contains("msvc")));
+        let plain =
+            dynamic || (executable && (triple == "wasm32-unknown-emscripten" || triple.contains("msvc")));
         (always || !plain || !self.package(index).is_local()).then(|| self.hash(index).name.as_str())
     }
 

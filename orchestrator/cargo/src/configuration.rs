@@ -40,6 +40,7 @@ pub struct Configuration {
     environment: BTreeMap<String, Variable>,
     build_rustflags: Vec<String>,
     target_rustflags: BTreeMap<String, Vec<String>>,
+    inherited_profiles: BTreeMap<String, String>,
     notices: Vec<Notice>,
 }
 
@@ -74,7 +75,9 @@ impl Configuration {
         // What is nearer comes later, so that it replaces and is appended.
         for &file in files.iter().rev() {
             match file.text.parse::<Table>() {
-                Ok(table) => Reader { file, configuration: &mut configuration, errors: &mut errors }.read(&table),
+                Ok(table) => {
+                    Reader { file, configuration: &mut configuration, errors: &mut errors }.read(&table)
+                }
                 Err(error) => errors.push(Error::ConfigurationSyntax {
                     file: file.name.to_owned(),
                     problem: error.to_string(),
@@ -94,6 +97,11 @@ impl Configuration {
     #[must_use]
     pub const fn environment(&self) -> &BTreeMap<String, Variable> {
         &self.environment
+    }
+
+    /// What profiles inherit, where the configuration says it.
+    pub(crate) const fn inherited_profiles(&self) -> &BTreeMap<String, String> {
+        &self.inherited_profiles
     }
 
     /// The rustflags of a target: those of its triple and of all cfg expressions that hold for it, else
@@ -136,6 +144,12 @@ impl Reader<'_> {
                     }
                 }
                 ("env" | "build" | "target", _) => self.wrong_type(key, "a table"),
+                ("profile", Value::Table(profiles)) => {
+                    let inherits = profiles.iter().filter_map(|(name, profile)| {
+                        Some((name.clone(), profile.get("inherits")?.as_str()?.to_owned()))
+                    });
+                    self.configuration.inherited_profiles.extend(inherits);
+                }
                 ("profile" | "patch" | "resolver" | "source" | "registries" | "registry", _)
                 | ("net" | "http" | "credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
                 | ("future-incompat-report" | "install" | "term", _) => {}
@@ -359,10 +373,7 @@ mod tests {
                     \"-Clinker=gcc\", \"-C\", \"opt-level=2\", \"-Ctarget-feature=+crt-static\"]\n\
                     rustc-wrapper = \"sccache\"\n[target.x86_64-unknown-linux-gnu]\nlinker = \"gcc\"";
         let configuration = parse(&[text]).unwrap();
-        assert_eq!(
-            configuration.rustflags(&linux()),
-            ["-C", "opt-level=2", "-Ctarget-feature=+crt-static"]
-        );
+        assert_eq!(configuration.rustflags(&linux()), ["-C", "opt-level=2", "-Ctarget-feature=+crt-static"]);
         let keys: Vec<&str> = configuration.notices().iter().map(|notice| notice.key.as_str()).collect();
         assert_eq!(
             keys,

@@ -14,7 +14,7 @@ use crate::lto::{self, Lto};
 use crate::manifest::{ManifestFacts, Manifests};
 use crate::package::{Package, Packages};
 use crate::platform::{Flavour, Platform, Toolchain};
-use crate::unit_graph::{Unit, UnitGraph, UnitIndex};
+use crate::unit_graph::{Mode, TargetKind, Unit, UnitGraph, UnitIndex};
 
 /// The effects of build scripts that have run, by the unit that runs the script.
 pub type Effects = BTreeMap<UnitIndex, Arc<ScriptOutput>>;
@@ -69,13 +69,13 @@ impl Context {
                 facts.insert(unit.package.clone(), manifests.facts(package)?);
             }
             let name = &unit.profile.name;
-            profile_roots
-                .entry(name.clone())
-                .or_insert_with(|| manifests.profile_root(packages.workspace_root(), name));
-            if let Some(triple) = &unit.platform {
-                if !toolchain.targets.contains_key(triple) {
-                    return Err(Error::UnknownPlatform(triple.to_string()));
-                }
+            if !profile_roots.contains_key(name) {
+                let inherited = toolchain.configuration.inherited_profiles();
+                let root = manifests.profile_root(packages.workspace_root(), inherited, name)?;
+                profile_roots.insert(name.clone(), root);
+            }
+            if let Some(triple) = unit.platform.as_ref().filter(|it| !toolchain.targets.contains_key(it)) {
+                return Err(Error::UnknownPlatform(triple.to_string()));
             }
         }
         let primary = graph.roots().iter().map(|&root| graph.unit(root).package.clone()).collect();
@@ -161,6 +161,29 @@ impl Context {
     #[must_use]
     pub fn is_primary(&self, index: UnitIndex) -> bool {
         self.primary.contains(&self.unit(index).package)
+    }
+
+    /// What people call a unit: `serde 1.0.229 (lib)`, `foo 0.1.0 (run build script)`.
+    ///
+    /// # Panics
+    /// When the index is another graph's.
+    #[must_use]
+    pub fn title(&self, index: UnitIndex) -> String {
+        let unit = self.unit(index);
+        let package = self.package(index);
+        let name = &unit.target.name;
+        let what = match unit.target.target_kind() {
+            _ if unit.is_script_run() => "run build script".to_owned(),
+            TargetKind::BuildScript => "build script".to_owned(),
+            TargetKind::Library if unit.target.is_proc_macro() => "proc macro".to_owned(),
+            TargetKind::Library => "lib".to_owned(),
+            TargetKind::Binary => format!("bin {name}"),
+            TargetKind::Test => format!("test {name}"),
+            TargetKind::Benchmark => format!("bench {name}"),
+            TargetKind::Example => format!("example {name}"),
+        };
+        let test = if unit.mode == Mode::Test && unit.target.is_library() { " test" } else { "" };
+        format!("{} {} ({what}{test})", package.name, package.version)
     }
 
     /// OUT_DIR of a unit that runs a build script.
@@ -282,7 +305,7 @@ fn scripts<'f>(
         let id = package_order(packages.get(&graph.unit(edge.index).package)?);
         edges.push((id, edge.index));
     }
-    edges.sort_by(|(a, _), (b, _)| a.cmp(b));
+    edges.sort_by_key(|(id, _)| *id);
     for (_, edge) in edges {
         let Some(facts) = below(edge) else { continue };
         if graph.unit(edge).target.for_host() {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::layout;
 use crate::package::Package;
+use crate::platform::Flavour;
 use crate::unit_graph::{CrateType, Mode, Target, TargetKind, Unit, UnitIndex};
 
 /// The effects of a build script.
@@ -136,6 +137,7 @@ impl Context {
             package: self.package(run),
             output_directory: layout::absolute(self.script_output_directory(run).as_str()),
             nightly: self.toolchain.version.is_nightly()
+                || self.toolchain.flavour == Flavour::StandardLibrary
                 || self.toolchain.environment.contains_key("RUSTC_BOOTSTRAP"),
         };
         parser.parse(stdout)
@@ -245,7 +247,8 @@ impl Parser<'_> {
     }
 
     fn environment(&self, value: &str, output: &mut ScriptOutput) -> Result<(), String> {
-        let (name, value) = value.split_once('=').ok_or("a variable needs a value: `rustc-env=NAME=VALUE`")?;
+        let (name, value) =
+            value.split_once('=').ok_or("a variable needs a value: `rustc-env=NAME=VALUE`")?;
         if name != "RUSTC_BOOTSTRAP" {
             output.environment.push((name.to_owned(), value.to_owned()));
         } else if self.nightly {

@@ -12,8 +12,8 @@ use crate::package::Package;
 
 /// The texts of manifests by their path in the sandbox.
 ///
-/// It must hold the manifest of every package of the graph, and of the workspace that each of them belongs to
-/// where it inherits its lints.
+/// It must hold the manifest of every package of the graph, of the workspace's root, and of the workspace that
+/// each package belongs to where it inherits its lints.
 #[derive(Debug, Clone, Default)]
 pub struct Manifests {
     tables: BTreeMap<RelPath, Table>,
@@ -73,38 +73,38 @@ impl Manifests {
     }
 
     /// The root of a custom profile's chain of `inherits`: whether it is `debug` or `release`, which build
-    /// scripts see in `PROFILE`.
-    pub(crate) fn profile_root(&self, workspace_root: &RelPath, profile: &str) -> &'static str {
-        let manifest = RelPath::new("Cargo.toml").map(|name| workspace_root.join(&name));
-        let profiles = manifest
-            .ok()
-            .and_then(|path| self.tables.get(&path))
-            .and_then(|table| table.get("profile")?.as_table());
+    /// scripts see in `PROFILE`. `configured` is what profiles inherit in cargo's configuration.
+    pub(crate) fn profile_root(
+        &self,
+        workspace_root: &RelPath,
+        configured: &BTreeMap<String, String>,
+        profile: &str,
+    ) -> Result<&'static str, Error> {
+        let path = manifest_in(workspace_root);
+        let profiles = self.tables.get(&path).and_then(|table| table.get("profile")?.as_table());
         let mut name = profile;
-        // A chain is at most as long as there are profiles: cargo has refused a circle before.
-        for _ in 0..=profiles.map_or(0, Table::len) {
+        let mut seen = BTreeSet::new();
+        while seen.insert(name) {
             match name {
-                "release" | "bench" => return "release",
-                "dev" | "test" => return "debug",
+                "release" | "bench" => return Ok("release"),
+                "dev" | "test" => return Ok("debug"),
                 _ => {}
             }
-            let inherits = profiles.and_then(|all| all.get(name)?.as_table()?.get("inherits")?.as_str());
-            match inherits {
+            let written = profiles.and_then(|all| all.get(name)?.as_table()?.get("inherits")?.as_str());
+            match configured.get(name).map(String::as_str).or(written) {
                 Some(inherits) => name = inherits,
                 None => break,
             }
         }
-        "debug"
+        let problem = format!("the profile `{profile}` inherits from none that cargo has");
+        Err(manifest_error(&path, problem))
     }
 
     /// `[workspace.lints]` of the workspace that `package` belongs to: the one it names, its own, or the next
     /// one in a folder above.
     fn workspace_lints(&self, package: &Package, table: &Table) -> Result<&Table, Error> {
         let lints = |root: &Table| root.get("workspace").and_then(Value::as_table).is_some();
-        let at = |folder: &RelPath| {
-            let path = folder.join(&RelPath::new("Cargo.toml").unwrap_or_default());
-            self.tables.get(&path).filter(|table| lints(table))
-        };
+        let at = |folder: &RelPath| self.tables.get(&manifest_in(folder)).filter(|table| lints(table));
         let named = table.get("package").and_then(|package| package.get("workspace")?.as_str());
         let root = match named {
             Some(folder) => package.root.resolve(folder).ok().and_then(|folder| at(&folder)),
@@ -117,6 +117,11 @@ impl Manifests {
             )
         })
     }
+}
+
+fn manifest_in(folder: &RelPath) -> RelPath {
+    // A plain name is always a path.
+    folder.join(&RelPath::new("Cargo.toml").unwrap_or_default())
 }
 
 fn manifest_error(path: &RelPath, problem: String) -> Error {
@@ -211,7 +216,14 @@ mod tests {
         "#;
         assert_eq!(
             flags(text).unwrap(),
-            ["--warn=zzz", "--warn=unexpected_cfgs", "--check-cfg", "cfg(a)", "--check-cfg", "cfg(b, values(\"c\"))"]
+            [
+                "--warn=zzz",
+                "--warn=unexpected_cfgs",
+                "--check-cfg",
+                "cfg(a)",
+                "--check-cfg",
+                "cfg(b, values(\"c\"))"
+            ]
         );
     }
 
@@ -230,7 +242,32 @@ mod tests {
         let root = RelPath::new("build/ws").unwrap();
         let manifest = RelPath::new("build/ws/Cargo.toml").unwrap();
         let manifests = Manifests::parse([(manifest, text)]).unwrap();
-        let roots = ["release", "dev", "bench", "fast", "odd"].map(|name| manifests.profile_root(&root, name));
-        assert_eq!(roots, ["release", "debug", "release", "release", "debug"]);
+        let configured = [("ci".to_owned(), "small".to_owned())].into();
+        let root_of = |name| manifests.profile_root(&root, &configured, name);
+        let roots = ["release", "dev", "bench", "fast", "odd", "ci"].map(|name| root_of(name).unwrap());
+        assert_eq!(roots, ["release", "debug", "release", "release", "debug", "release"]);
+        assert!(root_of("lost").unwrap_err().to_string().contains("the profile `lost`"));
+    }
+
+    #[test]
+    fn lints_are_inherited_from_the_workspace_that_a_package_belongs_to() {
+        let text = |lints: &str| format!("[package]\n{lints}");
+        let metadata = r#"{ "packages": [{ "name": "a", "version": "1.0.0", "id": "a", "targets": [],
+            "features": {}, "manifest_path": "/build/ws/x/a/Cargo.toml" }],
+            "workspace_members": [], "workspace_root": "/build/ws" }"#;
+        let packages = crate::Packages::parse(metadata).unwrap();
+        let package = packages.get("a").unwrap();
+        let flags = |manifest: &str, root: &str| {
+            let path = |text| RelPath::new(text).unwrap();
+            let texts = [(path("build/ws/x/a/Cargo.toml"), manifest), (path("build/ws/Cargo.toml"), root)];
+            Manifests::parse(texts).unwrap().facts(package).map(|facts| facts.lint_flags)
+        };
+        let root = "[workspace.lints.rust]\nunused = \"deny\"";
+        assert_eq!(flags(&text("[lints]\nworkspace = true"), root).unwrap(), ["--deny=unused"]);
+        let mixed = text("[lints]\nworkspace = true\nrust.unused = \"warn\"");
+        assert!(matches!(flags(&mixed, root), Err(Error::Manifest { .. })));
+        let error = flags(&text("[lints]\nworkspace = true"), "[workspace]").unwrap_err();
+        assert!(error.to_string().contains("no `[workspace.lints]`"), "{error}");
+        assert_eq!(flags(&text(""), root).unwrap(), Vec::<String>::new());
     }
 }

@@ -50,8 +50,7 @@ impl Context {
                 if !dependency.target.is_linkable() || artefacts.contains_key(&edge.index) {
                     continue;
                 }
-                let need =
-                    if unit.needs_only_metadata_of(dependency) { Need::Metadata } else { Need::Link };
+                let need = if unit.needs_only_metadata_of(dependency) { Need::Metadata } else { Need::Link };
                 artefacts.insert(edge.index, need);
                 // A proc macro is a dynamic library that has all it needs in it.
                 if !dependency.target.is_proc_macro() {

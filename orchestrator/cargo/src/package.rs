@@ -123,8 +123,10 @@ impl Packages {
     /// # Errors
     /// When it is no JSON of that shape, or a path in it is not absolute.
     pub fn parse(json: &str) -> Result<Self, Error> {
-        let raw: RawMetadata = serde_json::from_str(json)
-            .map_err(|error| Error::Json { what: "what `cargo metadata` printed", problem: error.to_string() })?;
+        let raw: RawMetadata = serde_json::from_str(json).map_err(|error| Error::Json {
+            what: "what `cargo metadata` printed",
+            problem: error.to_string(),
+        })?;
         let RawMetadata { packages, workspace_members, workspace_default_members, workspace_root } = raw;
         let packages = packages.into_iter().map(|raw| Package::from_raw(raw).map(|p| (p.id.clone(), p)));
         Ok(Self {

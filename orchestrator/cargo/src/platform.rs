@@ -57,7 +57,9 @@ pub struct Toolchain {
 pub struct Platform {
     /// Its triple.
     pub triple: Triple,
-    /// What `rustc --print cfg --target …` says, with the user's rustflags: [`parse_cfg`].
+    /// What `rustc --print cfg --target …` says: [`parse_cfg`]. As with cargo it is asked twice for a target: first
+    /// without flags, then with [`Configuration::rustflags`] (which need the first answer), since flags such as
+    /// `-C target-feature` change it. The host has no flags.
     pub cfg: Vec<Cfg>,
     /// `rustc --print split-debuginfo`: the values that it can do.
     pub split_debuginfo: BTreeSet<String>,
@@ -207,7 +209,10 @@ mod tests {
                 .map(|crate_type| platform.file_name_parts(&crate_type).map(|(a, b)| format!("{a}x{b}")))
         };
         let expect = |names: [Option<&str>; 4]| names.map(|name| name.map(str::to_owned));
-        assert_eq!(names(&windows), expect([Some("x.exe"), Some("libx.rlib"), Some("x.dll"), Some("libx.a")]));
+        assert_eq!(
+            names(&windows),
+            expect([Some("x.exe"), Some("libx.rlib"), Some("x.dll"), Some("libx.a")])
+        );
         assert_eq!(names(&musl), expect([Some("x"), Some("libx.rlib"), None, Some("libx.a")]));
         assert_eq!(names(&glibc), expect([Some("x"), Some("libx.rlib"), Some("libx.so"), Some("libx.a")]));
     }

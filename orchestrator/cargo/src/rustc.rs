@@ -145,7 +145,8 @@ impl Context {
         }
         if profile.debuginfo.is_on() {
             add(&["-C", &format!("debuginfo={}", profile.debuginfo)]);
-            let split = profile.split_debuginfo.as_ref().filter(|how| platform.split_debuginfo.contains(*how));
+            let split =
+                profile.split_debuginfo.as_ref().filter(|how| platform.split_debuginfo.contains(*how));
             if let Some(split) = split {
                 add(&["-C", &format!("split-debuginfo={split}")]);
             }
@@ -229,7 +230,10 @@ impl Context {
             for artefact in self.needed_files(edge.index, need) {
                 if artefact.kind != ArtefactKind::ImportLibrary {
                     let path = self.dependency_path(edge.index, &artefact).in_sandbox();
-                    argv.extend(["--extern".to_owned(), format!("{options}{}={path}", edge.extern_crate_name)]);
+                    argv.extend([
+                        "--extern".to_owned(),
+                        format!("{options}{}={path}", edge.extern_crate_name),
+                    ]);
                 }
             }
         }

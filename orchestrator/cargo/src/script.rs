@@ -35,13 +35,13 @@ impl Context {
         if !unit.is_script_run() {
             return Err(Error::Caller(format!("unit {run} runs no build script")));
         }
-        let program = unit
-            .dependencies
-            .iter()
-            .map(|edge| edge.index)
-            .find(|&edge| self.unit(edge).mode == Mode::Build && self.unit(edge).target.is_build_script());
-        let program = program
-            .ok_or_else(|| Error::Graph(format!("a run of `{}`'s build script has no script", unit.package)))?;
+        let program =
+            unit.dependencies.iter().map(|edge| edge.index).find(|&edge| {
+                self.unit(edge).mode == Mode::Build && self.unit(edge).target.is_build_script()
+            });
+        let program = program.ok_or_else(|| {
+            Error::Graph(format!("a run of `{}`'s build script has no script", unit.package))
+        })?;
         let suffix = self.toolchain.host.file_name_parts(&crate::CrateType::Binary).unwrap_or_default().1;
         let name = format!("{}{suffix}", unit.target.name);
         let program_path = layout::path(layout::SCRIPTS, &[&self.script_folder(program), &name]);

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use recording::{Call, Recording, Renaming, without_hashes};
+use xbuild_base::RelPath;
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages, Platform, RustcVersion,
     Toolchain, UnitGraph, UnitIndex, check_cargo_version, parse_cfg,
 };
-use xbuild_base::RelPath;
 
 const LINKER: &str = "/usr/bin/cc";
 
@@ -30,38 +30,52 @@ fn context(recording: &Recording) -> Context {
     };
     check_cargo_version(&version).unwrap();
     let graph = UnitGraph::parse(&recording.unit_graph()).unwrap();
-    let packages = Packages::parse(&recording.cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
-    let texts: Vec<(RelPath, String)> = recording
-        .manifests()
-        .into_iter()
-        .map(|path| (inside(path.to_str().unwrap()), fs_err::read_to_string(&path).unwrap()))
-        .collect();
+    let packages =
+        Packages::parse(&recording.cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
+    let mut paths: BTreeSet<RelPath> = packages.iter().map(|package| package.manifest.clone()).collect();
+    paths.insert(packages.workspace_root().resolve("Cargo.toml").unwrap());
+    let read = |path: RelPath| {
+        let text = fs_err::read_to_string(path.in_sandbox()).unwrap();
+        (path, text)
+    };
+    let texts: Vec<(RelPath, String)> = paths.into_iter().map(read).collect();
     let manifests = Manifests::parse(texts.iter().map(|(path, text)| (path.clone(), text.as_str()))).unwrap();
     let folder = inside(recording.workspace().to_str().unwrap());
-    let text = fs_err::read_to_string(recording.workspace().join(".cargo/config.toml")).unwrap();
+    let text = fs_err::read_to_string(recording.workspace().join(".cargo/config.toml")).unwrap_or_default();
     let file = ConfigurationFile { name: ".cargo/config.toml", folder: &folder, text: &text };
     let version = RustcVersion::parse(&recording.rustc(&["-vV"])).unwrap();
-    let platform = |linker: Option<&str>| Platform {
+    let configuration = Configuration::parse(&[file]).unwrap();
+    let cfg = |flags: &[String]| {
+        let flags = flags.iter().map(String::as_str).chain(["--print", "cfg"]);
+        parse_cfg(&recording.rustc(&flags.collect::<Vec<_>>())).unwrap()
+    };
+    let platform = || Platform {
         triple: version.host.clone(),
-        cfg: parse_cfg(&recording.rustc(&["--print", "cfg"])).unwrap(),
-        split_debuginfo: recording.rustc(&["--print", "split-debuginfo"]).lines().map(str::to_owned).collect(),
+        cfg: cfg(&[]),
+        split_debuginfo: recording
+            .rustc(&["--print", "split-debuginfo"])
+            .lines()
+            .map(str::to_owned)
+            .collect(),
         library_directory: recording.rustc(&["--print", "target-libdir"]).trim().to_owned(),
-        linker: linker.map(str::to_owned),
+        linker: Some(LINKER.to_owned()),
         link_arguments: Vec::new(),
         rustc_arguments: Vec::new(),
         script_environment: BTreeMap::new(),
     };
+    let mut target = platform();
+    target.cfg = cfg(&configuration.rustflags(&target));
     let toolchain = Toolchain {
         rustc: recording.rustc_path(),
         rustdoc: "rustdoc".to_owned(),
         cargo: recording.cargo_path(),
         version: version.clone(),
-        host: platform(Some(LINKER)),
-        targets: [(version.host.clone(), platform(Some(LINKER)))].into(),
+        host: platform(),
+        targets: [(version.host.clone(), target)].into(),
         environment: recording.environment(),
         num_jobs: 2,
         flavour: Flavour::Project,
-        configuration: Configuration::parse(&[file]).unwrap(),
+        configuration,
     };
     Context::new(graph, packages, &manifests, toolchain).unwrap()
 }
@@ -80,14 +94,18 @@ fn compare_scripts(context: &Context, recording: &Recording, renaming: &mut Rena
         let ours = script.invocation.environment;
         let key = |environment: &BTreeMap<String, String>| {
             let own = environment.iter().filter(|(name, _)| {
-                name.starts_with("CARGO_FEATURE_") || ["CARGO_MANIFEST_DIR", "DEBUG", "OPT_LEVEL"].contains(&name.as_str())
+                name.starts_with("CARGO_FEATURE_")
+                    || ["CARGO_MANIFEST_DIR", "DEBUG", "OPT_LEVEL"].contains(&name.as_str())
             });
             own.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
         };
         let host = context.unit(index).platform.is_none();
         let found = recorded
             .iter()
-            .position(|call| key(&call.environment) == key(&ours) && recording.is_host_folder(&call.environment["OUT_DIR"]) == host)
+            .position(|call| {
+                key(&call.environment) == key(&ours)
+                    && recording.is_host_folder(&call.environment["OUT_DIR"]) == host
+            })
             .unwrap_or_else(|| panic!("cargo did not run {:?}", key(&ours)));
         let call = recorded.swap_remove(found);
         let out_directory = &call.environment["OUT_DIR"];
@@ -100,6 +118,28 @@ fn compare_scripts(context: &Context, recording: &Recording, renaming: &mut Rena
         effects.insert(index, Arc::new(output));
     }
     assert!(recorded.is_empty(), "cargo ran more scripts: {recorded:#?}");
+    effects
+}
+
+/// As [`compare_scripts`] for scripts that did not record their environment.
+fn learn_scripts(context: &Context, recording: &Recording, renaming: &mut Renaming) -> Effects {
+    let mut effects = Effects::new();
+    let mut folders = recording.script_folders();
+    for index in context.graph().dependencies_first().unwrap() {
+        let unit = context.unit(index);
+        if unit.is_script_run() {
+            let found = folders.iter().position(|(id, folder)| {
+                *id == unit.package && recording.is_host_folder(folder) == unit.platform.is_none()
+            });
+            let (_, folder) = folders.swap_remove(found.unwrap());
+            let ours = context.script_invocation(index, &effects).unwrap().invocation.output.in_sandbox();
+            renaming.learn_text(&folder, &ours);
+            let stdout = fs_err::read_to_string(recording.script_stdout(&folder)).unwrap();
+            let output = context.parse_script_output(index, renaming.apply(&stdout).as_bytes()).unwrap();
+            effects.insert(index, Arc::new(output));
+        }
+    }
+    assert!(folders.is_empty(), "cargo ran more scripts: {folders:#?}");
     effects
 }
 
@@ -120,7 +160,14 @@ fn ours(context: &Context, effects: &Effects) -> Vec<(UnitIndex, Call)> {
             let invocation = context.rustc_invocation(index, effects).unwrap();
             assert!(context.needs(index).effects.iter().all(|run| effects.contains_key(run)));
             let working_directory = invocation.working_directory.in_sandbox();
-            (index, Call { argv: invocation.argv[1..].to_vec(), environment: invocation.environment, working_directory })
+            (
+                index,
+                Call {
+                    argv: invocation.argv[1..].to_vec(),
+                    environment: invocation.environment,
+                    working_directory,
+                },
+            )
         })
         .collect()
 }
@@ -130,8 +177,12 @@ fn compare(arguments: &[&str]) -> (Context, Effects) {
     let context = context(&recording);
     let mut renaming = recording.renaming();
     let effects = compare_scripts(&context, &recording, &mut renaming);
+    compare_calls(&context, &recording, &mut renaming, &effects);
+    (context, effects)
+}
 
-    let ours = ours(&context, &effects);
+fn compare_calls(context: &Context, recording: &Recording, renaming: &mut Renaming, effects: &Effects) {
+    let ours = ours(context, effects);
     let theirs = recording.rustc_calls();
     // First pair the calls by what they are but for hashes, then learn the hashes, then compare.
     let plain = |call: &Call| without_hashes(&renaming.argv(&call.argv));
@@ -158,12 +209,12 @@ fn compare(arguments: &[&str]) -> (Context, Effects) {
     }
     for (our, their) in pairs {
         assert_eq!(renaming.argv(&their.argv), renaming.argv(&our.argv));
-        let (theirs, ours) = (renaming.environment(&their.environment), renaming.environment(&our.environment));
+        let (theirs, ours) =
+            (renaming.environment(&their.environment), renaming.environment(&our.environment));
         same_environment(&theirs, &ours, &format!("{:?}", our.argv));
         assert_eq!(their.working_directory, our.working_directory, "{:?}", our.argv);
     }
-    compare_files(&context, &recording, &renaming);
-    (context, effects)
+    compare_files(context, recording, renaming);
 }
 
 /// Every file that we foretell is there, and none is of another unit.
@@ -208,10 +259,24 @@ fn lto_off_and_assertions() {
 
 #[test]
 fn tests_of_all_kinds() {
-    compare(&["test", "--no-run", "--workspace"]);
+    compare(&["test", "--no-run", "--workspace", "--tests", "--bins", "--lib"]);
 }
 
 #[test]
 fn check() {
     compare(&["check", "--workspace"]);
+}
+
+/// Any workspace: `XBUILD_ORACLE="/path/to/workspace --release" cargo test … -- --ignored`.
+#[test]
+#[ignore = "it needs a workspace whose packages were fetched before"]
+fn another_workspace() {
+    let text = std::env::var("XBUILD_ORACLE").unwrap();
+    let (workspace, arguments) = text.split_once(' ').unwrap_or((&text, ""));
+    let arguments: Vec<&str> = ["build"].into_iter().chain(arguments.split_whitespace()).collect();
+    let recording = Recording::of_workspace(workspace.as_ref(), &arguments, LINKER);
+    let context = context(&recording);
+    let mut renaming = recording.renaming();
+    let effects = learn_scripts(&context, &recording, &mut renaming);
+    compare_calls(&context, &recording, &mut renaming, &effects);
 }

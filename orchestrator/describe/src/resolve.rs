@@ -51,21 +51,30 @@ impl Toolchains {
         };
         let versions: Vec<String> = self.toolchains.values().map(described).collect();
         let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-        let default = &self.default;
+        let of_distribution = |toolchain: &&Toolchain| {
+            wish.distribution.is_none_or(|distribution| distribution == toolchain.distribution)
+        };
+        let default = self.toolchains.get(&self.default).filter(of_distribution);
+        let usable = match default.or_else(|| self.toolchains.values().rfind(of_distribution)) {
+            Some(toolchain) => format!("--set toolchain.version={}", toolchain.version),
+            None => {
+                let distribution = self.toolchains.get(&self.default).map(|toolchain| toolchain.distribution);
+                let distribution = distribution.map(|one| format!(" --set toolchain.distribution={one}"));
+                format!("--set toolchain.version={}{}", self.default, distribution.unwrap_or_default())
+            }
+        };
         let add = match channel {
             Some(Channel::Version { major, minor, patch }) => {
                 let patch = patch.unwrap_or(0);
                 format!("pin it: xbuild toolchain add {major}.{minor}.{patch}\nor use")
             }
             Some(Channel::Dated(_)) => {
-                "only releases can be pinned (xbuild toolchain add VERSION); use".to_owned()
+                "pin a release (nothing else can be): xbuild toolchain add VERSION\nor use".to_owned()
             }
             None | Some(Channel::Stable) => "pin one: xbuild toolchain add VERSION\nor use".to_owned(),
         };
-        Problem::new(Kind::NotPinned, format!("no toolchain is pinned for {what}{of}{asked}")).help(format!(
-            "{add} one that is pinned: --set toolchain.version={default}\n(pinned are {})",
-            suggest::list(&versions)
-        ))
+        Problem::new(Kind::NotPinned, format!("no toolchain is pinned for {what}{of}{asked}"))
+            .help(format!("{add} one that is pinned: {usable}\n(pinned are {})", suggest::list(&versions)))
     }
 
     /// What two places agree on: the more exact of the two.

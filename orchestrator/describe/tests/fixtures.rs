@@ -24,7 +24,7 @@ macro_rules! snapshots {
 
 #[test]
 fn descriptions() {
-    let targets = support::targets(&support::toolchains());
+    let (_, targets) = support::data();
     snapshots!("fixtures/description/*.toml", |path| rendered(support::describe(path, &targets)));
 }
 
@@ -35,7 +35,7 @@ fn toolchains() {
 
 #[test]
 fn targets() {
-    let toolchains = support::toolchains();
+    let (toolchains, _) = support::data();
     snapshots!("fixtures/target/*.toml", |path| {
         let triple = "riscv64gc-unknown-linux-gnu".parse().unwrap();
         rendered(TargetSpec::read(triple, support::source(path), &toolchains))
@@ -55,7 +55,7 @@ fn rust_toolchain_files() {
 /// Each line `# xbuild ARGUMENTS` of a fixture is a request of that description.
 #[test]
 fn requests() {
-    let targets = support::targets(&support::toolchains());
+    let (_, targets) = support::data();
     let workspace = support::workspace();
     snapshots!("fixtures/request/*.toml", |path: &std::path::Path| {
         let description = support::describe(path, &targets).unwrap();

@@ -9,8 +9,7 @@ const HOSTS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu
 
 #[test]
 fn every_component_that_a_first_class_target_needs_is_pinned() {
-    let toolchains = support::toolchains();
-    let targets = support::targets(&toolchains);
+    let (toolchains, targets) = support::shipped();
     let toolchain = &toolchains.toolchains[&toolchains.default];
     for host in HOSTS {
         let host: Triple = host.parse().unwrap();
@@ -34,7 +33,7 @@ fn every_component_that_a_first_class_target_needs_is_pinned() {
 
 #[test]
 fn pins_are_where_their_component_says() {
-    let toolchains = support::toolchains();
+    let (toolchains, _) = support::shipped();
     for (host, pins) in &toolchains.pins {
         for name in pins.keys() {
             let component = &toolchains.components[name];
@@ -46,8 +45,8 @@ fn pins_are_where_their_component_says() {
 
 #[test]
 fn a_target_has_a_sysroot_for_each_glibc_that_it_offers() {
-    let toolchains = support::toolchains();
-    for spec in support::targets(&toolchains).iter() {
+    let (_, targets) = support::shipped();
+    for spec in targets.iter() {
         if let Some(choice) = &spec.glibc {
             for glibc in choice.sysroots.keys() {
                 assert!(!spec.sysroot(Some(*glibc)).is_empty(), "{} {glibc}", spec.triple);
@@ -60,7 +59,7 @@ fn a_target_has_a_sysroot_for_each_glibc_that_it_offers() {
 
 #[test]
 fn the_example_and_a_project_without_a_file_are_read() {
-    let targets = support::targets(&support::toolchains());
+    let (_, targets) = support::shipped();
     let path = support::repository().join("examples/rust-app/xbuild.toml");
     let example = Description::read(Some(support::source(&path)), &[], &targets).unwrap();
     let build = example.variants.values().next().unwrap();

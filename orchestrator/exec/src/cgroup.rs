@@ -21,7 +21,7 @@ impl Delegated {
         let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
         let own = membership.lines().find_map(|line| line.strip_prefix("0::"))?;
         let own = own.trim_start_matches('/');
-        MOUNTS.iter().map(|mount| Path::new(mount)).find_map(|mount| {
+        MOUNTS.iter().map(Path::new).find_map(|mount| {
             let own = mount.join(own);
             let above = (own != mount).then(|| own.parent().map(Path::to_owned)).flatten();
             [Some(own), above].into_iter().flatten().map(Self).find(Self::is_usable)
@@ -50,7 +50,7 @@ impl Delegated {
             group.write("memory.swap.max", "0")?;
         }
         group.write("memory.oom.group", "1")?;
-        // The helper and the sandbox's init are in it too.
+        // The helper and the sandbox's init are in it too; one that is too many is refused, and counted.
         group.write("pids.max", &(processes + 2).to_string())?;
         Ok(Some(group))
     }

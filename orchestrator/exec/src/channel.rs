@@ -8,7 +8,8 @@ use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
 };
 
 use crate::specification::{Job, Report};
@@ -24,8 +25,7 @@ pub(crate) fn send(socket: &mut UnixStream, job: &Job, descriptors: &[RawFd]) ->
     let bad = || std::io::Error::from_raw_os_error(nix::libc::EBADF);
     let borrowed: Vec<_> = descriptors.iter().map(|&number| sys::borrow(number)).collect();
     let borrowed: Vec<_> = borrowed.into_iter().collect::<Option<_>>().ok_or_else(bad)?;
-    let mut space =
-        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !borrowed.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed)) {
         return Err(std::io::Error::from_raw_os_error(nix::libc::EMFILE));
@@ -39,8 +39,7 @@ pub(crate) fn send(socket: &mut UnixStream, job: &Job, descriptors: &[RawFd]) ->
 /// descriptor at, and are closed by `exec`.
 pub(crate) fn receive(socket: OwnedFd) -> std::io::Result<(UnixStream, Job, Vec<OwnedFd>)> {
     let mut head = [0; 8];
-    let mut space =
-        [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let received = rustix::net::recvmsg(
         &socket,

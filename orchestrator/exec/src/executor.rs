@@ -12,16 +12,17 @@ use std::time::{Duration, Instant};
 use xbuild_action::{
     ActionResult, ExecutionError, Executor, Isolation, Observer, Outcome, Request, Staging, Times,
 };
+use xbuild_base::{Digest, Tree};
 
 use crate::cgroup::{Delegated, Group};
+use crate::channel;
 use crate::helper::HELPER_ARGUMENT;
 use crate::limits::time_in_words;
 use crate::outputs::Collector;
 use crate::probe::{self, Check};
 use crate::session::{End, Session, Stop};
 use crate::specification::{Failure, Job, KernelLimits, Specification};
-use crate::stage::Staged;
-use crate::channel;
+use crate::stage::{self, Staged};
 
 /// The local executor: each command runs in a sandbox of Linux namespaces over overlays of the store's trees.
 ///
@@ -32,6 +33,7 @@ pub struct Sandbox {
     store: StoreHandle,
     helper: PathBuf,
     cgroup: OnceLock<Option<Delegated>>,
+    defaults: OnceLock<Digest<Tree>>,
     count: AtomicU64,
 }
 
@@ -54,7 +56,13 @@ impl Sandbox {
     /// As [`Self::new`], with another program (an absolute path) that calls [`crate::run_helper_if_asked`].
     #[must_use]
     pub fn with_helper(store: Arc<dyn Staging>, helper: PathBuf) -> Self {
-        Self { store: StoreHandle(store), helper, cgroup: OnceLock::new(), count: AtomicU64::new(0) }
+        Self {
+            store: StoreHandle(store),
+            helper,
+            cgroup: OnceLock::new(),
+            defaults: OnceLock::new(),
+            count: AtomicU64::new(0),
+        }
     }
 
     /// Tries every feature of the machine that the sandbox stands on, for real, in throw-away helpers.
@@ -82,6 +90,19 @@ impl Sandbox {
                 step: "find an unprivileged user to run programs as".to_owned(),
                 source: std::io::Error::other("the store belongs to root"),
             }),
+        }
+    }
+
+    fn defaults(&self, isolation: Isolation) -> Result<Option<Digest<Tree>>, ExecutionError> {
+        if isolation == Isolation::None {
+            return Ok(None);
+        }
+        match self.defaults.get() {
+            Some(tree) => Ok(Some(*tree)),
+            None => {
+                let tree = stage::defaults(self.store())?;
+                Ok(Some(*self.defaults.get_or_init(|| tree)))
+            }
         }
     }
 
@@ -122,17 +143,13 @@ impl Sandbox {
         }
     }
 
-    fn run(
-        &self,
-        request: &Request<'_>,
-        observer: &mut dyn Observer,
-    ) -> Result<Outcome, ExecutionError> {
+    fn run(&self, request: &Request<'_>, observer: &mut dyn Observer) -> Result<Outcome, ExecutionError> {
         let start = Instant::now();
         if request.cancel.is_cancelled() {
             return Ok(Outcome::Cancelled);
         }
         let owner = self.owner()?;
-        let staged = Staged::new(self.store(), request)?;
+        let staged = Staged::new(self.store(), request, self.defaults(request.isolation)?)?;
         let job = Job::Run(specification(request, &staged, owner));
         let group = self.group(request)?;
         let collector = Collector::new(self.store(), &staged, request.command);
@@ -162,7 +179,9 @@ impl Sandbox {
             End::Failed(failure) => Err(setup_failed(&failure)),
             End::Vanished(status) => Err(ExecutionError::Sandbox {
                 step: "hear how the program ended".to_owned(),
-                source: std::io::Error::other(format!("the sandbox's helper ended without a word ({status})")),
+                source: std::io::Error::other(format!(
+                    "the sandbox's helper ended without a word ({status})"
+                )),
             }),
             End::Ended { status, cpu, peak_memory } => {
                 result.times.cpu = cpu;
@@ -193,10 +212,9 @@ impl Sandbox {
         }
         let Some(delegated) = self.cgroup() else { return Ok(None) };
         let number = self.count.fetch_add(1, Ordering::Relaxed);
-        delegated.make(&number.to_string(), &request.limits).map_err(|source| ExecutionError::Sandbox {
-            step: "make a cgroup".to_owned(),
-            source,
-        })
+        delegated
+            .make(&number.to_string(), &request.limits)
+            .map_err(|source| ExecutionError::Sandbox { step: "make a cgroup".to_owned(), source })
     }
 }
 

@@ -41,6 +41,8 @@ pub fn helper_main() -> ! {
 
 fn helper() -> std::io::Result<()> {
     sys::close_from(3)?;
+    // A terminal's Ctrl-C is for xbuild alone: it says what becomes of the sandbox.
+    rustix::process::setsid()?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::stdio::dup2_stdin(&null)?;
@@ -58,11 +60,7 @@ fn helper() -> std::io::Result<()> {
     Ok(())
 }
 
-fn run(
-    specification: &Specification,
-    socket: &UnixStream,
-    descriptors: &[OwnedFd],
-) -> Result<(), Failure> {
+fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedFd]) -> Result<(), Failure> {
     namespaces::become_unprivileged(specification.owner)?;
     root::prepare(specification)?;
     namespaces::enter(namespaces::flags(specification.isolation))?;
@@ -90,10 +88,8 @@ fn watch(init: Pid, socket: &UnixStream) -> Result<(), Failure> {
     channel::report(socket, &Report::Started { init: init.as_raw_nonzero().get() });
     let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step("watch the sandbox's init")?;
     loop {
-        let mut polled = [
-            PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP),
-            PollFd::new(&pidfd, PollFlags::IN),
-        ];
+        let mut polled =
+            [PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP), PollFd::new(&pidfd, PollFlags::IN)];
         match rustix::event::poll(&mut polled, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,

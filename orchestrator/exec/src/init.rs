@@ -27,7 +27,8 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     if specification.is_isolated() {
         // As set by a process outside the namespace, this kills even its init.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("follow the helper's death")?;
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .step("follow the helper's death")?;
         // Both may have died before that was asked for.
         if channel::parent_is_gone(socket) {
             return Ok(());
@@ -46,7 +47,6 @@ pub(crate) fn run(
         fs_err::write("/proc/sys/user/max_user_namespaces", "0").step("forbid namespaces inside")?;
     }
     give_up_privileges()?;
-    // With no isolation the orphans of a program that ended stay its own group's.
     let Some(program) = sys::fork().step("fork the program")? else {
         let failure = start(specification, descriptors);
         channel::report(socket, &Report::Failed(failure));
@@ -93,8 +93,12 @@ fn try_start(
     limits::apply(specification.limits)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     if specification.is_isolated() {
-        // Some programs' output depends on addresses (hash tables keyed by pointers).
-        personality::set(Persona::ADDR_NO_RANDOMIZE).step("fix the address layout")?;
+        // Some programs' output depends on addresses (hash tables keyed by pointers). A help, not a wall: some
+        // containers' system call filters forbid it.
+        match personality::set(Persona::ADDR_NO_RANDOMIZE) {
+            Ok(_) | Err(nix::Error::EPERM) => {}
+            Err(error) => return Err(error).step("fix the address layout"),
+        }
     }
     sys::close_on_exec_from(3).step("close descriptors")?;
     for (descriptor, &number) in descriptors.iter().zip(&specification.descriptors) {
@@ -104,9 +108,8 @@ fn try_start(
     rustix::process::chdir(directory.as_str()).step(format!("enter the working directory {directory}"))?;
     let program = specification.argv.first().map_or("", String::as_str);
     let step = || format!("execute {program}");
-    let text = |text: String| {
-        CString::new(text).map_err(|_| Failure { step: step(), errno: nix::libc::EINVAL })
-    };
+    let text =
+        |text: String| CString::new(text).map_err(|_| Failure { step: step(), errno: nix::libc::EINVAL });
     let argv: Vec<CString> = specification.argv.iter().cloned().map(text).collect::<Result<_, _>>()?;
     let environment: Vec<CString> = specification
         .environment

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use xbuild_action::{Command, InputRoot, Isolation};
 use xbuild_base::RelPath;
 
-use crate::root::DEFAULTS;
 use crate::specification::Overlay;
 
 /// The folder with the links to `InputRoot::files`, in the scratch folder.
@@ -21,6 +20,8 @@ const HOSTS_OWN: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 pub(crate) struct Folders<'a> {
     /// The materialised layers, in the inputs' order.
     pub(crate) layers: Vec<String>,
+    /// The lowest layer: `/etc` and mount points. None when there is no isolation.
+    pub(crate) defaults: Option<String>,
     /// The materialised mounts, in the order of their paths.
     pub(crate) mounts: Vec<(RelPath, String)>,
     /// Whether something is a folder, with links in its last part not followed.
@@ -78,9 +79,7 @@ impl Layout {
         let mut layout = Self::default();
         let mut lower = vec![STAGE.to_owned()];
         lower.extend(folders.layers.iter().cloned());
-        if isolation != Isolation::None {
-            lower.push(DEFAULTS.to_owned());
-        }
+        lower.extend(folders.defaults.clone());
         let mut places: Vec<(RelPath, Vec<String>)> = Vec::new();
         for (at, tree) in &folders.mounts {
             if at.is_root() {
@@ -123,7 +122,11 @@ impl Layout {
         let below: Vec<String> = below.filter(|folder| is_directory(folder)).collect();
         // The host's own folder stays lowest.
         let at_end = usize::from(lower.first().is_some_and(|folder| folder.starts_with('/')));
-        if at_end == 1 { lower.splice(0..0, below) } else { lower.splice(1..1, below) };
+        if at_end == 1 {
+            lower.splice(0..0, below)
+        } else {
+            lower.splice(1..1, below)
+        };
         self.overlays.push(Overlay { at, lower: unique(lower) });
     }
 
@@ -176,8 +179,8 @@ impl Layout {
         self.private_tmp = isolation != Isolation::None
             && !command.outputs.iter().chain(&wanted).chain(inputs.files.keys()).any(below_tmp)
             && !inputs.mounts.keys().any(below_tmp);
-        if isolation != Isolation::None {
-            wanted.extend(["dev", "proc", tmp].into_iter().filter_map(|name| RelPath::new(name).ok()));
+        if isolation != Isolation::None && !self.private_tmp {
+            wanted.extend(RelPath::new(tmp));
         }
         for path in wanted {
             let home = self.home(&path);
@@ -210,12 +213,11 @@ mod tests {
 
     fn layout(mounts: &[(&str, &str)], outputs: &[&str], isolation: Isolation, there: &[&str]) -> Layout {
         let is_there = |folder: &str| there.contains(&folder);
-        let host = ["home", "usr", "tmp"].map(|name| HostEntry {
-            name: name.to_owned(),
-            kind: HostKind::Directory,
-        });
+        let host =
+            ["home", "usr", "tmp"].map(|name| HostEntry { name: name.to_owned(), kind: HostKind::Directory });
         let folders = Folders {
             layers: vec!["L1".to_owned(), "L2".to_owned(), "L1".to_owned()],
+            defaults: (isolation != Isolation::None).then(|| "D".to_owned()),
             mounts: mounts.iter().map(|(at, tree)| (path(at), (*tree).to_owned())).collect(),
             is_directory: &is_there,
             exists: &is_there,
@@ -228,9 +230,9 @@ mod tests {
     fn the_root_is_the_links_over_the_layers_over_the_defaults() {
         let layout = layout(&[], &["build/out/x"], Isolation::Full, &[]);
         assert_eq!(layout.overlays.len(), 1);
-        assert_eq!(layout.overlays[0].lower, ["stage", "L1", "L2", "defaults"]);
+        assert_eq!(layout.overlays[0].lower, ["stage", "L1", "L2", "D"]);
         let directories: Vec<_> = layout.directories.iter().map(|(_, path)| path.as_str()).collect();
-        assert_eq!(directories, ["build/out", "build/ws", "dev", "proc", "tmp"]);
+        assert_eq!(directories, ["build/out", "build/ws"]);
         assert!(layout.private_tmp);
     }
 
@@ -249,7 +251,8 @@ mod tests {
 
     #[test]
     fn tmp_is_the_roots_own_when_an_output_lies_below_it() {
-        assert!(!layout(&[], &["tmp/out"], Isolation::Full, &[]).private_tmp);
+        let shared = layout(&[], &["tmp/out"], Isolation::Full, &[]);
+        assert!(!shared.private_tmp && shared.directories.contains(&(0, path("tmp"))));
         assert!(layout(&[], &["tmpx/out"], Isolation::Full, &[]).private_tmp);
     }
 
@@ -266,12 +269,13 @@ mod tests {
     fn too_many_layers_are_an_error() {
         let folders = Folders {
             layers: (0..500).map(|number| format!("L{number}")).collect(),
+            defaults: None,
             mounts: Vec::new(),
             is_directory: &|_| false,
             exists: &|_| false,
             host: Vec::new(),
         };
         let error = Layout::new(&InputRoot::default(), &command(&[]), Isolation::Full, &folders).unwrap_err();
-        assert!(error.contains("502 layers"), "{error}");
+        assert!(error.contains("501 layers"), "{error}");
     }
 }

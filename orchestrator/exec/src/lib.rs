@@ -30,7 +30,8 @@
 //!   empty (unless an output lies below it), no `/sys`.
 //! - user and group 1000, host name `xbuild`, umask 022, standard input `/dev/null`, a session of its own with no
 //!   terminal, default signal actions, no descriptors but 0–2 and the jobserver's, exactly the command's
-//!   environment, a loopback interface and no other, address layout not randomised.
+//!   environment, a loopback interface and no other, address layout not randomised (unless the machine forbids
+//!   just that).
 //! - limits: no core dumps, 1024 (at most 4096) open files, a stack of 8 (at most 64) MiB, and [`Limits`]. `/tmp`
 //!   holds half of the memory limit, `/dev/shm` an eighth.
 //! - no capabilities, no way to gain any (`no_new_privs`, empty bounding set, locked securebits), and no
@@ -44,7 +45,7 @@
 //! Only on request, and recorded in the result. [`Isolation::NoNetworkNamespace`] has the host's network.
 //! [`Isolation::None`] has just a user and a mount namespace: the host's top-level folders are bound at their
 //! places, writable as far as the user may write, and where inputs have a folder of the same name (`/usr`) they
-//! lie over the host's in an overlay; host's processes, network, `/proc`, `/dev` and `/tmp`; no limits but time.
+//! lie over the host's in an overlay; the same unprivileged user; the host's processes, network, `/proc`, `/dev` and `/tmp`; no limits but time.
 //! Orphans are still killed at the end.
 //!
 //! [`Isolation::NoNetworkNamespace`]: xbuild_action::Isolation::NoNetworkNamespace

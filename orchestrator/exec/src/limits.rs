@@ -17,8 +17,8 @@ pub(crate) fn apply(limits: Option<KernelLimits>) -> Result<(), Failure> {
     };
     set(Resource::Core, 0, 0, "core dumps")?;
     let Some(KernelLimits { processes, file_size }) = limits else { return Ok(()) };
-    // Two more than asked for: the sandbox's init counts, and the one that is too many must be seen to come.
-    set(Resource::Nproc, processes + 2, processes + 2, "processes")?;
+    // Three more than asked for: helper and init count, and the one that is too many must be seen to come.
+    set(Resource::Nproc, processes + 3, processes + 3, "processes")?;
     set(Resource::Fsize, file_size, file_size, "the file size")?;
     set(Resource::Nofile, 1024, 4096, "open files")?;
     set(Resource::Stack, 8 << 20, 64 << 20, "the stack")
@@ -36,7 +36,7 @@ pub(crate) fn time_in_words(time: Duration) -> String {
 /// A limit in bytes, in words.
 pub(crate) fn bytes_in_words(what: &str, bytes: u64) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let exact = units.iter().find(|(unit, _)| bytes >= *unit && bytes % unit == 0);
+    let exact = units.iter().find(|(unit, _)| bytes >= *unit && bytes.is_multiple_of(*unit));
     exact.map_or_else(
         || format!("{what} ({bytes} bytes)"),
         |(unit, name)| format!("{what} ({} {name})", bytes / unit),

@@ -16,7 +16,7 @@ pub(crate) fn normalise(top: &Path, output: &RelPath, parts: &[String]) -> Resul
     let target = read(&place)?;
     let leads = |why: &str| format!("it is a link to {target}, {why}");
     let folder: Vec<String> = parts[..parts.len().saturating_sub(1)].to_vec();
-    resolve(top, output, folder.clone(), &target).map_err(|why| leads(why))?;
+    resolve(top, output, folder.clone(), &target).map_err(leads)?;
     match target.strip_prefix('/') {
         None => Ok(target),
         Some(_) => {

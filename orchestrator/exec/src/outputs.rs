@@ -10,9 +10,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
-use xbuild_action::{
-    Command, Directory, Entry, ExecutionError, File, Output, Running, Staging, StoreError,
-};
+use xbuild_action::{Command, Directory, Entry, ExecutionError, File, Output, Running, Staging, StoreError};
 use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::links;
@@ -92,9 +90,9 @@ impl<'a> Collector<'a> {
     /// An input file at a declared output's path that the program left alone is an output too, as it is for
     /// remote workers.
     fn find_below(&self, index: usize, below: &RelPath) -> Option<Found> {
-        self.lower(index).map(|folder| folder.join(below)).find_map(|place| {
-            place.symlink_metadata().ok()?.is_file().then_some(Found::Input(place))
-        })
+        self.lower(index)
+            .map(|folder| folder.join(below))
+            .find_map(|place| place.symlink_metadata().ok()?.is_file().then_some(Found::Input(place)))
     }
 
     fn lower(&self, index: usize) -> impl Iterator<Item = PathBuf> + '_ {
@@ -104,9 +102,9 @@ impl<'a> Collector<'a> {
 
     /// A folder that inputs lie in too would have to be merged from both, and its files belong to someone else.
     fn refuse_merged(&self, path: &RelPath, index: usize, below: &RelPath) -> Result<(), ExecutionError> {
-        let is_input = self.lower(index).any(|folder| {
-            folder.join(below).symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
-        });
+        let is_input = self
+            .lower(index)
+            .any(|folder| folder.join(below).symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
         let mut overlays = self.staged.layout.overlays.iter().skip(1);
         if is_input || overlays.any(|overlay| overlay.at.strip_prefix(path).is_some()) {
             return Err(problem(path, "it is a folder that inputs lie in: declare one of its own"));
@@ -302,9 +300,8 @@ fn is_whiteout(metadata: &std::fs::Metadata) -> bool {
 /// Whether an overlay's folder hides what is below it.
 fn is_opaque(folder: &Path) -> bool {
     let mut value = [0_u8; 4];
-    rustix::fs::lgetxattr(folder, c"user.overlay.opaque", &mut value[..]).is_ok_and(|length| {
-        value.get(..length) == Some(b"y")
-    })
+    rustix::fs::lgetxattr(folder, c"user.overlay.opaque", &mut value[..])
+        .is_ok_and(|length| value.get(..length) == Some(b"y"))
 }
 
 /// The program may have closed a folder of its own.

@@ -77,7 +77,8 @@ pub(crate) fn all(sandbox: &Sandbox) -> Vec<Check> {
         network.remedy = Some("sudo sysctl -w user.max_net_namespaces=65536".to_owned());
     }
     checks.push(network);
-    let mut others = feature(sandbox, "process, IPC, host name and cgroup namespaces", Feature::Others, owner);
+    let mut others =
+        feature(sandbox, "process, IPC, host name and cgroup namespaces", Feature::Others, owner);
     if others.state == State::DoesNotHold {
         others.remedy = Some(
             "sudo sysctl -w user.max_pid_namespaces=65536 user.max_ipc_namespaces=65536 \
@@ -189,7 +190,8 @@ fn kernel() -> Check {
         let help = "install a newer kernel";
         (State::DoesNotHold, format!("Linux {release}; {major}.{minor} is needed"), Some(help.to_owned()))
     } else if version < COUNTS_BY_NAMESPACE {
-        let detail = format!("Linux {release}: the limit on processes counts all of the user's, not one action's");
+        let detail =
+            format!("Linux {release}: the limit on processes counts all of the user's, not one action's");
         (State::Holds, detail, None)
     } else {
         (State::Holds, format!("Linux {release}"), None)
@@ -220,7 +222,7 @@ fn user(owner: &Result<Option<(u32, u32)>, ExecutionError>) -> Check {
 fn apparmor() -> Check {
     let name = "AppArmor's restriction of user namespaces";
     match fs_err::read_to_string(APPARMOR) {
-        Ok(value) if value.trim() == "1" && !rustix::process::geteuid().is_root() => Check {
+        Ok(value) if value.trim() == "1" => Check {
             name,
             state: State::NotNeeded,
             detail: "it is on; where `user namespaces` holds all the same, a profile allows them".to_owned(),
@@ -253,7 +255,8 @@ fn cgroup(sandbox: &Sandbox) -> Check {
         let detail = "tried: the kernel limits memory and processes".to_owned();
         Check { name, state: State::Holds, detail, remedy: None }
     } else {
-        let detail = "none with memory and pids controllers: xbuild watches its sandboxes and kills".to_owned();
+        let detail =
+            "none with memory and pids controllers: xbuild watches its sandboxes and kills".to_owned();
         let remedy = Some("systemd-run --user --scope -p Delegate=yes xbuild …".to_owned());
         Check { name, state: State::NotNeeded, detail, remedy }
     }

@@ -14,17 +14,6 @@ use crate::specification::{Failure, Overlay, Specification, Step as _};
 /// Where the root is put together, in the scratch folder.
 pub(crate) const ROOT: &str = "root";
 
-/// The layer below all others, with the files that C libraries look for.
-pub(crate) const DEFAULTS: &str = "defaults";
-
-/// What `/etc` holds where the inputs have nothing else there.
-const ETC: [(&str, &str); 4] = [
-    ("passwd", "build:x:1000:1000:build:/build:/bin/sh\n"),
-    ("group", "build:x:1000:\n"),
-    ("hosts", "127.0.0.1 localhost xbuild\n::1 localhost\n"),
-    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-];
-
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 const DEVICE_LINKS: [(&str, &str); 4] = [
@@ -37,14 +26,6 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 /// Makes the folders that the overlays need, as their owner: before the mounts, in the scratch folder.
 pub(crate) fn prepare(specification: &Specification) -> Result<(), Failure> {
     make_directory(ROOT)?;
-    if specification.is_isolated() {
-        make_directory(DEFAULTS)?;
-        let etc = Path::new(DEFAULTS).join("etc");
-        make_directory(&etc)?;
-        for (name, text) in ETC {
-            fs::write(etc.join(name), text).step(format!("write /etc/{name}"))?;
-        }
-    }
     for (index, overlay) in specification.overlays.iter().enumerate() {
         prepare_overlay(index, overlay)?;
     }

@@ -144,10 +144,10 @@ impl Session {
             }
         }
         let status = self.wait()?;
-        let end = match (stop, group.map(Group::exceeded).transpose().map_err(io("read the cgroup"))?.flatten()) {
-            (Some(stop), _) => End::Stopped(stop),
-            (None, Some(limit)) => End::Stopped(Stop::Over(limit)),
-            (None, None) => end(parse(&said), status),
+        let exceeded = group.map(Group::exceeded).transpose().map_err(io("read the cgroup"))?.flatten();
+        let end = match stop.or(exceeded.map(Stop::Over)) {
+            Some(stop) => End::Stopped(stop),
+            None => end(parse(&said), status),
         };
         let [out, err] = ears.map(|ear| ear.capture);
         Ok(Heard { stdout: out, stderr: err, end })
@@ -234,8 +234,7 @@ impl Ear {
             Ok(0) => self.pipe = None,
             Ok(count) => {
                 let stream = self.stream;
-                self.capture
-                    .push(&buffer[..count], &mut |line| observer.line(stream, line, running))?;
+                self.capture.push(&buffer[..count], &mut |line| observer.line(stream, line, running))?;
             }
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
             Err(error) => return Err(io("read what the program prints")(error.into())),
@@ -250,6 +249,7 @@ struct Guard<'a> {
     limits: xbuild_action::Limits,
     isolation: Isolation,
     group: Option<&'a Group>,
+    group_next: Instant,
     watch: Option<Watch>,
 }
 
@@ -261,6 +261,7 @@ impl<'a> Guard<'a> {
             limits: request.limits,
             isolation: request.isolation,
             group,
+            group_next: Instant::now() + PROMPTLY * 4,
             watch: None,
         }
     }
@@ -293,14 +294,16 @@ impl<'a> Guard<'a> {
         if ears.iter().any(|ear| ear.capture.total() > self.limits.file_size) {
             return Ok(Some(Stop::Over(bytes_in_words("printed text", self.limits.file_size))));
         }
-        match &mut self.watch {
-            Some(watch) => {
-                let step = "watch the sandbox's processes".to_owned();
-                let over = watch.look().map_err(|source| ExecutionError::Sandbox { step, source })?;
-                Ok(over.map(Stop::Over))
+        let over = match (&mut self.watch, self.group) {
+            (Some(watch), _) => watch.look(),
+            (None, Some(group)) if self.group_next <= Instant::now() => {
+                self.group_next = Instant::now() + PROMPTLY * 4;
+                group.exceeded()
             }
-            None => Ok(None),
-        }
+            _ => Ok(None),
+        };
+        let step = "watch the sandbox's processes".to_owned();
+        Ok(over.map_err(|source| ExecutionError::Sandbox { step, source })?.map(Stop::Over))
     }
 }
 

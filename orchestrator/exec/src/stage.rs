@@ -5,14 +5,40 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
-use xbuild_action::{ExecutionError, InputRoot, Request, Scratch, Staging, StoreError};
-use xbuild_base::RelPath;
+use xbuild_action::{
+    ContentExt as _, Directory, Entry, ExecutionError, File, InputRoot, Request, Scratch, Staging, StoreError,
+};
+use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::layout::{Folders, HostEntry, HostKind, Layout, STAGE};
 
 /// The time of all folders that are made here, as of all files of a store: 1980-01-01T00:00:00Z in seconds
 /// since 1970.
 const FOLDER_TIME: Timespec = Timespec { tv_sec: 315_532_800, tv_nsec: 0 };
+
+/// What `/etc` holds where the inputs have nothing else there.
+const ETC: [(&str, &str); 4] = [
+    ("passwd", "build:x:1000:1000:build:/build:/bin/sh\n"),
+    ("group", "build:x:1000:\n"),
+    ("hosts", "127.0.0.1 localhost xbuild\n::1 localhost\n"),
+    ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+];
+
+/// The tree below all layers: what C libraries look for in `/etc`, and the mount points.
+pub(crate) fn defaults(store: &dyn Staging) -> Result<Digest<Tree>, StoreError> {
+    let mut etc = Directory::default();
+    for (name, text) in ETC {
+        let file = File { digest: store.put(text.as_bytes())?, executable: false };
+        etc.entries.insert(name.to_owned(), Entry::File(file));
+    }
+    let empty = store.put_directory(&Directory::default())?;
+    let mut root = Directory::default();
+    root.entries.insert("etc".to_owned(), Entry::Directory(store.put_directory(&etc)?));
+    for name in ["dev", "proc", "tmp"] {
+        root.entries.insert(name.to_owned(), Entry::Directory(empty));
+    }
+    store.put_directory(&root)
+}
 
 /// An action's folders.
 #[derive(Debug)]
@@ -23,8 +49,13 @@ pub(crate) struct Staged {
 }
 
 impl Staged {
-    /// Links the input files, and makes the folders that the program and the mounts need.
-    pub(crate) fn new(store: &dyn Staging, request: &Request<'_>) -> Result<Self, ExecutionError> {
+    /// Links the input files, and makes the folders that the program and the mounts need. `defaults` is the
+    /// lowest layer, see [`defaults`].
+    pub(crate) fn new(
+        store: &dyn Staging,
+        request: &Request<'_>,
+        defaults: Option<Digest<Tree>>,
+    ) -> Result<Self, ExecutionError> {
         let InputRoot { layers, mounts, files, directories: _ } = request.inputs;
         let scratch = store.scratch()?;
         let to_store = way_up(store.folder(), scratch.path())?;
@@ -33,6 +64,7 @@ impl Staged {
             let folder = folder.to_str().ok_or_else(|| not_text(&folder))?;
             Ok(format!("{to_store}{folder}"))
         };
+        let defaults = defaults.map(materialise).transpose()?;
         let layers = layers.iter().map(|tree| materialise(*tree)).collect::<Result<Vec<_>, _>>()?;
         let mounts = mounts
             .iter()
@@ -49,8 +81,11 @@ impl Staged {
 
         let folders = Folders {
             layers,
+            defaults,
             mounts,
-            is_directory: &|folder| scratch.path().join(folder).symlink_metadata().is_ok_and(|it| it.is_dir()),
+            is_directory: &|folder| {
+                scratch.path().join(folder).symlink_metadata().is_ok_and(|it| it.is_dir())
+            },
             exists: &|path| scratch.path().join(path).symlink_metadata().is_ok(),
             host: if request.isolation == xbuild_action::Isolation::None { host_root()? } else { Vec::new() },
         };
@@ -121,7 +156,10 @@ struct Maker {
 
 impl Maker {
     fn make(&mut self, path: &Path) -> Result<(), ExecutionError> {
-        std::fs::DirBuilder::new().mode(0o755).create(path).map_err(StoreError::io("make the folder", path))?;
+        std::fs::DirBuilder::new()
+            .mode(0o755)
+            .create(path)
+            .map_err(StoreError::io("make the folder", path))?;
         set_mode(path, 0o755)?;
         if let Some((uid, gid)) = self.owner {
             std::os::unix::fs::chown(path, Some(uid), Some(gid))

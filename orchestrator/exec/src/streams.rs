@@ -35,7 +35,11 @@ impl Capture {
     }
 
     /// Takes what was read, and calls `on_line` for each line that it ends.
-    pub(crate) fn push(&mut self, bytes: &[u8], on_line: &mut dyn FnMut(&[u8])) -> Result<(), ExecutionError> {
+    pub(crate) fn push(
+        &mut self,
+        bytes: &[u8],
+        on_line: &mut dyn FnMut(&[u8]),
+    ) -> Result<(), ExecutionError> {
         self.total += bytes.len() as u64;
         self.keep(bytes)?;
         let mut rest = bytes;
@@ -120,8 +124,7 @@ mod tests {
         for chunk in chunks {
             capture.push(chunk, &mut |line| heard.push(line.to_vec())).unwrap();
         }
-        let digest =
-            capture.finish(&Memory::default(), &mut |line| heard.push(line.to_vec())).unwrap();
+        let digest = capture.finish(&Memory::default(), &mut |line| heard.push(line.to_vec())).unwrap();
         (heard, digest)
     }
 

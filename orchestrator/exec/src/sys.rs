@@ -35,16 +35,21 @@ pub(crate) fn fork() -> Result<Option<Pid>, Errno> {
 /// Sets every signal to its default action and unblocks all: what xbuild or the shell above it ignores must
 /// not reach the program.
 pub(crate) fn reset_signals() {
-    // SAFETY: an all-zero `sigaction` is SIG_DFL with no flags; numbers that can't be set are refused by the
-    // kernel, which does no harm. `set` is filled by `sigemptyset` before it is read.
-    unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=64 {
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+    /// The size of the kernel's signal sets on every architecture, in bytes; MIPS has twice as many signals.
+    const SET: usize = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 16 } else { 8 };
+    // The C library's own function refuses the signals that it uses itself. The kernel's structure is three or
+    // four words; all zero is SIG_DFL with no flags.
+    let zero = [0_u64; 8];
+    for signal in 1..=8 * SET {
+        // SAFETY: the kernel reads less than `zero` holds, and refuses signals that can't be set.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, zero.as_ptr(), std::ptr::null_mut::<u64>(), SET);
         }
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+    // SAFETY: as above; the empty set unblocks everything.
+    unsafe {
+        let null = std::ptr::null_mut::<u64>();
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, zero.as_ptr(), null, SET);
     }
 }
 

@@ -64,7 +64,8 @@ impl Watch {
 
 fn usage_below(init: i32) -> std::io::Result<Usage> {
     let mut usage = Usage::default();
-    let mut pending = children(init).or_else(|error| if has_ended(init) { Ok(Vec::new()) } else { Err(error) })?;
+    let mut pending =
+        children(init).or_else(|error| if has_ended(init) { Ok(Vec::new()) } else { Err(error) })?;
     while let Some(process) = pending.pop() {
         // One that ends while it is looked at doesn't count.
         let Ok(status) = fs_err::read_to_string(format!("/proc/{process}/status")) else { continue };
@@ -102,7 +103,8 @@ fn parse_status(status: &str) -> Usage {
     let mut usage = Usage::default();
     for line in status.lines() {
         let Some((name, value)) = line.split_once(':') else { continue };
-        let number = || value.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+        let number =
+            || value.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
         match name {
             "RssAnon" | "RssShmem" | "VmSwap" => usage.memory += number() * 1024,
             "Threads" => usage.tasks += number(),

@@ -7,7 +7,7 @@ use xbuild_base::Sha256;
 
 use crate::debian::DebianError;
 use crate::toolchain::ToolchainError;
-pub use crate::unpack::ArchiveError;
+use crate::unpack::ArchiveError;
 
 /// Who can do something about an error; the exit code follows from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,9 +26,7 @@ pub enum Tier {
 #[non_exhaustive]
 pub enum FetchError {
     /// The bytes are not the ones that were pinned. Nothing of them was kept.
-    #[error(
-        "{name} from {place} is not what was pinned\n  expected {expected}\n  computed {computed}"
-    )]
+    #[error("{name} from {place} is not what was pinned\n  expected {expected}\n  computed {computed}")]
     Mismatch {
         /// What was fetched.
         name: String,
@@ -40,7 +38,9 @@ pub enum FetchError {
         computed: Sha256,
     },
     /// The file has another size than the pinned one. Nothing of it was kept.
-    #[error("{name} from {place} is not what was pinned\n  expected {expected} bytes\n  found    {found} bytes")]
+    #[error(
+        "{name} from {place} is not what was pinned\n  expected {expected} bytes\n  found    {found} bytes"
+    )]
     WrongSize {
         /// What was fetched.
         name: String,
@@ -217,10 +217,12 @@ impl FetchError {
             Self::Tree(_) => Tier::Bug,
             Self::Debian(error) => error.tier(),
             Self::Toolchain(error) => error.tier(),
-            Self::Several { errors } => match errors.iter().map(Self::tier).find(|tier| *tier != Tier::User) {
-                Some(tier) => tier,
-                None => Tier::User,
-            },
+            Self::Several { errors } => {
+                match errors.iter().map(Self::tier).find(|tier| *tier != Tier::User) {
+                    Some(tier) => tier,
+                    None => Tier::User,
+                }
+            }
         }
     }
 
@@ -236,8 +238,12 @@ impl FetchError {
                 "if it is a toolchain package, `xbuild toolchain update` moves its pin; to build with the old \
                  one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)"
             }
-            Self::Unreachable { .. } => "check the network and the proxy variables, then run the command again",
-            Self::Offline { .. } => "run `xbuild fetch` (or the same command without --offline) once with a network",
+            Self::Unreachable { .. } => {
+                "check the network and the proxy variables, then run the command again"
+            }
+            Self::Offline { .. } => {
+                "run `xbuild fetch` (or the same command without --offline) once with a network"
+            }
             Self::Refused { .. } | Self::Credentials { .. } => {
                 "log in with `cargo login --registry NAME`, or set CARGO_REGISTRIES_<NAME>_TOKEN"
             }

@@ -70,10 +70,8 @@ impl<'s> Fetcher<'s> {
     /// [`FetchError::Offline`] with all that is missing, when the network may not be used; else what went wrong
     /// with each thing that could not be had (everything else is in the store by then).
     pub fn trees(&self, wanted: &[FixedOutput]) -> Result<Vec<Digest<Tree>>, FetchError> {
-        self.all(wanted, &|fetcher, output| fetcher.known_tree(output), &|fetcher, output| {
-            let blob = fetcher.blob(output)?;
-            fetcher.unpack(output, blob)
-        })
+        let fetch = |output: &FixedOutput| self.unpack(output, self.blob(output)?);
+        self.all(wanted, &|output| self.known_tree(output), &fetch)
     }
 
     /// The files themselves of all of `wanted`, in its order, whatever they would unpack to.
@@ -81,7 +79,7 @@ impl<'s> Fetcher<'s> {
     /// # Errors
     /// As [`Self::trees`].
     pub fn blobs(&self, wanted: &[FixedOutput]) -> Result<Vec<Digest<Blob>>, FetchError> {
-        self.all(wanted, &|fetcher, output| fetcher.known_blob(output.sha256), &Self::blob)
+        self.all(wanted, &|output| self.known_blob(output.sha256), &|output| self.blob(output))
     }
 
     /// Which of `wanted` would have to be fetched for [`Self::trees`]: their indexes.
@@ -140,7 +138,7 @@ impl<'s> Fetcher<'s> {
     ) -> Result<Vec<T>, FetchError> {
         let mut answers = Vec::with_capacity(wanted.len());
         for output in wanted {
-            answers.push(known(self, output)?);
+            answers.push(known(output)?);
         }
         // One thing that is wanted twice is fetched once.
         let mut todo: BTreeMap<(Sha256, String), usize> = BTreeMap::new();
@@ -153,7 +151,8 @@ impl<'s> Fetcher<'s> {
         if self.settings.offline {
             let mut missing = Vec::new();
             for index in &todo {
-                if self.known_blob(wanted[*index].sha256)?.is_none() && !self.has_local_place(&wanted[*index]) {
+                if self.known_blob(wanted[*index].sha256)?.is_none() && !self.has_local_place(&wanted[*index])
+                {
                     missing.push(format!("{} ({})", wanted[*index].name, wanted[*index].sha256));
                 }
             }
@@ -192,14 +191,16 @@ impl<'s> Fetcher<'s> {
                 let position = next.fetch_add(1, Ordering::Relaxed);
                 let Some(index) = todo.get(position) else { break };
                 let output = &wanted[*index];
-                let answer = fetch(self, output);
+                let answer = fetch(output);
                 match &answer {
                     Ok(_) => self.progress.event(&output.name, Event::Finished),
                     Err(error) => {
                         self.progress.event(&output.name, Event::Failed);
                         let lasting = !matches!(
                             error,
-                            FetchError::Gone { .. } | FetchError::Mismatch { .. } | FetchError::WrongSize { .. }
+                            FetchError::Gone { .. }
+                                | FetchError::Mismatch { .. }
+                                | FetchError::WrongSize { .. }
                         );
                         stop.fetch_or(lasting, Ordering::Relaxed);
                     }
@@ -244,10 +245,10 @@ impl<'s> Fetcher<'s> {
 
     fn known_blob(&self, sha256: Sha256) -> Result<Option<Digest<Blob>>, FetchError> {
         let Some(memo) = self.store.memo(BLOBS, sha256)? else { return Ok(None) };
-        let digest: Option<Digest<Blob>> =
-            String::from_utf8(memo).ok().and_then(|text| text.parse().ok()).filter(|d: &Digest<Blob>| {
-                d.sha256() == sha256
-            });
+        let digest: Option<Digest<Blob>> = String::from_utf8(memo)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .filter(|d: &Digest<Blob>| d.sha256() == sha256);
         match digest {
             Some(digest) if self.store.has_blob(digest)? => Ok(Some(digest)),
             _ => Ok(None),
@@ -261,7 +262,7 @@ impl<'s> Fetcher<'s> {
     /// A tree that a memo names, if its root is still there.
     pub(crate) fn remembered_tree(
         &self,
-        namespace: &str,
+        namespace: &'static str,
         key: Sha256,
     ) -> Result<Option<Digest<Tree>>, FetchError> {
         let Some(memo) = self.store.memo(namespace, key)? else { return Ok(None) };
@@ -272,7 +273,7 @@ impl<'s> Fetcher<'s> {
     /// Records that a key stands for a tree.
     pub(crate) fn remember_tree(
         &self,
-        namespace: &str,
+        namespace: &'static str,
         key: Sha256,
         tree: Digest<Tree>,
     ) -> Result<(), FetchError> {
@@ -299,8 +300,14 @@ impl<'s> Fetcher<'s> {
             }
             kind => {
                 let reader: Box<dyn Read + Send> = content.open_blob(blob)?;
-                unpack::unpack(content, self.store.scratch(), kind, reader, unpack::Limits::for_archive(blob.size()))
-                    .map_err(|problem| problem.named(&output.name))?
+                unpack::unpack(
+                    content,
+                    self.store.scratch(),
+                    kind,
+                    reader,
+                    unpack::Limits::for_archive(blob.size()),
+                )
+                .map_err(|problem| problem.named(&output.name))?
             }
         };
         self.remember_tree(TREES, tree_key(output), tree)?;
@@ -308,8 +315,8 @@ impl<'s> Fetcher<'s> {
     }
 }
 
-type Known<'f, T> = dyn Fn(&Fetcher<'_>, &FixedOutput) -> Result<Option<T>, FetchError> + 'f;
-type Fetch<'f, T> = dyn Fn(&Fetcher<'_>, &FixedOutput) -> Result<T, FetchError> + Sync + 'f;
+type Known<'f, T> = dyn Fn(&FixedOutput) -> Result<Option<T>, FetchError> + 'f;
+type Fetch<'f, T> = dyn Fn(&FixedOutput) -> Result<T, FetchError> + Sync + 'f;
 
 /// All that decides which tree an archive becomes.
 fn tree_key(output: &FixedOutput) -> Sha256 {

@@ -14,13 +14,13 @@ pub trait Store: Content {
     ///
     /// # Errors
     /// When the store can't be read.
-    fn memo(&self, namespace: &str, key: Sha256) -> Result<Option<Vec<u8>>, StoreError>;
+    fn memo(&self, namespace: &'static str, key: Sha256) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Remembers a small value, whatever was there before.
     ///
     /// # Errors
     /// When the store can't be written.
-    fn put_memo(&self, namespace: &str, key: Sha256, value: &[u8]) -> Result<(), StoreError>;
+    fn put_memo(&self, namespace: &'static str, key: Sha256, value: &[u8]) -> Result<(), StoreError>;
 
     /// A folder for temporary files and folders, on the store's file system. What a crash leaves in it may be
     /// removed by anybody once it is a day old.
@@ -46,12 +46,12 @@ impl InMemory {
 }
 
 impl Store for InMemory {
-    fn memo(&self, namespace: &str, key: Sha256) -> Result<Option<Vec<u8>>, StoreError> {
+    fn memo(&self, namespace: &'static str, key: Sha256) -> Result<Option<Vec<u8>>, StoreError> {
         let memos = self.memos.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(memos.get(&(namespace.to_owned(), key)).cloned())
     }
 
-    fn put_memo(&self, namespace: &str, key: Sha256, value: &[u8]) -> Result<(), StoreError> {
+    fn put_memo(&self, namespace: &'static str, key: Sha256, value: &[u8]) -> Result<(), StoreError> {
         let mut memos = self.memos.lock().unwrap_or_else(PoisonError::into_inner);
         memos.insert((namespace.to_owned(), key), value.to_owned());
         Ok(())

@@ -48,6 +48,9 @@ pub enum OutputError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store could not take note of a link.
+    #[error(transparent)]
+    Root(#[from] xbuild_store::Error),
     /// The file system refused.
     #[error("could not {doing} {path}: {source}")]
     Io {
@@ -78,6 +81,7 @@ impl OutputError {
             Self::Io { source, .. } if is_full(source) => {
                 Some("make room, then run the same command again: nothing that was there is lost".to_owned())
             }
+            Self::Root(error) => error.help(),
             Self::Store(error) if error.is_disk_full() => Some("make room: xbuild gc".to_owned()),
             Self::Unreadable { .. }
             | Self::Name { .. }

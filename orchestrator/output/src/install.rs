@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use xbuild_action::{Content as _, Staging as _};
 use xbuild_base::{Hasher, RelPath, Sha256};
-use xbuild_store::Disk;
+use xbuild_store::{Disk, Keeps};
 
 use crate::artefact::{Artefact, Place};
 use crate::error::OutputError;
@@ -44,6 +44,8 @@ pub fn install(
     artefacts: &[Artefact],
     extent: Extent,
 ) -> Result<Vec<PathBuf>, OutputError> {
+    // A root names its link by a path that holds from any folder.
+    let project = std::path::absolute(project).map_err(OutputError::io("find", project))?;
     let result = project.join(RESULT);
     let wanted = by_path(artefacts)?;
     if wanted.is_empty() {
@@ -55,19 +57,18 @@ pub fn install(
     lock.file().lock().map_err(OutputError::io("lock", &result))?;
 
     for (path, artefact) in &wanted {
-        for level in artefact.tree() {
-            store.put_directory(&level)?;
-        }
-        let [_, root] = artefact.tree();
-        let tree = store.folder().join(store.materialise(root.digest())?);
+        let [lower, root] = artefact.tree();
+        store.put_directory(&lower)?;
+        let tree = store.put_directory(&root)?;
+        let folder = store.folder().join(store.materialise(tree)?);
+
         let link = result.join(path);
-        let folders = [PathBuf::from(&artefact.variant), artefact.folder()?.as_str().into()];
-        for folder in
-            folders.into_iter().chain([Path::new(artefact.folder()?.as_str()).join(artefact.place.folder())])
-        {
-            make_folder(&result.join(folder))?;
+        for parent in parents(path) {
+            make_folder(&result.join(parent))?;
         }
-        make_link(&tree.join(artefact.path_in_folder()?), &link)?;
+        // First: a link without a root would dangle one day, a root without a link is nothing.
+        store.add_root(&link, &Keeps { trees: [tree].into(), ..Keeps::default() })?;
+        make_link(&folder.join(artefact.path_in_folder()?), &link)?;
     }
     let targets: BTreeSet<RelPath> =
         wanted.values().map(|artefact| artefact.folder()).collect::<Result<_, _>>()?;
@@ -173,6 +174,13 @@ fn leads_into_a_store(path: &Path) -> bool {
         && matches!(&*place, "bin" | "lib")
         && Sha256::from_hex(&tree).is_ok()
         && trees == "trees"
+}
+
+/// The folders above a path, the uppermost first.
+fn parents(path: &RelPath) -> Vec<RelPath> {
+    let mut parents: Vec<_> = std::iter::successors(path.parent(), RelPath::parent).collect();
+    parents.reverse();
+    parents
 }
 
 fn make_folder(path: &Path) -> Result<(), OutputError> {

@@ -39,7 +39,7 @@ pub enum Colour {
     Always,
 }
 
-const HEADINGS: [&str; 6] = ["variant", "target", "file", "size", "sha-256", ""];
+const HEADINGS: [&str; 6] = ["variant", "target", "file", "size", "sha-256", "status"];
 const SIZE: usize = 3;
 const STATUS: usize = 5;
 /// Digits of a checksum that people are shown.
@@ -61,7 +61,7 @@ pub fn table(rows: &[Row], width: usize, colour: Colour) -> String {
         Colour::Always => format!("{style}{text}{style:#}"),
         Colour::Never => text.to_owned(),
     };
-    let status = |text: &str| match text.trim_end() {
+    let status = |text: &str| match text {
         "built" => paint(AnsiColor::Green.on_default().bold(), text),
         _ => paint(Style::new().dimmed(), text),
     };
@@ -78,21 +78,21 @@ pub fn table(rows: &[Row], width: usize, colour: Colour) -> String {
         let mut line = String::new();
         for (column, (cell, &width)) in cells.into_iter().zip(&widths).enumerate() {
             let gap = if column == 0 { "" } else { GAP };
-            // Nothing but spaces may follow the last cell, and those are left out.
+            // No line ends in spaces.
             let text = match column {
                 SIZE => format!("{cell:>width$}"),
                 STATUS => cell.to_owned(),
                 _ => format!("{cell:<width$}"),
             };
             let text = match (style, column) {
-                (Some(style), _) if !cell.is_empty() => paint(style, &text),
+                (Some(style), _) => paint(style, &text),
                 (None, STATUS) => status(&text),
                 _ => text,
             };
             line.push_str(gap);
             line.push_str(&text);
         }
-        format!("{}\n", line.trim_end())
+        line + "\n"
     };
     shown.push_str(&line(HEADINGS, Some(Style::new().bold())));
     for row in &cells {

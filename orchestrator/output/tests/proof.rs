@@ -6,7 +6,9 @@ use std::process::Command;
 use object::write::{Object, pe};
 use object::{Architecture, BinaryFormat, Endianness};
 use tempfile::TempDir;
-use xbuild_output::{Expectation, Form, Format, Linking, OutputError, Violation, prove};
+use xbuild_action::{ContentExt as _, File};
+use xbuild_output::{Expectation, Form, Format, Linking, OutputError, Violation, prove, prove_stored};
+use xbuild_store::Disk;
 
 const HELLO: &str = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 0; }\n";
 /// glibc has it since 2.30, on every machine.
@@ -191,6 +193,15 @@ fn damaged_files_are_errors_and_never_worse() {
         let error = prove(file, &dynamic()).unwrap_err();
         assert!(matches!(error, OutputError::Unreadable { .. }), "{file:?}");
     }
+}
+
+#[test]
+fn a_stored_file_is_read_from_where_it_is() {
+    let bytes = Compiler::new().link(HELLO, &["-Wl,-rpath,/opt"]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = Disk::open(&folder.path().join("store"), None).unwrap();
+    let file = File { digest: store.put(&bytes).unwrap(), executable: true };
+    assert_eq!(prove_stored(&store, file, &dynamic()).unwrap(), prove(&*bytes, &dynamic()).unwrap());
 }
 
 #[test]

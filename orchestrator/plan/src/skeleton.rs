@@ -7,8 +7,8 @@
 use xbuild_action::{Content, ContentExt as _, Directory, Entry, File, TreeError};
 use xbuild_base::{Blob, Digest, Tree};
 
-/// The skeleton of a tree: its `Cargo.toml`s, `Cargo.lock`s, vendored checksums and `.cargo` folders whole, every other `*.rs` file
-/// empty, everything else left out.
+/// The skeleton of a tree: its `Cargo.toml`s, `Cargo.lock`s, vendored checksums and `.cargo` folders whole, Rust files and
+/// readmes empty, everything else left out.
 ///
 /// # Errors
 /// When a level is missing from the store.
@@ -31,7 +31,8 @@ fn level(store: &dyn Content, tree: Digest<Tree>, empty: Digest<Blob>) -> Result
                 }
             }
             Entry::File(_) if matches!(name.as_str(), "Cargo.toml" | "Cargo.lock" | ".cargo-checksum.json") => Some(entry.clone()),
-            Entry::File(_) if is_rust(name) => {
+            // Cargo infers `readme` from these names.
+            Entry::File(_) if is_rust(name) || matches!(name.as_str(), "README" | "README.md" | "README.txt") => {
                 Some(Entry::File(File { digest: empty, executable: false }))
             }
             // A link may lead to a manifest or a target's file: its name counts.
@@ -69,8 +70,8 @@ mod tests {
     fn only_manifests_and_names_count() {
         let store = Memory::default();
         let of = |files: &[(&str, &str)]| skeleton(&store, tree(&store, files)).unwrap();
-        let one = of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn a() {}"), ("README.md", "x")]);
-        assert_eq!(one, of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn b() {}")]));
+        let one = of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn a() {}"), ("README.md", "x"), ("data.json", "{}")]);
+        assert_eq!(one, of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn b() {}"), ("README.md", "y")]));
         assert_ne!(one, of(&[("Cargo.toml", "[package]\n"), ("src/lib.rs", "fn a() {}")]));
         assert_ne!(one, of(&[("Cargo.toml", "[package]"), ("src/main.rs", "fn a() {}")]));
     }

@@ -72,6 +72,19 @@ pub enum Scope {
 }
 
 impl Sources {
+    /// Local sources alone.
+    #[must_use]
+    pub const fn local(workspace: RelPath, local: Digest<Tree>) -> Self {
+        Self {
+            workspace,
+            local,
+            packages: BTreeSet::new(),
+            registries: Vec::new(),
+            git: Vec::new(),
+            scope: Scope::Package,
+        }
+    }
+
     /// Where the packages of the `index`-th registry lie.
     #[must_use]
     pub fn registry_place(index: usize) -> RelPath {

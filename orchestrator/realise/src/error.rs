@@ -41,6 +41,18 @@ pub enum RealiseError {
         /// Which, and why.
         problem: String,
     },
+    /// The project has no lock.
+    #[error("{} has no Cargo.lock", folder.display())]
+    NoLock {
+        /// The workspace's folder.
+        folder: std::path::PathBuf,
+    },
+    /// Cargo's configuration holds what can't be honoured.
+    #[error("{0}")]
+    Cargo(Configurations),
+    /// An output that was named needs features that are off.
+    #[error("{0}")]
+    LeftOut(Box<xbuild_describe::Problem>),
     /// The operating system refused.
     #[error("could not {doing}: {source}")]
     Io {
@@ -77,5 +89,22 @@ impl From<TreeError> for RealiseError {
 impl From<xbuild_cargo::Error> for RealiseError {
     fn from(error: xbuild_cargo::Error) -> Self {
         Self::Plan(error.into())
+    }
+}
+
+/// All that is wrong with cargo's configuration.
+#[derive(Debug)]
+pub struct Configurations(Vec<xbuild_cargo::Error>);
+
+impl FromIterator<xbuild_cargo::Error> for Configurations {
+    fn from_iter<I: IntoIterator<Item = xbuild_cargo::Error>>(errors: I) -> Self {
+        Self(errors.into_iter().collect())
+    }
+}
+
+impl std::fmt::Display for Configurations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
     }
 }

@@ -3,12 +3,20 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `local` | the project's own sources: which files, and where they lie in the sandbox |
+//! | `fetching` | what the fetching side needs: room in the store, a builder for sysroots |
+//! | `platform` | the toolchain of one target, and what its rustc says of itself |
+//! | `std_library` | std as a graph of its own |
+//! | `project` | from a project's folder to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `tokens` | the jobserver |
 
 pub mod engine;
 mod error;
+pub mod fetching;
 mod local;
+pub mod platform;
+pub mod project;
+pub mod std_library;
 mod tokens;
 
 pub use error::RealiseError;

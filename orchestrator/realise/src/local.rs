@@ -55,7 +55,7 @@ impl LocalSources {
         let mut packages = BTreeSet::new();
         for folder in &folders {
             let place = workspace.resolve(&folder.relative).map_err(path_error)?;
-            let tree = store.import(&folder.host, folder.files.iter().cloned())?;
+            let tree = store.import(&folder.host, folder.files.iter().cloned())?.tree;
             builder.insert(store, &place, Entry::Directory(tree))?;
             let manifests = folder.files.iter().filter(|file| file.file_name() == Some("Cargo.toml"));
             packages.extend(manifests.filter_map(RelPath::parent).map(|package| place.join(&package)));

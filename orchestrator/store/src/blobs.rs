@@ -31,7 +31,7 @@ impl Disk {
         let source = if_there(files::open(&from)).map_err(io("open", &from))?;
         let mut source = source.ok_or_else(|| missing(file.digest))?;
         let temporary = self.copy_checked(&mut source, &from, file.digest)?;
-        temporary.place(&path, wanted.mode(), self.owner_ids())?;
+        temporary.place_content(&path, file.digest.size(), wanted.mode(), self.owner_ids())?;
         Ok(path)
     }
 
@@ -98,7 +98,7 @@ impl Disk {
             return Ok(());
         }
         let path = self.layout().blob(digest.sha256(), variant);
-        temporary.place(&path, variant.mode(), self.owner_ids())
+        temporary.place_content(&path, digest.size(), variant.mode(), self.owner_ids())
     }
 
     fn put_bytes(&self, bytes: &[u8], variant: Variant) -> Result<Digest<Blob>, StoreError> {
@@ -107,7 +107,7 @@ impl Disk {
             let mut temporary = self.temporary()?;
             temporary.write(bytes)?;
             let path = self.layout().blob(digest.sha256(), variant);
-            temporary.place(&path, variant.mode(), self.owner_ids())?;
+            temporary.place_content(&path, digest.size(), variant.mode(), self.owner_ids())?;
         }
         Ok(digest)
     }
@@ -164,9 +164,7 @@ impl Disk {
     /// As [`Self::open_regular`], for a file that may be changed: one that its owner can't read becomes readable.
     fn open_unreadable(path: &Path) -> Result<(HostFile, rustix::fs::Stat), StoreError> {
         match Self::open_regular(path) {
-            Err(StoreError::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::PermissionDenied =>
-            {
+            Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::PermissionDenied => {
                 let stat = rustix::fs::lstat(path).map_err(io("look at", path))?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
                     let mode = Mode::from_raw_mode(stat.st_mode) | Mode::RUSR;
@@ -204,7 +202,7 @@ impl Disk {
         }
         files::seal(&file, path, variant.mode(), self.owner_ids())?;
         let to = self.layout().blob(digest.sha256(), variant);
-        match files::move_to(path, &to, self.owner_ids()) {
+        match files::move_content(path, &to, digest.size(), self.owner_ids()) {
             Err(StoreError::Io { source, .. })
                 if source.raw_os_error() == Some(Errno::XDEV.raw_os_error()) =>
             {
@@ -221,7 +219,11 @@ impl Disk {
     /// Puts a stored file at `to`, where nothing is: by a hard link where that is possible.
     pub(crate) fn link_file(&self, file: File, to: &Path) -> Result<(), StoreError> {
         let path = self.path_of(file)?;
-        match rustix::fs::linkat(CWD, &path, CWD, to, AtFlags::empty()) {
+        let link = || rustix::fs::linkat(CWD, &path, CWD, to, AtFlags::empty());
+        match link() {
+            // Where a file system can't rename without replacing, the blob may have been replaced by its like
+            // between looking up its name and linking: the name is good.
+            Err(Errno::NOENT) => link().map_err(io("link", to)),
             Ok(()) => Ok(()),
             // Too many links, another file system, or a file system without links.
             Err(Errno::MLINK | Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP) => {

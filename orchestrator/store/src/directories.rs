@@ -83,7 +83,7 @@ impl Disk {
         if files::size_of(&path)? != Some(digest.size()) {
             let mut temporary = self.temporary()?;
             temporary.write(&bytes)?;
-            temporary.place(&path, 0o444, self.owner_ids())?;
+            temporary.place_content(&path, digest.size(), 0o444, self.owner_ids())?;
         }
         self.directories().insert(digest, Arc::new(directory.clone()));
         Ok(digest)

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 use xbuild_action::StoreError;
 use xbuild_base::{Blob, Digest, Hasher};
@@ -82,8 +82,7 @@ pub(crate) fn touch(path: &Path) {
 pub(crate) fn give(path: &Path, owner: Owner) -> Result<(), StoreError> {
     let Some((uid, gid)) = owner else { return Ok(()) };
     let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-    rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-        .map_err(io("set the owner of", path))
+    rustix::fs::chownat(CWD, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(io("set the owner of", path))
 }
 
 /// Makes a directory of mode 0755, whatever the umask, with the store's owner. Whether it is new.
@@ -98,16 +97,41 @@ pub(crate) fn make_directory(path: &Path, owner: Owner) -> Result<bool, StoreErr
     Ok(true)
 }
 
-/// Renames, making the parent folder of `to` where it is missing.
-pub(crate) fn move_to(from: &Path, to: &Path, owner: Owner) -> Result<(), StoreError> {
-    let mut result = rustix::fs::rename(from, to);
-    if result == Err(Errno::NOENT)
-        && let Some(parent) = to.parent()
-    {
-        make_directories(parent, owner)?;
-        result = rustix::fs::rename(from, to);
+/// Renames over whatever is at `to`, making its parent folder where it is missing.
+fn move_to(from: &Path, to: &Path, owner: Owner) -> Result<(), StoreError> {
+    with_parent(to, owner, || rustix::fs::rename(from, to))?.map_err(io("write", to))
+}
+
+/// Renames a file of `size` bytes to the name of its digest.
+///
+/// What is there already stays (and `from` is removed) unless its size is wrong: another process may be about to
+/// link to it, and linking to a file whose last name has just been taken over fails.
+pub(crate) fn move_content(from: &Path, to: &Path, size: u64, owner: Owner) -> Result<(), StoreError> {
+    let keep = RenameFlags::NOREPLACE;
+    match with_parent(to, owner, || rustix::fs::renameat_with(CWD, from, CWD, to, keep))? {
+        Ok(()) => Ok(()),
+        Err(Errno::EXIST) if size_of(to)? == Some(size) => {
+            if_there(rustix::fs::unlink(from)).map(drop).map_err(io("remove", from))
+        }
+        // The file system doesn't know the flag, or what is there is no good.
+        Err(Errno::EXIST | Errno::INVAL | Errno::NOSYS) => move_to(from, to, owner),
+        Err(error) => Err(io("write", to)(error)),
     }
-    result.map_err(io("write", to))
+}
+
+/// Tries again when the parent folder of `to` was missing.
+fn with_parent(
+    to: &Path,
+    owner: Owner,
+    rename: impl Fn() -> Result<(), Errno>,
+) -> Result<Result<(), Errno>, StoreError> {
+    match (rename(), to.parent()) {
+        (Err(Errno::NOENT), Some(parent)) => {
+            make_directories(parent, owner)?;
+            Ok(rename())
+        }
+        (result, _) => Ok(result),
+    }
 }
 
 /// Makes a directory and its missing parents.
@@ -256,8 +280,7 @@ impl Temporary {
     /// Makes the file; nothing is there yet.
     pub(crate) fn create(path: PathBuf) -> Result<Self, StoreError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file =
-            rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map_err(io("create", &path))?;
+        let file = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map_err(io("create", &path))?;
         Ok(Self { path, file: file.into(), moved: false })
     }
 
@@ -285,6 +308,20 @@ impl Temporary {
     pub(crate) fn place(mut self, to: &Path, mode: u32, owner: Owner) -> Result<(), StoreError> {
         seal(&self.file, &self.path, mode, owner)?;
         move_to(&self.path, to, owner)?;
+        self.moved = true;
+        Ok(())
+    }
+
+    /// Seals it and moves it to the name of its digest, unless the same content is there by now.
+    pub(crate) fn place_content(
+        mut self,
+        to: &Path,
+        size: u64,
+        mode: u32,
+        owner: Owner,
+    ) -> Result<(), StoreError> {
+        seal(&self.file, &self.path, mode, owner)?;
+        move_content(&self.path, to, size, owner)?;
         self.moved = true;
         Ok(())
     }

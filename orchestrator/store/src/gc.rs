@@ -105,9 +105,7 @@ impl Disk {
     pub fn gc(&self, policy: &Policy) -> Result<GcReport, Error> {
         let _alone = match policy.sweeping {
             Sweeping::Remove => Some(
-                self.in_use()
-                    .exclusive()?
-                    .ok_or_else(|| Error::InUse(self.layout().folder().to_owned()))?,
+                self.in_use().exclusive()?.ok_or_else(|| Error::InUse(self.layout().folder().to_owned()))?,
             ),
             Sweeping::DryRun => None,
         };
@@ -327,12 +325,7 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    fn sweep_all(
-        &mut self,
-        kind: &'static str,
-        all: &[Seen],
-        is_kept: &[bool],
-    ) -> Result<(), StoreError> {
+    fn sweep_all(&mut self, kind: &'static str, all: &[Seen], is_kept: &[bool]) -> Result<(), StoreError> {
         for (seen, is_kept) in all.iter().zip(is_kept) {
             if *is_kept {
                 self.report.kinds.entry(kind).or_default().kept += 1;

@@ -48,11 +48,7 @@ impl Disk {
     /// # Errors
     /// When a path is a socket, device or pipe, a link is absolute or not text, a listed path is not there or
     /// can't be read, or the store can't be written.
-    pub fn import(
-        &self,
-        folder: &Path,
-        paths: impl IntoIterator<Item = RelPath>,
-    ) -> Result<Imported, Error> {
+    pub fn import(&self, folder: &Path, paths: impl IntoIterator<Item = RelPath>) -> Result<Imported, Error> {
         if !folder.is_absolute() {
             return Err(Error::NotAbsolute(folder.to_owned()));
         }
@@ -126,7 +122,11 @@ impl Disk {
                     .map_err(|error| io("read the link", &host())(error))?;
                 let target = target.into_string().map_err(|_| Error::NotUtf8(host()))?;
                 if target.starts_with('/') {
-                    return Err(Error::AbsoluteLink { folder: folder.to_owned(), path: path.clone(), target });
+                    return Err(Error::AbsoluteLink {
+                        folder: folder.to_owned(),
+                        path: path.clone(),
+                        target,
+                    });
                 }
                 Ok(Found::Done(Entry::Symlink(target)))
             }

@@ -57,7 +57,7 @@ mod verify;
 pub use disk::Disk;
 pub use error::Error;
 pub use files::FILE_TIME;
-pub use gc::{GcReport, Policy, Swept, Sweeping};
+pub use gc::{GcReport, Policy, Sweeping, Swept};
 pub use import::Imported;
 pub use layout::{FORMAT, default_folder};
 pub use lock::ActionLock;

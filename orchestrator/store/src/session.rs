@@ -37,10 +37,13 @@ impl Session {
         loop {
             let path = tmp.join(format!("{process}.{number}"));
             number += 1;
-            if !files::make_directory(&path, owner)? {
-                continue;
-            }
             // A sweep may come between making and locking: then the folder is gone, or is another one.
+            match files::make_directory(&path, owner) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(error) if is_gone(&error) && tmp.exists() => continue,
+                Err(error) => return Err(error),
+            }
             let Some(lock) = files::if_there(open_folder(&path)).map_err(io("open", &path))? else {
                 continue;
             };
@@ -63,6 +66,10 @@ impl Drop for Session {
     }
 }
 
+fn is_gone(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}
+
 /// Whether `path` still is the file or folder that is open.
 pub(crate) fn same(open: &OwnedFd, path: &Path) -> bool {
     match (rustix::fs::fstat(open), rustix::fs::lstat(path)) {
@@ -77,7 +84,8 @@ pub(crate) fn sweep(tmp: &Path) -> Result<(), StoreError> {
         let path = tmp.join(name);
         match open_folder(&path) {
             Ok(folder) => {
-                if rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+                let locked = rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok();
+                if locked && same(&folder, &path) {
                     let _ = files::remove_all(&path);
                 }
             }
@@ -93,6 +101,23 @@ pub(crate) fn sweep(tmp: &Path) -> Result<(), StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn starting_and_sweeping_at_once_loses_nobody_s_folder() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        sweep(tmp.path()).unwrap();
+                        let session = Session::start(tmp.path(), None).unwrap();
+                        assert!(session.path.exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(files::list(tmp.path()).unwrap(), []);
+    }
 
     #[test]
     fn a_sweep_takes_what_nobody_holds() {

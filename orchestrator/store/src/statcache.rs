@@ -214,14 +214,8 @@ mod tests {
     use super::*;
 
     fn sample() -> BTreeMap<RelPath, Cached> {
-        let stamp = Stamp {
-            device: 1,
-            inode: 2,
-            size: 3,
-            modified: (-4, 5),
-            changed: (6, 7),
-            mode: 0o100_755,
-        };
+        let stamp =
+            Stamp { device: 1, inode: 2, size: 3, modified: (-4, 5), changed: (6, 7), mode: 0o100_755 };
         let cached = Cached { stamp, digest: Digest::of(b"abc") };
         [(RelPath::new("a/ü").unwrap(), cached), (RelPath::new("b").unwrap(), cached)].into()
     }

@@ -91,14 +91,11 @@ impl XbuildError {
     fn code(&self) -> u8 {
         match self {
             Self::Problems(_) | Self::User { .. } | Self::Failed { .. } => 1,
-            Self::Fetch(error) => match error.tier() {
-                Tier::User => 1,
-                Tier::Environment => 3,
-                Tier::Bug => 70,
-            },
+            Self::Fetch(error) => tier(error),
+            Self::Realise(RealiseError::Fetch(error)) => tier(error),
             Self::Realise(RealiseError::Cancelled) => 130,
             Self::Realise(RealiseError::Source { .. } | RealiseError::Step { .. } | RealiseError::Cargo(_)) => 1,
-            Self::Realise(RealiseError::Tree(_)) => 70,
+            Self::Realise(RealiseError::NoLock { .. } | RealiseError::LeftOut(_)) => 1,
             Self::Realise(_) | Self::Store(_) | Self::Output(_) | Self::Environment { .. } => 3,
         }
     }
@@ -109,6 +106,8 @@ impl XbuildError {
             Self::Fetch(error) => error.help(),
             Self::Store(error) => error.help(),
             Self::Realise(RealiseError::Store(error)) => error.help(),
+            Self::Realise(RealiseError::Fetch(error)) => error.help(),
+            Self::Realise(RealiseError::NoLock { .. }) => Some("cargo generate-lockfile".to_owned()),
             Self::Realise(RealiseError::Content(error) | RealiseError::Execution(ExecutionError::Store(error)))
                 if error.is_disk_full() =>
             {
@@ -139,5 +138,13 @@ impl XbuildError {
             ui.error_line(&format!("{}: {help}", ui.paint(anstyle::AnsiColor::Cyan, "help")));
         }
         ExitCode::from(self.code())
+    }
+}
+
+fn tier(error: &FetchError) -> u8 {
+    match error.tier() {
+        Tier::User => 1,
+        Tier::Environment => 3,
+        Tier::Bug => 70,
     }
 }

@@ -4,7 +4,10 @@
 
 mod builtin;
 mod cli;
+mod description;
 mod error;
+mod proof;
+mod session;
 mod settings;
 mod ui;
 mod verb;
@@ -19,7 +22,7 @@ use ui::Ui;
 
 fn main() -> ExitCode {
     // The sandbox's helper is this program: it never returns from here.
-    xbuild_exec::helper_entry();
+    xbuild_exec::run_helper_if_asked();
 
     let cli = Cli::parse();
     let ui = Ui::new(&cli.global);

@@ -1,7 +1,6 @@
 //! A workspace that the cargo at hand has built, and what was recorded of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +14,8 @@ pub(crate) struct Call {
 
 pub(crate) struct Recording {
     root: tempfile::TempDir,
+    workspace: PathBuf,
+    cargo_home: PathBuf,
     arguments: Vec<String>,
     linker: String,
     triple: String,
@@ -23,8 +24,28 @@ pub(crate) struct Recording {
 impl Recording {
     /// Lays the workspace out and lets cargo build it, for the host's own triple as the target.
     pub(crate) fn make(arguments: &[&str], linker: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let (workspace, cargo_home) = (root.path().join("ws"), root.path().join("home"));
+        Self::of(root, workspace, cargo_home, arguments, linker)
+    }
+
+    /// As [`Self::make`] for a workspace that is there already, with the packages of the user's own cargo.
+    pub(crate) fn of_workspace(workspace: &Path, arguments: &[&str], linker: &str) -> Self {
+        let home = std::env::var("CARGO_HOME").unwrap_or(std::env::var("HOME").unwrap() + "/.cargo");
+        Self::of(tempfile::tempdir().unwrap(), workspace.to_owned(), home.into(), arguments, linker)
+    }
+
+    fn of(
+        root: tempfile::TempDir,
+        workspace: PathBuf,
+        cargo_home: PathBuf,
+        arguments: &[&str],
+        linker: &str,
+    ) -> Self {
         let recording = Self {
-            root: tempfile::tempdir().unwrap(),
+            root,
+            workspace,
+            cargo_home,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
             linker: linker.to_owned(),
             triple: String::new(),
@@ -37,13 +58,16 @@ impl Recording {
         }
         fs_err::create_dir_all(recording.path("record")).unwrap();
         fs_err::create_dir_all(recording.path("home")).unwrap();
-        let mode = std::fs::Permissions::from_mode(0o755);
-        fs_err::set_permissions(recording.path("wrapper.sh"), mode).unwrap();
+        let path = |name: &str| recording.path(name).to_str().unwrap().to_owned();
+        recording.rustc(&[&path("wrapper.rs"), "--edition=2024", "-o", &path("wrapper")]);
         let host = recording.rustc(&["-vV"]);
         let triple = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
         let recording = Self { triple, ..recording };
-        let arguments: Vec<&str> = recording.arguments.iter().map(String::as_str).collect();
-        recording.run(recording.build_command(&arguments).env("RUSTC_WRAPPER", recording.path("wrapper.sh")));
+        let mut arguments: Vec<&str> = recording.arguments.iter().map(String::as_str).collect();
+        arguments.push("--message-format=json");
+        let messages = recording
+            .run(recording.build_command(&arguments).env("RUSTC_WRAPPER", recording.path("wrapper")));
+        fs_err::write(recording.path("messages"), messages).unwrap();
         recording
     }
 
@@ -52,7 +76,7 @@ impl Recording {
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
-        self.path("ws")
+        self.workspace.clone()
     }
 
     /// The real programs, not rustup's shims, which would change the environment.
@@ -70,7 +94,7 @@ impl Recording {
         [
             ("PATH", "/usr/bin:/bin".to_owned()),
             ("HOME", text(self.path("home"))),
-            ("CARGO_HOME", text(self.path("home"))),
+            ("CARGO_HOME", text(self.cargo_home.clone())),
             ("RUSTC", self.rustc_path()),
             ("RECORD", text(self.path("record"))),
             ("CARGO_TARGET_DIR", text(self.path("target"))),
@@ -117,8 +141,16 @@ impl Recording {
         self.run(self.build_command(&arguments).env("RUSTC_BOOTSTRAP", "1"))
     }
 
-    pub(crate) fn manifests(&self) -> Vec<PathBuf> {
-        files_below(self.root.path()).into_iter().filter(|path| path.ends_with("Cargo.toml")).collect()
+    /// OUT_DIR of every script that ran, with its package's id.
+    pub(crate) fn script_folders(&self) -> Vec<(String, String)> {
+        let messages = fs_err::read_to_string(self.path("messages")).unwrap();
+        let messages = messages.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let ran = messages.filter(|message| message["reason"] == "build-script-executed");
+        ran.map(|message| {
+            let text = |key: &str| message[key].as_str().unwrap().to_owned();
+            (text("package_id"), text("out_dir"))
+        })
+        .collect()
     }
 
     fn records(&self, prefix: &str) -> Vec<Vec<String>> {
@@ -127,38 +159,34 @@ impl Recording {
         wanted
             .map(|path| {
                 let text = fs_err::read_to_string(path).unwrap();
-                text.split('\0').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+                text.strip_suffix('\0').unwrap().split('\0').map(str::to_owned).collect()
             })
             .collect()
+    }
+
+    fn calls(&self, prefix: &str) -> impl Iterator<Item = Call> {
+        self.records(prefix).into_iter().map(|parts| {
+            let (arguments, variables) = parts[2..].split_at(parts[1].parse().unwrap());
+            Call {
+                working_directory: parts[0].clone(),
+                // The wrapper's first argument is rustc itself.
+                argv: arguments.iter().skip(1).cloned().collect(),
+                environment: environment(variables),
+            }
+        })
     }
 
     /// The calls of rustc that compile something.
     pub(crate) fn rustc_calls(&self) -> Vec<Call> {
-        let calls = self.records("rustc.").into_iter().map(|parts| {
-            let count: usize = parts[1].parse().unwrap();
-            Call {
-                working_directory: parts[0].clone(),
-                // The wrapper's first argument is rustc itself.
-                argv: parts[3..2 + count].to_vec(),
-                environment: environment(&parts[2 + count..]),
-            }
-        });
         let compiles = |call: &Call| {
             let name = call.argv.iter().position(|argument| argument == "--crate-name");
             name.is_some_and(|at| call.argv[at + 1] != "___")
         };
-        calls.filter(compiles).collect()
+        self.calls("rustc.").filter(compiles).collect()
     }
 
     pub(crate) fn scripts(&self) -> Vec<Call> {
-        let calls = self.records("script.").into_iter();
-        calls
-            .map(|parts| Call {
-                working_directory: parts[0].clone(),
-                argv: Vec::new(),
-                environment: environment(&parts[1..]),
-            })
-            .collect()
+        self.calls("script.").collect()
     }
 
     pub(crate) fn script_stdout(&self, out_directory: &str) -> PathBuf {
@@ -190,7 +218,8 @@ impl Recording {
             self.target_folder().join("deps"),
             self.target_folder().join("examples"),
         ];
-        let mut names: BTreeSet<String> = folders.iter().flat_map(|folder| files_below(folder)).map(name).collect();
+        let mut names: BTreeSet<String> =
+            folders.iter().flat_map(|folder| files_below(folder)).map(name).collect();
         let scripts = files_below(&self.host_folder().join("build")).into_iter().map(name);
         names.extend(scripts.filter(|name| name.starts_with("build_script_")));
         // Programs and libraries are linked under their plain names beside the examples.
@@ -209,6 +238,7 @@ impl Recording {
             ],
             host_folder: text(self.host_folder()),
             target_folder: text(self.target_folder()),
+            checks: self.arguments[0] == "check",
             hashes: BTreeMap::new(),
         }
     }
@@ -239,22 +269,13 @@ pub(crate) struct Renaming {
     texts: Vec<(String, String)>,
     host_folder: String,
     target_folder: String,
+    checks: bool,
     hashes: BTreeMap<String, String>,
 }
 
-/// What the shell, cargo's job server and its TLS library add, and what only the recording needs.
-const NOT_COMPARED: [&str; 10] = [
-    "PWD",
-    "OLDPWD",
-    "_",
-    "SHLVL",
-    "CARGO_MAKEFLAGS",
-    "RUSTC_WRAPPER",
-    "MAKEFLAGS",
-    "MFLAGS",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-];
+/// What cargo's job server and its TLS library add, and what only the recording needs.
+const NOT_COMPARED: [&str; 6] =
+    ["CARGO_MAKEFLAGS", "RUSTC_WRAPPER", "MAKEFLAGS", "MFLAGS", "SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 impl Renaming {
     pub(crate) fn learn_text(&mut self, theirs: &str, ours: &str) {
@@ -310,8 +331,14 @@ impl Renaming {
                 let value = match name.as_str() {
                     // Cargo has its folder for finished programs there, which is none of ours.
                     "LD_LIBRARY_PATH" => {
-                        let kept: Vec<&str> = value.split(':').filter(|path| *path != self.host_folder).collect();
-                        self.apply(&kept.join(":"))
+                        let kept: Vec<String> = value
+                            .split(':')
+                            .filter(|path| *path != self.host_folder)
+                            .map(|path| self.apply(path))
+                            // Checks have no folder for finished programs, and leave out what lies in it.
+                            .filter(|path| !self.checks || !path.starts_with("/build/script/"))
+                            .collect();
+                        kept.join(":")
                     }
                     name if name.starts_with("CARGO_BIN_EXE_") => {
                         value.replace(&format!("{}/", self.target_folder), "/build/bin/")

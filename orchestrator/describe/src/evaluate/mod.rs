@@ -7,6 +7,7 @@
 
 mod features;
 mod pattern;
+mod request;
 mod select;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,131 +20,7 @@ use crate::problem::{Kind, Problem, Problems, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
 
-/// What is known of the cargo workspace, from `cargo metadata`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Workspace {
-    /// The members, by package name.
-    pub members: BTreeMap<String, Member>,
-    /// The names of the default members.
-    pub default_members: BTreeSet<String>,
-    /// The names of all packages that `Cargo.lock` holds, members or not.
-    pub packages: BTreeSet<String>,
-}
-
-/// A member of the workspace.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Member {
-    /// Its programs and C libraries.
-    pub outputs: BTreeSet<Output>,
-    /// The names of its features, those that stand for optional dependencies among them.
-    pub features: BTreeSet<String>,
-    /// The names of its dependencies, as its manifest calls them.
-    pub dependencies: BTreeSet<String>,
-}
-
-/// Something that a package can yield.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Output {
-    /// The package that it is of.
-    pub package: String,
-    /// Its name: the cargo target's.
-    pub name: String,
-    /// What it is.
-    pub kind: OutputKind,
-    /// The features of its package without which cargo leaves it out.
-    pub required_features: BTreeSet<String>,
-}
-
-/// What an output is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum OutputKind {
-    /// A program.
-    Bin,
-    /// A dynamic library for C.
-    Cdylib,
-    /// A static library for C.
-    Staticlib,
-}
-
-/// What the user asks for: the words of the command line. The default asks for everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Request {
-    /// Output names, `[[<variant>/]<target>/]<name>` with globs.
-    pub outputs: Vec<String>,
-    /// `-p`: packages, with globs.
-    pub packages: Vec<String>,
-    /// `--bin`: programs, with globs.
-    pub bins: Vec<String>,
-    /// `--bins`: all programs, and no libraries.
-    pub all_bins: bool,
-    /// `--target`: triples, with globs. A known triple that the description does not list may be named in full.
-    pub targets: Vec<String>,
-    /// `--variant`: names, with globs.
-    pub variants: Vec<String>,
-    /// `--features`: as cargo takes them, with commas or blanks between.
-    pub features: Vec<String>,
-    /// `--all-features`.
-    pub all_features: bool,
-    /// `--no-default-features`.
-    pub no_default_features: bool,
-    /// `--profile`.
-    pub profile: Option<String>,
-    /// `--glibc`: the floor for all targets that have it.
-    pub glibc: Option<String>,
-}
-
-/// One graph to plan, and what is wanted of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// The variant.
-    pub variant: VariantName,
-    /// The target.
-    pub target: Triple,
-    /// The glibc to build against, for a target that has glibc.
-    pub glibc: Option<Glibc>,
-    /// What the graph is planned for: it does not depend on what is selected.
-    pub plan: PlanSettings,
-    /// The outputs that are wanted: at least one.
-    pub selected: Vec<Selected>,
-}
-
-/// What cargo is told when a graph is planned (beside the target).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PlanSettings {
-    /// The packages, each with `-p`.
-    pub packages: BTreeSet<String>,
-    /// `--features`; only such as one of the packages has.
-    pub features: BTreeSet<String>,
-    /// `--all-features`.
-    pub all_features: bool,
-    /// Without it `--no-default-features`.
-    pub default_features: bool,
-    /// `--profile`.
-    pub profile: String,
-}
-
-/// A wanted output.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Selected {
-    /// The output.
-    pub output: Output,
-    /// Whether it was named in full. If cargo leaves it out for want of a required feature, that is an error for
-    /// one that was named ([`Selected::left_out`]), and else it is passed over, as cargo does.
-    pub named: bool,
-}
-
-impl Selected {
-    /// The error that cargo left it out.
-    #[must_use]
-    pub fn left_out(&self) -> Problem {
-        let Output { package, name, required_features, .. } = &self.output;
-        let features: Vec<&str> = required_features.iter().map(String::as_str).collect();
-        let message =
-            format!("`{name}` of package `{package}` needs the features {}", suggest::list(&features));
-        let flags: Vec<String> = features.iter().map(|feature| format!("{package}/{feature}")).collect();
-        Problem::new(Kind::NothingSelected, message).help(format!("add --features {}", flags.join(",")))
-    }
-}
+pub use request::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace};
 
 /// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
 ///
@@ -167,9 +44,12 @@ pub fn evaluate(
     }
     for name in description.packages.keys().filter(|name| !workspace.packages.contains(*name)) {
         let packages: Vec<&str> = workspace.members.keys().map(String::as_str).collect();
-        let problem = Problem::new(Kind::UnknownName, format!("neither the workspace nor Cargo.lock has a package `{name}`"))
-            .label("no such package")
-            .help(suggest::help(name, "workspace's packages", &packages));
+        let problem = Problem::new(
+            Kind::UnknownName,
+            format!("neither the workspace nor Cargo.lock has a package `{name}`"),
+        )
+        .label("no such package")
+        .help(suggest::help(name, "workspace's packages", &packages));
         problems.push(description.origins.place(problem, &VariantName::default(), "package", name));
     }
     // What selects nothing is only told where the names are right: else it would be an echo.
@@ -316,9 +196,12 @@ fn plans(
     for (feature, problem) in features::unknown(build.features.iter(), &members) {
         problems.push(description.origins.place(problem, variant, "features", feature));
     }
-    problems.extend(
-        features::unknown(settings.features.iter(), &members).into_iter().map(|(_, problem)| problem),
-    );
+    for (feature, problem) in features::unknown(settings.features.keys(), &members) {
+        problems.push(match settings.features.get(feature) {
+            Some((source, span)) => problem.at(source, span.clone()),
+            None => problem,
+        });
+    }
     let wanted: BTreeSet<&String> = build.features.iter().chain(settings.features.keys()).collect();
     let plan = |members: BTreeMap<&str, &Member>| PlanSettings {
         packages: members.keys().map(|name| (*name).to_owned()).collect(),

@@ -19,24 +19,31 @@ pub fn source(path: &Path) -> Source {
     Source::new(name, fs_err::read_to_string(path).unwrap())
 }
 
-/// The shipped toolchains.toml.
-pub fn toolchains() -> Toolchains {
-    Toolchains::read(source(&repository().join("toolchains.toml")))
-        .unwrap_or_else(|error| panic!("{}", show(&error)))
+/// The shipped toolchains.toml and targets.
+pub fn shipped() -> (Toolchains, Targets) {
+    read(&repository())
 }
 
-/// The shipped targets.
-pub fn targets(toolchains: &Toolchains) -> Targets {
-    let folder = fs_err::read_dir(repository().join("targets")).unwrap();
+/// A small toolchains.toml and five targets, for fixtures.
+pub fn data() -> (Toolchains, Targets) {
+    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data"))
+}
+
+fn read(folder: &Path) -> (Toolchains, Targets) {
+    let toolchains = Toolchains::read(source(&folder.join("toolchains.toml")))
+        .unwrap_or_else(|error| panic!("{}", show(&error)));
     let read = |path: PathBuf| {
         let triple = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
-        TargetSpec::read(triple, source(&path), toolchains).unwrap_or_else(|error| panic!("{}", show(&error)))
+        TargetSpec::read(triple, source(&path), &toolchains)
+            .unwrap_or_else(|error| panic!("{}", show(&error)))
     };
-    folder
+    let targets = fs_err::read_dir(folder.join("targets"))
+        .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(read)
-        .collect()
+        .collect();
+    (toolchains, targets)
 }
 
 /// The problems as a terminal without colours shows them.

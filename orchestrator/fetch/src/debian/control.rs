@@ -9,37 +9,40 @@ const LONGEST: usize = 16 << 20;
 
 /// One stanza: its fields in order, with continuation lines joined by `\n` and their indent taken away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stanza {
+pub(crate) struct Stanza {
     fields: Vec<(String, String)>,
     /// Where its first line begins, in bytes from the start.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// How long it is, in bytes.
-    pub length: u64,
+    pub(crate) length: u64,
 }
 
 impl Stanza {
     /// A field's value; names are compared without case.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// The words of a field's value; none when there is no such field.
-    pub fn words<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s str> + use<'s> {
+    pub(crate) fn words<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s str> + use<'s> {
         self.get(name).unwrap_or_default().split_whitespace()
     }
 }
 
 /// Reads stanzas one after the other.
 #[derive(Debug)]
-pub struct Stanzas<R> {
+pub(crate) struct Stanzas<R> {
     reader: R,
     position: u64,
 }
 
 impl<R: BufRead> Stanzas<R> {
     /// Starts at the reader's place.
-    pub const fn new(reader: R) -> Self {
+    pub(crate) const fn new(reader: R) -> Self {
         Self { reader, position: 0 }
     }
 
@@ -47,7 +50,7 @@ impl<R: BufRead> Stanzas<R> {
     ///
     /// # Errors
     /// When reading fails, or a line is neither a field nor a continuation (`InvalidData`).
-    pub fn read(&mut self) -> std::io::Result<Option<Stanza>> {
+    pub(crate) fn read(&mut self) -> std::io::Result<Option<Stanza>> {
         let invalid = |problem: String| std::io::Error::new(std::io::ErrorKind::InvalidData, problem);
         let mut stanza = Stanza::default();
         let mut line = Vec::new();
@@ -95,7 +98,7 @@ impl<R: BufRead> Stanzas<R> {
 ///
 /// # Errors
 /// As [`Stanzas::read`].
-pub fn parse_stanzas(text: &str) -> std::io::Result<Vec<Stanza>> {
+pub(crate) fn parse_stanzas(text: &str) -> std::io::Result<Vec<Stanza>> {
     let mut stanzas = Stanzas::new(text.as_bytes());
     std::iter::from_fn(|| stanzas.read().transpose()).collect()
 }
@@ -106,7 +109,8 @@ mod tests {
 
     #[test]
     fn stanzas_fields_and_continuations() {
-        let text = "\n# comment\nPackage: a\nDescription: first\n second\n .\n\n\nPackage: b\nX:\n 1 2\n 3 4\n";
+        let text =
+            "\n# comment\nPackage: a\nDescription: first\n second\n .\n\n\nPackage: b\nX:\n 1 2\n 3 4\n";
         let stanzas = parse_stanzas(text).unwrap();
         assert_eq!(stanzas.len(), 2);
         assert_eq!(stanzas[0].get("package"), Some("a"));

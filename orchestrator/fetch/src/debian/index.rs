@@ -66,7 +66,8 @@ impl Index {
             providers: BTreeMap::new(),
         };
         let mut writer = std::io::BufWriter::new(index.text.try_clone()?);
-        let mut stanzas = Stanzas::new(BufReader::with_capacity(1 << 16, Tee { reader, writer: &mut writer }));
+        let mut stanzas =
+            Stanzas::new(BufReader::with_capacity(1 << 16, Tee { reader, writer: &mut writer }));
         while let Some(stanza) = stanzas.read()? {
             index.add(&stanza, arch)?;
         }
@@ -219,7 +220,8 @@ mod tests {
         let text = stanza("a", "1", "Depends: b [amd64]\n");
         let index = Index::read("sid", "amd64", text.as_bytes()).unwrap();
         assert!(index.package("a").unwrap_err().to_string().contains("b [amd64]"));
-        let index = Index::read("sid", "amd64", stanza("a", "1", "").replace("Size: 7", "Size: x").as_bytes());
+        let index =
+            Index::read("sid", "amd64", stanza("a", "1", "").replace("Size: 7", "Size: x").as_bytes());
         assert!(index.unwrap().package("a").is_err());
     }
 }

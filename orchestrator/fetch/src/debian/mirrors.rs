@@ -256,8 +256,10 @@ mod tests {
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, text).unwrap();
         }
-        let settings =
-            MirrorSettings { mirrors: setting.map(str::to_owned), keyring: Some("/keys/a.gpg:/keys/b.gpg".into()) };
+        let settings = MirrorSettings {
+            mirrors: setting.map(str::to_owned),
+            keyring: Some("/keys/a.gpg:/keys/b.gpg".into()),
+        };
         Mirrors::find(&settings, apt.path())
     }
 
@@ -285,10 +287,14 @@ mod tests {
             Types: deb\nURIs: http://off.example/debian\nSuites: sid\nEnabled: no\n\n\
             Types: deb\nURIs: http://node.example/x\nSuites: nodistro\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n";
         let mirrors =
-            find(&[("sources.list.d/debian.sources", sources), ("sources.list.d/x.save", "junk")], None).unwrap();
+            find(&[("sources.list.d/debian.sources", sources), ("sources.list.d/x.save", "junk")], None)
+                .unwrap();
         assert_eq!(mirrors.bases("debian"), ["http://one.example/debian", "https://b.example/debian"]);
         assert_eq!(mirrors.bases("debian-security"), [] as [String; 0]);
-        assert!(matches!(mirrors.urls("debian-security", "x"), Err(FetchError::Debian(DebianError::NoMirror { .. }))));
+        assert!(matches!(
+            mirrors.urls("debian-security", "x"),
+            Err(FetchError::Debian(DebianError::NoMirror { .. }))
+        ));
     }
 
     #[test]

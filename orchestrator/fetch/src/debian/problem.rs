@@ -90,9 +90,9 @@ impl DebianError {
             Self::Keyring { .. } => {
                 Some("apt-get install debian-archive-keyring, or export XBUILD_DEBIAN_KEYRING=FILE.gpg")
             }
-            Self::NoSuite { .. } => {
-                Some("add a mirror that has it: export XBUILD_DEBIAN_MIRRORS='http://MIRROR/debian http://OTHER/debian'")
-            }
+            Self::NoSuite { .. } => Some(
+                "add a mirror that has it: export XBUILD_DEBIAN_MIRRORS='http://MIRROR/debian http://OTHER/debian'",
+            ),
             Self::Untrusted { .. } | Self::Index { .. } => {
                 Some("try another mirror: export XBUILD_DEBIAN_MIRRORS=http://MIRROR/debian")
             }

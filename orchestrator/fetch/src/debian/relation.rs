@@ -165,7 +165,9 @@ mod tests {
 
     #[test]
     fn what_is_no_relation_is_named() {
-        for (text, piece) in [("a, b (", "b ("), ("a | b [amd64]", "b [amd64]"), ("a (~ 1)", "a (~ 1)"), ("a:", "a:")] {
+        for (text, piece) in
+            [("a, b (", "b ("), ("a | b [amd64]", "b [amd64]"), ("a (~ 1)", "a (~ 1)"), ("a:", "a:")]
+        {
             assert_eq!(parse_relations(text), Err(piece.to_owned()), "{text}");
         }
     }

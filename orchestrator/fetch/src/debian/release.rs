@@ -65,8 +65,8 @@ impl Keyring {
     /// # Errors
     /// In words, why no signature is good.
     pub fn verify(&self, message: &[u8], now: u64) -> Result<String, String> {
-        let (message, _) =
-            CleartextSignedMessage::from_armor(message).map_err(|error| format!("it is not signed: {error}"))?;
+        let (message, _) = CleartextSignedMessage::from_armor(message)
+            .map_err(|error| format!("it is not signed: {error}"))?;
         let text = message.signed_text();
         let mut problems = Vec::new();
         for signature in message.signatures() {
@@ -116,8 +116,13 @@ impl Keyring {
                 let binding = subkey.verify_bindings(&certificate.primary_key);
                 binding.map_err(|_| explain("is not bound to its certificate"))?;
                 let created = u64::from(subkey.key.created_at().as_secs());
-                let newest = newest(&subkey.signatures).ok_or_else(|| explain("is not bound to its certificate"))?;
-                if subkey.signatures.iter().any(|s| s.typ() == Some(pgp::packet::SignatureType::SubkeyRevocation)) {
+                let newest =
+                    newest(&subkey.signatures).ok_or_else(|| explain("is not bound to its certificate"))?;
+                if subkey
+                    .signatures
+                    .iter()
+                    .any(|s| s.typ() == Some(pgp::packet::SignatureType::SubkeyRevocation))
+                {
                     return Err(explain("has been revoked"));
                 }
                 if !newest.key_flags().sign() {
@@ -155,11 +160,16 @@ fn check_certificate(certificate: &SignedPublicKey, now: u64) -> Result<(), &'st
     let mut own = certificate.details.direct_signatures.clone();
     own.retain(|signature| signature.verify_key(&certificate.primary_key).is_ok());
     for user in &certificate.details.users {
-        own.extend(user.signatures.iter().filter(|signature| {
-            let tag = pgp::types::Tag::UserId;
-            signature.is_certification()
-                && signature.verify_certification(&certificate.primary_key, tag, &user.id).is_ok()
-        }).cloned());
+        own.extend(
+            user.signatures
+                .iter()
+                .filter(|signature| {
+                    let tag = pgp::types::Tag::UserId;
+                    signature.is_certification()
+                        && signature.verify_certification(&certificate.primary_key, tag, &user.id).is_ok()
+                })
+                .cloned(),
+        );
     }
     match newest(&own) {
         None => Err("has no self-signature"),
@@ -215,7 +225,11 @@ impl Release {
         let files = stanza.get("SHA256").ok_or("it has no SHA-256 checksums")?;
         let files = files.lines().filter(|line| !line.trim().is_empty()).map(parse_file);
         Ok(Self {
-            names: ["Suite", "Codename"].iter().filter_map(|name| stanza.get(name)).map(str::to_owned).collect(),
+            names: ["Suite", "Codename"]
+                .iter()
+                .filter_map(|name| stanza.get(name))
+                .map(str::to_owned)
+                .collect(),
             date: stanza.get("Date").unwrap_or_default().to_owned(),
             valid_until: stanza
                 .get("Valid-Until")

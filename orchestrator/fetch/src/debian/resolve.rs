@@ -81,17 +81,20 @@ impl Resolver<'_> {
     fn attempt(&self) -> Result<Attempt, FetchError> {
         let mut chosen: BTreeMap<Key, Package> = BTreeMap::new();
         let mut queue: VecDeque<Key> = VecDeque::new();
-        let add = |chosen: &mut BTreeMap<Key, Package>, queue: &mut VecDeque<Key>, arch: &str, package: Package| {
-            let key = (package.name.clone(), arch.to_owned());
-            if !chosen.contains_key(&key) {
-                chosen.insert(key.clone(), package);
-                queue.push_back(key);
-            }
-        };
+        let add =
+            |chosen: &mut BTreeMap<Key, Package>, queue: &mut VecDeque<Key>, arch: &str, package: Package| {
+                let key = (package.name.clone(), arch.to_owned());
+                if !chosen.contains_key(&key) {
+                    chosen.insert(key.clone(), package);
+                    queue.push_back(key);
+                }
+            };
         for root in self.query.roots {
             let relation = parse_relation(root);
-            let arch = relation.as_ref().map_or(self.query.arch, |relation| self.arch_of(relation, self.query.arch));
-            let candidate = relation.as_ref().map_or(Ok(Candidate::None), |relation| self.find(relation, arch))?;
+            let arch =
+                relation.as_ref().map_or(self.query.arch, |relation| self.arch_of(relation, self.query.arch));
+            let candidate =
+                relation.as_ref().map_or(Ok(Candidate::None), |relation| self.find(relation, arch))?;
             match candidate {
                 Candidate::Package(package) => add(&mut chosen, &mut queue, arch, package),
                 Candidate::LeftOut | Candidate::None => return Err(self.no_package(root, arch).into()),
@@ -100,8 +103,12 @@ impl Resolver<'_> {
         while let Some(key) = queue.pop_front() {
             let (package, arch) = (chosen[&key].clone(), key.1);
             for group in &package.depends {
-                if group.iter().any(|relation| self.is_left_out(&relation.name, self.arch_of(relation, &arch)))
-                    || group.iter().any(|relation| is_satisfied(&chosen, relation, self.arch_of(relation, &arch)))
+                if group
+                    .iter()
+                    .any(|relation| self.is_left_out(&relation.name, self.arch_of(relation, &arch)))
+                    || group
+                        .iter()
+                        .any(|relation| is_satisfied(&chosen, relation, self.arch_of(relation, &arch)))
                 {
                     continue;
                 }

@@ -3,13 +3,17 @@
 use std::io::Read;
 use std::time::Duration;
 
-use ureq::config::{AutoHeaderValue, RedirectAuthHeaders};
+use ureq::config::AutoHeaderValue;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, ResponseExt as _};
+use ureq::http::Response;
+use ureq::{Agent, Body};
 
 use super::Trouble;
 use crate::output::{Secret, percent_decoded};
+use crate::relative_url::join;
 
+/// As browsers and curl have it, or near.
+const MOST_REDIRECTIONS: usize = 10;
 /// The longest pause that a server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -44,8 +48,9 @@ impl Http {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .http_status_as_error(false)
-            // A registry may send on to a bucket that refuses foreign credentials.
-            .redirect_auth_headers(RedirectAuthHeaders::SameHost)
+            // They are followed here, so that another port counts as a stranger too.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
             .user_agent(concat!("xbuild/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
             .max_idle_connections_per_host(8)
@@ -56,6 +61,44 @@ impl Http {
         Self { agent: config.new_agent() }
     }
 
+    /// Makes the request and follows redirections; returns the last address too.
+    fn follow(
+        &self,
+        url: &str,
+        authorization: Option<&Secret>,
+        accept: Option<&str>,
+        offset: u64,
+    ) -> Result<(String, Response<Body>), Closed> {
+        let (mut url, user) = split_user(url);
+        let mut secret = authorization.map(|secret| secret.expose().to_owned()).or(user);
+        for _ in 0..=MOST_REDIRECTIONS {
+            let mut request = self.agent.get(url.as_str()).header("Accept-Encoding", "identity");
+            if let Some(accept) = accept {
+                request = request.header("Accept", accept);
+            }
+            if let Some(secret) = &secret {
+                request = request.header("Authorization", secret);
+            }
+            if offset > 0 {
+                request = request.header("Range", format!("bytes={offset}-"));
+            }
+            let response = request.call().map_err(failed)?;
+            let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+            match (response.status().as_u16(), location) {
+                (301 | 302 | 303 | 307 | 308, Some(location)) => {
+                    let (next, user) = split_user(&join(&url, location));
+                    // A registry may send on to a bucket that must not see the registry's credentials.
+                    if origin(&next) != origin(&url) {
+                        secret = user;
+                    }
+                    url = next;
+                }
+                _ => return Ok((url, response)),
+            }
+        }
+        Err(Closed::Never(Trouble::Unreachable("it redirects without end".to_owned())))
+    }
+
     /// Asks for the file from byte `offset` on.
     pub(super) fn open(
         &self,
@@ -64,26 +107,7 @@ impl Http {
         accept: Option<&str>,
         offset: u64,
     ) -> Result<Opened, Closed> {
-        let (url, user) = split_user(url);
-        let mut request = self.agent.get(url.as_str()).header("Accept-Encoding", "identity");
-        if let Some(accept) = accept {
-            request = request.header("Accept", accept);
-        }
-        if let Some(secret) = authorization.map(|secret| secret.expose().to_owned()).or(user) {
-            request = request.header("Authorization", secret);
-        }
-        if offset > 0 {
-            request = request.header("Range", format!("bytes={offset}-"));
-        }
-        let response = request.call().map_err(|error| match error {
-            ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
-                Closed::Never(Trouble::Unreachable(error.to_string()))
-            }
-            ureq::Error::HostNotFound => {
-                Closed::Again { problem: "its host name can't be resolved".to_owned(), pause: None }
-            }
-            error => Closed::Again { problem: error.to_string(), pause: None },
-        })?;
+        let (url, response) = self.follow(url, authorization, accept, offset)?;
         let status = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let length = header("content-length").and_then(|text| text.parse::<u64>().ok());
@@ -118,10 +142,28 @@ impl Http {
             }
         };
         let content_type = header("content-type").map(ToOwned::to_owned);
-        let url = response.get_uri().to_string();
         let body = response.into_body().into_with_config().limit(u64::MAX).reader();
         Ok(Opened { body: Box::new(body), offset, total, content_type, url })
     }
+}
+
+/// What a failed request means.
+fn failed(error: ureq::Error) -> Closed {
+    match error {
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) | ureq::Error::InvalidProxyUrl => {
+            Closed::Never(Trouble::Unreachable(error.to_string()))
+        }
+        ureq::Error::HostNotFound => {
+            Closed::Again { problem: "its host name can't be resolved".to_owned(), pause: None }
+        }
+        error => Closed::Again { problem: error.to_string(), pause: None },
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    &url[..url[host..].find(['/', '?', '#']).map_or(url.len(), |at| host + at)]
 }
 
 /// `bytes 5-9/10` → (5, 10).
@@ -167,7 +209,9 @@ mod tests {
 
     #[test]
     fn base64_is_rfc_4648s() {
-        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (plain, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(plain.as_bytes()), text);
         }
     }

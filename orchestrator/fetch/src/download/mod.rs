@@ -24,10 +24,7 @@ enum Trouble {
     /// It answers that it has no such file.
     NotThere(String),
     /// It wants credentials, or other ones.
-    Refused {
-        status: u16,
-        problem: String,
-    },
+    Refused { status: u16, problem: String },
     /// It can't be reached or can't answer, after all retries.
     Unreachable(String),
     /// The file is wrong; no other place is asked.
@@ -67,7 +64,11 @@ impl Downloader {
     }
 
     /// Fetches one file into the store: mirrors first, then its places in order.
-    pub(crate) fn fetch(&self, fetcher: &Fetcher<'_>, output: &FixedOutput) -> Result<Digest<Blob>, FetchError> {
+    pub(crate) fn fetch(
+        &self,
+        fetcher: &Fetcher<'_>,
+        output: &FixedOutput,
+    ) -> Result<Digest<Blob>, FetchError> {
         let mut tried = Tried::default();
         for place in mirror::places(&self.mirrors, output.sha256) {
             if let Some(digest) = self.try_place(fetcher, output, &place, Role::Mirror, &mut tried)? {
@@ -104,13 +105,13 @@ impl Downloader {
         if self.offline && !matches!(place, Place::File(_)) {
             return Ok(None);
         }
-        match self.from_place(fetcher.store(), fetcher.progress(), output, place) {
+        match self.at_place(fetcher.store(), fetcher.progress(), output, place) {
             Ok(digest) => Ok(Some(digest)),
             Err(trouble) => tried.note(place, role, trouble).map(|()| None),
         }
     }
 
-    fn from_place(
+    fn at_place(
         &self,
         store: &dyn Store,
         progress: &dyn Progress,
@@ -166,7 +167,11 @@ impl Downloader {
                 Stream::from_file(file, size, name, place, expected, progress).read_to_end(&mut body)
             }) {
                 Ok(_) => {
-                    return Ok(Some(Answer { body, content_type: None, url: format!("file://{}", path.display()) }));
+                    return Ok(Some(Answer {
+                        body,
+                        content_type: None,
+                        url: format!("file://{}", path.display()),
+                    }));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => Trouble::Unreachable(error.to_string()),

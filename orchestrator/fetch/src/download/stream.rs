@@ -216,7 +216,8 @@ impl<'s> Stream<'s> {
         self.done_at_failure = self.done;
         self.failures += 1;
         if self.failures > downloader.retries {
-            let times = if self.failures == 1 { String::new() } else { format!(" ({} tries)", self.failures) };
+            let times =
+                if self.failures == 1 { String::new() } else { format!(" ({} tries)", self.failures) };
             return Err(self.fail(Trouble::Unreachable(format!("{problem}{times}"))));
         }
         let pause = pause.unwrap_or_else(|| {

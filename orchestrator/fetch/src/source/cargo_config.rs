@@ -136,10 +136,11 @@ impl CargoConfig {
     fn from_table(table: Table, cargo_home: Option<PathBuf>) -> Result<Self, FetchError> {
         let wanted = ["source", "registries", "registry", "credential-alias"];
         let table: Table = table.into_iter().filter(|(key, _)| wanted.contains(&key.as_str())).collect();
-        let raw: RawConfig = table.try_into().map_err(|error: toml::de::Error| FetchError::Configuration {
-            path: PathBuf::from("cargo's configuration"),
-            problem: error.message().to_owned(),
-        })?;
+        let raw: RawConfig =
+            table.try_into().map_err(|error: toml::de::Error| FetchError::Configuration {
+                path: PathBuf::from("cargo's configuration"),
+                problem: error.message().to_owned(),
+            })?;
         let RawConfig { source, mut registries, registry, credential_alias } = raw;
         let RawRegistryTable { token, credential_provider, global_credential_providers } = registry;
         let crates_io = registries.entry(CRATES_IO.to_owned()).or_default();
@@ -231,8 +232,10 @@ impl CargoConfig {
             return Some(CRATES_IO.to_owned());
         }
         let index = locked.strip_prefix("registry+").unwrap_or(locked);
-        let same = |url: &Option<String>| url.as_deref().is_some_and(|url| canonical(url) == canonical(index));
-        let by_source = self.sources.iter().find(|(_, source)| same(&source.registry)).map(|(name, _)| name.clone());
+        let same =
+            |url: &Option<String>| url.as_deref().is_some_and(|url| canonical(url) == canonical(index));
+        let by_source =
+            self.sources.iter().find(|(_, source)| same(&source.registry)).map(|(name, _)| name.clone());
         by_source.or_else(|| self.registry_name(index))
     }
 
@@ -266,7 +269,7 @@ impl CargoConfig {
 }
 
 /// Whether a lock's source is the default registry, under either of its addresses.
-fn is_crates_io(locked: &str) -> bool {
+pub(super) fn is_crates_io(locked: &str) -> bool {
     let index = locked.strip_prefix("registry+").unwrap_or(locked);
     [tame_index::CRATES_IO_INDEX, tame_index::CRATES_IO_HTTP_INDEX]
         .iter()

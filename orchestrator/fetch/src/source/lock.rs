@@ -93,7 +93,8 @@ impl Lock {
             let checksum =
                 checksum.transpose().map_err(|e| error(format!("the checksum of {name} {version}: {e}")))?;
             let source = source.map(|source| LockedSource::parse(&source)).transpose();
-            let source = source.map_err(|problem| error(format!("the source of {name} {version}: {problem}")))?;
+            let source =
+                source.map_err(|problem| error(format!("the source of {name} {version}: {problem}")))?;
             packages.push(LockedPackage { name, version, source, checksum });
         }
         Ok(Self { packages })
@@ -105,7 +106,8 @@ impl LockedSource {
         if text.starts_with("registry+") || text.starts_with("sparse+") {
             return Ok(Self::Registry(text.to_owned()));
         }
-        let git = text.strip_prefix("git+").ok_or_else(|| format!("`{text}` is of a kind that is not known"))?;
+        let git =
+            text.strip_prefix("git+").ok_or_else(|| format!("`{text}` is of a kind that is not known"))?;
         GitSource::parse(git).map(Self::Git)
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn files(project: &Path, cargo_home: Option<&Path>) -> Result<Table, 
     let mut merged = Table::new();
     for folder in folders {
         // The name without an ending is the older one, and wins.
-        let found = ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
+        let found =
+            ["config", "config.toml"].map(|name| folder.join(name)).into_iter().find(|path| path.is_file());
         if let Some(path) = found {
             merge(&mut merged, file(&path, 0)?);
         }
@@ -88,7 +89,9 @@ fn make_absolute(table: &mut Table, base: &Path) {
             }
         }
     });
-    tables(table.get_mut("registries"), &mut |registry| program(registry.get_mut("credential-provider"), base));
+    tables(table.get_mut("registries"), &mut |registry| {
+        program(registry.get_mut("credential-provider"), base)
+    });
     if let Some(Value::Table(registry)) = table.get_mut("registry") {
         program(registry.get_mut("credential-provider"), base);
     }

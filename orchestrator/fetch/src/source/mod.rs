@@ -17,5 +17,4 @@ pub mod git;
 pub mod lock;
 mod merge;
 mod registry;
-mod relative_url;
 pub mod wheel;

@@ -3,7 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use xbuild_action::{ActionResult, Command, Content, Entry, File, InputRoot, Isolation, Output, TreeError, walk};
+use xbuild_action::{
+    ActionResult, Command, Content, Entry, File, InputRoot, Isolation, Output, TreeError, walk,
+};
 use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_describe::{Archive, Component};
 
@@ -140,10 +142,14 @@ fn folder(name: &str) -> Result<RelPath, FetchError> {
 }
 
 fn command(argv: Vec<String>, output: &str) -> Result<Command, FetchError> {
-    let environment = [("PATH", "/usr/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", EPOCH)];
+    let environment =
+        [("PATH", "/usr/bin"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", EPOCH)];
     Ok(Command {
         argv,
-        environment: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         working_directory: folder("")?,
         outputs: [folder(output)?].into(),
     })

@@ -1,6 +1,7 @@
 //! From component names to trees.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use xbuild_action::{Content, ContentExt as _, Entry, File, TreeBuilder, TreeError};
 use xbuild_base::{Digest, RelPath, Sha256, Tree, Triple};
@@ -14,6 +15,7 @@ use crate::debian::Mirrors;
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::FixedOutput;
+use crate::source::wheel::PackageIndex;
 
 /// The memo namespace: a component's key → its tree.
 const COMPONENTS: &str = "component";
@@ -25,6 +27,8 @@ pub struct Composer<'c> {
     pub fetcher: &'c Fetcher<'c>,
     /// Where Debian's packages are.
     pub mirrors: &'c Mirrors,
+    /// Where wheels are.
+    pub wheels: &'c Arc<PackageIndex>,
     /// The recipes and pins.
     pub toolchains: &'c Toolchains,
     /// The host that builds.
@@ -174,7 +178,7 @@ impl<'c> Composer<'c> {
         }
         if let Some(wheel) = &part.component.wheel {
             for pin in &part.pins.wheels {
-                outputs.extend(pins::wheel_outputs(pin, wheel));
+                outputs.extend(pins::wheel_outputs(pin, wheel, self.wheels));
             }
         }
         Ok(outputs)
@@ -186,7 +190,8 @@ impl<'c> Composer<'c> {
         done: &BTreeMap<ComponentName, Digest<Tree>>,
     ) -> Result<Digest<Tree>, FetchError> {
         let (store, component): (&dyn Content, _) = (self.fetcher.store(), part.component);
-        let uses: Vec<Digest<Tree>> = component.uses.iter().filter_map(|used| done.get(used).copied()).collect();
+        let uses: Vec<Digest<Tree>> =
+            component.uses.iter().filter_map(|used| done.get(used).copied()).collect();
         let mut builder = TreeBuilder::from_tree(self.merge(part)?);
         let mut own = self.write(component, &mut builder)?;
         for (to, from) in &component.copies {
@@ -273,7 +278,8 @@ impl<'c> Composer<'c> {
         let store: &dyn Content = self.fetcher.store();
         let mut written = Vec::new();
         for (path, text) in &component.files {
-            let file = File { digest: store.put(text.as_bytes())?, executable: false };
+            // A script is one by its first line.
+            let file = File { digest: store.put(text.as_bytes())?, executable: text.starts_with("#!") };
             builder.replace(store, path, Entry::File(file))?;
             written.push((path.clone(), Entry::File(file)));
         }

@@ -74,7 +74,8 @@ pub fn official_section(
     archives: &BTreeMap<String, BTreeMap<String, ArchivePin>>,
 ) -> String {
     let rust: Vec<String> = rust.iter().map(|name| quoted(name.as_str())).collect();
-    let mut text = format!("[toolchain.\"{version}\"]\ndistribution = \"official\"\nrust = [{}]\n", rust.join(", "));
+    let mut text =
+        format!("[toolchain.\"{version}\"]\ndistribution = \"official\"\nrust = [{}]\n", rust.join(", "));
     for (package, targets) in archives {
         let _ = writeln!(text, "\n[toolchain.\"{version}\".archives.{}]", key(package));
         for (target, ArchivePin { path, size, sha256 }) in targets {

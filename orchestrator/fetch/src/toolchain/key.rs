@@ -51,7 +51,12 @@ pub(crate) fn key(component: &Component, pins: &Pins, uses: &[Sha256], salt: &st
         text.add("file").add(a.as_str()).add(b);
     }
     for Archive { output, sources, without, compiler, flags, merge } in archives {
-        text.add("archive").add(output.as_str()).list(sources).list(without).list(compiler.as_slice()).list(flags);
+        text.add("archive")
+            .add(output.as_str())
+            .list(sources)
+            .list(without)
+            .list(compiler.as_slice())
+            .list(flags);
         text.list(merge);
     }
     if let Some(Wheel { name: _, version: _, keep, prefix }) = wheel {

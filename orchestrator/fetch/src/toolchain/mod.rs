@@ -7,7 +7,7 @@
 //! | step | what happens | in the recipe |
 //! |---|---|---|
 //! | 1 | packages and wheel are merged; different things at one path are an error | pins |
-//! | 2 | text files are written, then parts copied over, then links made | `files`, `copies`, `links`, `aliases` |
+//! | 2 | text files are written (executable when they begin with `#!`), then parts copied over, then links made | `files`, `copies`, `links`, `aliases` |
 //! | 3 | static libraries are compiled from what is there and from `uses` | `archive` |
 //! | 4 | files are chosen by patterns | `keep`, `drop` |
 //! | 5 | what the recipe itself writes, links or compiles is put back if step 4 dropped it | all but `copies` |

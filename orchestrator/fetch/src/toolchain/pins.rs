@@ -1,6 +1,7 @@
 //! Pins as fixed outputs, and their fetching.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_describe::{PackagePin, Toolchains, Wheel, WheelPin};
@@ -10,6 +11,7 @@ use crate::debian::{DebianError, Mirrors};
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::{FixedOutput, Place, Unpack};
+use crate::source::wheel::{self as source, PackageIndex};
 
 /// The archive of a suite, `debian` where nothing else is said.
 pub(crate) fn archive_of<'t>(toolchains: &'t Toolchains, suite: &str) -> &'t str {
@@ -39,30 +41,31 @@ pub fn package_output(
 /// The parts of a pinned wheel that a recipe keeps, each at its place in the component's tree. (Patterns are
 /// applied to them afterwards: here only what lies beside all that they can match is left out.)
 #[must_use]
-pub fn wheel_outputs(pin: &WheelPin, wheel: &Wheel) -> Vec<FixedOutput> {
+pub fn wheel_outputs(pin: &WheelPin, wheel: &Wheel, index: &Arc<PackageIndex>) -> Vec<FixedOutput> {
     let mut starts: BTreeSet<RelPath> = wheel.keep.iter().map(|pattern| literal_start(pattern)).collect();
     if starts.is_empty() {
         starts.insert(RelPath::root());
     }
-    let below_another = |start: &RelPath| {
-        starts.iter().any(|other| other != start && start.strip_prefix(other).is_some())
-    };
+    let below_another =
+        |start: &RelPath| starts.iter().any(|other| other != start && start.strip_prefix(other).is_some());
     let kept = starts.iter().filter(|start| !below_another(start));
-    kept.map(|start| FixedOutput {
-            name: format!("{} {}", pin.name, pin.version),
+    kept.map(|start| {
+        let wheel = source::Wheel {
+            name: pin.name.clone(),
+            version: pin.version.clone(),
+            file_name: pin.file.clone(),
             sha256: pin.sha256,
             size: Some(pin.size),
-            places: Vec::new(),
-            kind: Unpack::Wheel { keep: start.clone(), prefix: wheel.prefix.join(start) },
-        })
-        .collect()
+            keep: start.clone(),
+            prefix: wheel.prefix.join(start),
+        };
+        wheel.output(index)
+    })
+    .collect()
 }
 
 /// The trees of all of `wanted`, in order. A file that several of them are parts of is downloaded once.
-pub(crate) fn fetch(
-    fetcher: &Fetcher<'_>,
-    wanted: &[FixedOutput],
-) -> Result<Vec<Digest<Tree>>, FetchError> {
+pub(crate) fn fetch(fetcher: &Fetcher<'_>, wanted: &[FixedOutput]) -> Result<Vec<Digest<Tree>>, FetchError> {
     let missing = fetcher.missing(wanted)?;
     let homeless = missing.iter().any(|index| wanted[*index].places.is_empty());
     if homeless && !fetcher.settings().offline && fetcher.settings().mirrors.is_empty() {

@@ -49,7 +49,9 @@ pub enum ToolchainError {
         path: RelPath,
     },
     /// A copy, link or archive needs something that isn't there.
-    #[error("component {component}: there is no `{path}` in its packages, nor in the components that it uses")]
+    #[error(
+        "component {component}: there is no `{path}` in its packages, nor in the components that it uses"
+    )]
     NothingAt {
         /// The component.
         component: String,
@@ -120,7 +122,9 @@ impl ToolchainError {
         let text = match self {
             Self::Described { help, .. } => return help.clone(),
             Self::Conflict { second, .. } => {
-                return Some(format!("add `{second}` to `without`, or take one of them into a component of its own"));
+                return Some(format!(
+                    "add `{second}` to `without`, or take one of them into a component of its own"
+                ));
             }
             Self::NoArchive { version, .. } => return Some(format!("xbuild toolchain add {version}")),
             Self::Manifest { .. } => {

@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn putting_over_merges_directories_and_replaces_files() {
         let store = Memory::default();
-        let mut builder = TreeBuilder::from_tree(tree(&store, &[("a/b", "old"), ("a/c", "kept"), ("a/d/e", "old")]));
+        let mut builder =
+            TreeBuilder::from_tree(tree(&store, &[("a/b", "old"), ("a/c", "kept"), ("a/d/e", "old")]));
         let new = tree(&store, &[("b", "new"), ("d/e", "new"), ("d/f", "new")]);
         put_over(&store, &mut builder, &path("a"), &Entry::Directory(new)).unwrap();
         let expected = tree(&store, &[("a/b", "new"), ("a/c", "kept"), ("a/d/e", "new"), ("a/d/f", "new")]);

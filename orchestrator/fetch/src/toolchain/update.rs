@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{RelPath, Triple};
-use xbuild_describe::{Architecture, Component, ComponentName, PackagePin, PinHost, Pins, Toolchains, Wheel, WheelPin};
+use xbuild_describe::{
+    Architecture, Component, ComponentName, PackagePin, PinHost, Pins, Toolchains, Wheel, WheelPin,
+};
 
 use super::problem::ToolchainError;
 use crate::debian::{IndexSource, Package, Query, resolve};
@@ -200,7 +202,10 @@ fn flat(pins: &AllPins) -> BTreeMap<Place, (&str, xbuild_base::Sha256)> {
                 all.insert((host.clone(), component.clone(), name), (pin.version.as_str(), pin.sha256));
             }
             for pin in wheels {
-                all.insert((host.clone(), component.clone(), pin.name.clone()), (pin.version.as_str(), pin.sha256));
+                all.insert(
+                    (host.clone(), component.clone(), pin.name.clone()),
+                    (pin.version.as_str(), pin.sha256),
+                );
             }
         }
     }

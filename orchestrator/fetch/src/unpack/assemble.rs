@@ -47,10 +47,7 @@ impl Assembler {
             Some(Node::File(file)) => Node::File(*file),
             Some(Node::Link(target)) => Node::Link(target.clone()),
             _ => {
-                return Err(ArchiveError::HardLink {
-                    path: path.to_string(),
-                    target: target.to_string(),
-                });
+                return Err(ArchiveError::HardLink { path: path.to_string(), target: target.to_string() });
             }
         };
         self.put(path, node)
@@ -93,7 +90,9 @@ impl Assembler {
             through.push(part);
             match level.entry(part.to_owned()).or_insert_with(|| Node::Directory(Level::new())) {
                 Node::Directory(below) => level = below,
-                Node::File(_) | Node::Link(_) if path == wanted && through.len() == path.components().count() => {
+                Node::File(_) | Node::Link(_)
+                    if path == wanted && through.len() == path.components().count() =>
+                {
                     return Err(ArchiveError::Duplicate { path: wanted.to_string() });
                 }
                 Node::File(_) | Node::Link(_) => {
@@ -217,7 +216,10 @@ mod tests {
             &[("l", "x/y"), ("x/y", ".."), ("m", "l/..")],
         ] {
             let error = links(bad).unwrap_err();
-            assert!(matches!(error, UnpackError::Archive(ArchiveError::LinkOutside { .. })), "{bad:?}: {error:?}");
+            assert!(
+                matches!(error, UnpackError::Archive(ArchiveError::LinkOutside { .. })),
+                "{bad:?}: {error:?}"
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ impl Limits {
     /// For an archive of `packed` bytes: 16 GiB and a million entries at most, and no more than 200 bytes for
     /// each packed one once there are 256 MiB (real packages reach 30).
     pub(crate) fn for_archive(packed: u64) -> Self {
-        let total = packed.saturating_mul(200).max(256 << 20).min(16 << 30);
+        let total = packed.saturating_mul(200).clamp(256 << 20, 16 << 30);
         Self { total, entries: 1_000_000, header: 4 << 20 }
     }
 }

@@ -135,7 +135,7 @@ fn damaged(problem: impl ToString) -> UnpackError {
     ArchiveError::Damaged { problem: problem.to_string() }.into()
 }
 
-/// Unpacks an archive of `packed` bytes and returns the tree.
+/// Unpacks an archive and returns the tree.
 pub(crate) fn unpack(
     content: &dyn Content,
     scratch: &Path,
@@ -176,12 +176,16 @@ impl Part<'_> {
             let first = rest.components().next()?.to_owned();
             rest = rest.strip_prefix(&RelPath::new(first).ok()?)?;
         }
+        // What was stripped away whole is gone; the folder around everything needs no entry of its own.
+        if rest.is_root() {
+            return None;
+        }
         Some(self.prefix.join(&rest.strip_prefix(self.keep)?))
     }
 }
 
 /// Checks an archive's path and takes `.` components and a slash at the end away.
-fn checked_path(bytes: &[u8]) -> Result<RelPath, ArchiveError> {
+pub(crate) fn checked_path(bytes: &[u8]) -> Result<RelPath, ArchiveError> {
     let shown = || {
         let text = String::from_utf8_lossy(bytes);
         text.chars().take(200).collect::<String>()

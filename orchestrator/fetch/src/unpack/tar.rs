@@ -53,7 +53,9 @@ impl Layout for TopFolder {
             Some(rest) => Ok(Some(rest)),
             None => {
                 let top = self.name.as_ref().map_or("", RelPath::as_str);
-                Err(ArchiveError::Damaged { problem: format!("`{path}` does not lie in its one folder `{top}`") })
+                Err(ArchiveError::Damaged {
+                    problem: format!("`{path}` does not lie in its one folder `{top}`"),
+                })
             }
         }
     }
@@ -76,8 +78,8 @@ pub(super) fn decompressed(mut reader: impl BufRead + Send + 'static) -> Result<
 /// An xz decoder that takes no more memory than the strongest preset needs, with room.
 pub(super) fn xz<R: BufRead>(reader: R) -> Result<liblzma::bufread::XzDecoder<R>, UnpackError> {
     const MEMORY: u64 = 256 << 20;
-    let stream =
-        liblzma::stream::Stream::new_stream_decoder(MEMORY, liblzma::stream::CONCATENATED).map_err(damaged)?;
+    let stream = liblzma::stream::Stream::new_stream_decoder(MEMORY, liblzma::stream::CONCATENATED)
+        .map_err(damaged)?;
     Ok(liblzma::bufread::XzDecoder::new_stream(reader, stream))
 }
 

@@ -19,8 +19,10 @@ mod violation;
 
 use std::fmt;
 
-use object::{FileKind, ReadRef};
+use object::{FileKind, ReadCache, ReadRef};
 use serde::{Deserialize, Serialize};
+use xbuild_action::File;
+use xbuild_store::Disk;
 
 use crate::error::OutputError;
 
@@ -144,7 +146,7 @@ impl Proof {
     }
 }
 
-/// Reads a linked file (its bytes, or an `object::ReadCache` over the open file) and compares it with what its
+/// Reads a linked file and compares it with what its
 /// target allows.
 ///
 /// # Errors
@@ -163,6 +165,16 @@ pub fn prove<'data, R: ReadRef<'data>>(data: R, expectation: &Expectation) -> Re
     };
     found.proof.violations = violation::compare(&found, expectation);
     Ok(found.proof)
+}
+
+/// As [`prove`], of a stored file, of which only the parts that matter are read.
+///
+/// # Errors
+/// As [`prove`], and when the file is missing.
+pub fn prove_stored(store: &Disk, file: File, expectation: &Expectation) -> Result<Proof, OutputError> {
+    let path = store.path_of(file)?;
+    let open = fs_err::File::open(&path).map_err(OutputError::io("open", &path))?;
+    prove(&ReadCache::new(open), expectation)
 }
 
 /// A proof before it is compared, and what only the comparison needs.

@@ -116,7 +116,8 @@ impl Violation {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::GlibcTooNew { needed: (major, minor), .. } => Some(format!(
-                "give the target a sysroot of glibc {major}.{minor} or later, or find out which crate calls these functions"
+                "raise the floor with `glibc = \"{major}.{minor}\"` below [build] in xbuild.toml, or find the crate that \
+                 calls these functions"
             )),
             Self::NotStatic { .. } | Self::Library { .. } => {
                 Some("let the crate that links it build it from source and link it statically".to_owned())

@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
-pub(crate) use build::BuildDisplay;
+pub(crate) use build::{BuildDisplay, Traced};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use fetch::FetchDisplay;
 

@@ -1,7 +1,8 @@
-//! Addresses relative to others (RFC 3986, section 5.2), as far as index pages need them.
+//! Addresses relative to others (RFC 3986, section 5.2), as far as redirections and index pages need
+//! them.
 
 /// What `link` means on the page at `base`.
-pub(super) fn join(base: &str, link: &str) -> String {
+pub(crate) fn join(base: &str, link: &str) -> String {
     if has_scheme(link) {
         return link.to_owned();
     }
@@ -12,7 +13,8 @@ pub(super) fn join(base: &str, link: &str) -> String {
     let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (link, tail) = link.split_at(link.find(['?', '#']).unwrap_or(link.len()));
-    let folder = if link.starts_with('/') { "" } else { path.rsplit_once('/').map_or("", |(folder, _)| folder) };
+    let folder =
+        if link.starts_with('/') { "" } else { path.rsplit_once('/').map_or("", |(folder, _)| folder) };
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in link.split('/') {
         match part {

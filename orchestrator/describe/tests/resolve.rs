@@ -1,0 +1,141 @@
+//! Which toolchain is taken, and what is said where none is.
+
+mod support;
+
+use xbuild_describe::{Channel, Kind, RustToolchain, Source, ToolchainWish, Toolchains};
+
+const DIGEST: &str = "967aa62605721081c3eb2a17650611a792aa802d76a6511d1840242623d204c9";
+
+/// Debian's 1.96.0 and 1.96.1 (the default), and an official 1.95.0.
+fn toolchains() -> Toolchains {
+    let text = format!(
+        r#"
+        format = 1
+        default = "1.96.1"
+        [toolchain."1.96.0"]
+        distribution = "debian"
+        rust = []
+        [toolchain."1.96.1"]
+        distribution = "debian"
+        rust = []
+        [toolchain."1.95.0"]
+        distribution = "official"
+        rust = []
+        archives.rustc.x86_64-unknown-linux-gnu = {{ path = "dist/rustc.tar.xz", sha256 = "{DIGEST}" }}
+        archives.rust-src."*" = {{ path = "dist/rust-src.tar.xz", sha256 = "{DIGEST}" }}
+        "#
+    );
+    Toolchains::read(Source::new("toolchains.toml", text)).unwrap()
+}
+
+fn wish(version: Option<&str>) -> ToolchainWish {
+    ToolchainWish { version: version.map(|text| text.parse().unwrap()), ..ToolchainWish::default() }
+}
+
+fn file(channel: &str) -> RustToolchain {
+    RustToolchain::read(Source::new("rust-toolchain.toml", format!("[toolchain]\nchannel = \"{channel}\"\n")))
+        .unwrap()
+}
+
+fn version(wish: &ToolchainWish, file: Option<&RustToolchain>) -> String {
+    toolchains().resolve(wish, file).unwrap().version.to_string()
+}
+
+#[test]
+fn without_a_wish_it_is_the_default_and_stable_means_the_same() {
+    assert_eq!(version(&wish(None), None), "1.96.1");
+    assert_eq!(version(&wish(Some("stable")), None), "1.96.1");
+    assert_eq!(version(&wish(None), Some(&file("stable"))), "1.96.1");
+}
+
+#[test]
+fn a_minor_version_is_its_newest_pinned_release() {
+    assert_eq!(version(&wish(None), Some(&file("1.96"))), "1.96.1");
+    assert_eq!(version(&wish(None), Some(&file("1.96.0"))), "1.96.0");
+    assert_eq!(version(&wish(Some("1.95")), None), "1.95.0");
+}
+
+#[test]
+fn two_files_may_agree_and_the_more_exact_counts() {
+    assert_eq!(version(&wish(Some("1.96")), Some(&file("1.96.0"))), "1.96.0");
+    assert_eq!(version(&wish(Some("1.96.0")), Some(&file("1.96"))), "1.96.0");
+    assert_eq!(version(&wish(Some("1.96.1")), Some(&file("stable"))), "1.96.1");
+}
+
+#[test]
+fn a_contradiction_names_both() {
+    for (described, channel) in [("1.95.0", "1.96"), ("1.95.0", "stable"), ("1.96.1", "nightly")] {
+        let problem = toolchains().resolve(&wish(Some(described)), Some(&file(channel))).unwrap_err();
+        assert_eq!(problem.kind(), Kind::Contradiction);
+        for word in ["rust-toolchain.toml", "xbuild.toml", described, channel] {
+            assert!(problem.message().contains(word), "{}", problem.message());
+        }
+    }
+}
+
+#[test]
+fn an_override_rules_over_the_toolchain_file() {
+    let wish = ToolchainWish { version_is_override: true, ..wish(Some("1.95.0")) };
+    assert_eq!(version(&wish, Some(&file("nightly-2026-01-31"))), "1.95.0");
+}
+
+#[test]
+fn a_distribution_without_a_version_is_its_newest() {
+    let wish = ToolchainWish { distribution: Some(xbuild_describe::Distribution::Official), ..wish(None) };
+    assert_eq!(version(&wish, None), "1.95.0");
+    let toolchains = toolchains();
+    let toolchain = toolchains.resolve(&wish, None).unwrap();
+    let host = "x86_64-unknown-linux-gnu".parse().unwrap();
+    assert!(toolchain.archive("rustc", &host).is_some());
+    assert!(toolchain.archive("rustc", &"aarch64-unknown-linux-gnu".parse().unwrap()).is_none());
+    assert!(toolchain.archive("rust-src", &host).is_some());
+}
+
+#[test]
+fn what_is_not_pinned_names_the_commands_that_help() {
+    let mut shown = Vec::new();
+    let mut note = |wish: ToolchainWish, file: Option<RustToolchain>| {
+        let problem = toolchains().resolve(&wish, file.as_ref()).unwrap_err();
+        assert_eq!(problem.kind(), Kind::NotPinned);
+        let help = problem.help_text().unwrap();
+        assert!(help.contains("xbuild toolchain add") && help.contains("--set toolchain.version="), "{help}");
+        shown.push(support::show(&problem));
+    };
+    note(wish(Some("1.90")), None);
+    note(wish(None), Some(file("1.97.2")));
+    note(wish(None), Some(file("nightly")));
+    note(
+        ToolchainWish { distribution: Some(xbuild_describe::Distribution::Official), ..wish(Some("1.96.1")) },
+        None,
+    );
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_component_that_is_not_pinned_for_a_host_says_so_when_it_is_needed() {
+    let (toolchains, _) = support::shipped();
+    let name = "base".parse().unwrap();
+    assert!(toolchains.pins(&name, &"x86_64-unknown-linux-gnu".parse().unwrap()).is_ok());
+    let problem = toolchains.pins(&name, &"riscv64gc-unknown-linux-gnu".parse().unwrap()).unwrap_err();
+    assert_eq!(problem.kind(), Kind::NotPinned);
+    assert!(problem.message().contains("riscv64gc"));
+}
+
+#[test]
+fn a_project_lays_its_own_toolchains_over_the_built_in_ones() {
+    let (base, _) = support::shipped();
+    let text = "format = 1\n[toolchain.\"1.97.0\"]\ndistribution = \"debian\"\nrust = [\"base\", \"mine\"]\n\
+                [component.mine]\nsuites = [\"trixie\"]\narch = \"all\"\nroots = [\"rust-src\"]\n[pins.any.mine]\npackages = []\n";
+    let merged = base.clone().overlaid(Source::new(".xbuild/toolchains.toml", text)).unwrap();
+    assert_eq!(merged.default, base.default);
+    assert_eq!(merged.toolchains.len(), base.toolchains.len() + 1);
+    assert_eq!(merged.components.len(), base.components.len() + 1);
+    let host = "x86_64-unknown-linux-gnu".parse().unwrap();
+    let old = "base".parse().unwrap();
+    assert_eq!(merged.pins(&old, &host), base.pins(&old, &host));
+    let found = merged.resolve(&wish(Some("1.97")), None).unwrap();
+    assert_eq!(found.version.to_string(), "1.97.0");
+    assert!(Channel::Stable.to_string() == "stable");
+    let alone = Toolchains::read(Source::new("toolchains.toml", text)).unwrap_err();
+    assert!(alone.as_slice().iter().any(|problem| problem.kind() == Kind::UnknownName));
+}

@@ -1,0 +1,294 @@
+//! A project's way from its folder to a graph: sources fetched, cargo asked, parts made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, walk};
+use xbuild_base::{Digest, RelPath, Tree, Triple};
+use xbuild_cargo::{
+    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Packages, Toolchain, UnitGraph,
+    UnitIndex, check_cargo_version,
+};
+use xbuild_describe::{Asked, Member, OutputKind, TargetSpec, Workspace};
+use xbuild_fetch::Fetcher;
+use xbuild_fetch::source::cargo_config::CargoConfig;
+use xbuild_fetch::source::crates;
+use xbuild_fetch::source::git::{self, GitCommit};
+use xbuild_fetch::source::lock::{Lock, LockedSource};
+use xbuild_plan::graph::Part;
+use xbuild_plan::planning::{self, Ground, Selection};
+use xbuild_plan::sources::{GitTree, Registry, Scope, Sources, Vendored};
+
+use crate::engine::Engine;
+use crate::error::RealiseError;
+use crate::local::LocalSources;
+use crate::platform::{self, Layers};
+
+/// Everything that a project's own files and its lock say, in the store.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// All sources.
+    pub sources: Arc<Sources>,
+    /// What planning steps see of them.
+    pub skeleton: Digest<Tree>,
+    /// What cargo's configuration in the project means.
+    pub configuration: Configuration,
+}
+
+/// Reads `Cargo.lock`.
+///
+/// # Errors
+/// When there is none, or it can't be used.
+pub fn read_lock(root: &Path) -> Result<Lock, RealiseError> {
+    let path = root.join("Cargo.lock");
+    let text = match fs_err::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(RealiseError::NoLock { folder: root.to_owned() });
+        }
+        Err(error) => return Err(RealiseError::io("read Cargo.lock")(error)),
+    };
+    Ok(Lock::parse(&text)?)
+}
+
+/// Fetches what the lock names that isn't in the store, and puts all sources in their places.
+///
+/// # Errors
+/// When something can't be fetched, or cargo's configuration refuses to be honoured.
+pub fn gather(
+    fetcher: &Fetcher<'_>,
+    store: &dyn Content,
+    local: &LocalSources,
+    lock: &Lock,
+    cargo: &CargoConfig,
+) -> Result<Project, RealiseError> {
+    let locked = crates::from_lock(lock, cargo)?;
+    let trees = crates::fetch(fetcher, &locked)?;
+    // The default registry first, whatever spelling the lock has for it; then the others by their sources.
+    let mut registries: BTreeMap<Option<String>, Vec<Vendored>> = BTreeMap::from([(None, Vec::new())]);
+    for (one, tree) in locked.iter().zip(trees) {
+        let source = (!one.is_default_registry()).then(|| one.registry.clone());
+        registries.entry(source).or_default().push(Vendored {
+            name: one.name.clone(),
+            version: one.version.clone(),
+            checksum: one.checksum,
+            tree,
+        });
+    }
+    let mut commits: Vec<GitCommit> = Vec::new();
+    for package in &lock.packages {
+        if let Some(LockedSource::Git(source)) = &package.source {
+            if !commits.iter().any(|commit| commit.source == *source) {
+                commits.push(GitCommit { source: source.clone(), tree: None });
+            }
+        }
+    }
+    let trees = git::fetch(fetcher, &commits)?;
+    let git = commits.iter().zip(trees).map(|(commit, tree)| GitTree {
+        source: commit.source.url.clone(),
+        commit: commit.source.commit.clone(),
+        tree,
+    });
+    let sources = Sources {
+        workspace: local.workspace.clone(),
+        local: local.tree,
+        packages: local.packages.clone(),
+        registries: registries.into_iter().map(|(source, packages)| Registry { source, packages }).collect(),
+        git: git.collect(),
+        scope: Scope::Package,
+    };
+    let skeleton = sources.skeleton(store)?;
+    let configuration = configuration(store, &sources)?;
+    Ok(Project { sources: Arc::new(sources), skeleton, configuration })
+}
+
+/// Cargo's configuration among the sources, the nearest to the workspace first.
+fn configuration(store: &dyn Content, sources: &Sources) -> Result<Configuration, RealiseError> {
+    let mut local = TreeBuilder::from_tree(sources.local);
+    let mut texts = Vec::new();
+    for folder in std::iter::successors(Some(sources.workspace.clone()), RelPath::parent) {
+        for name in [".cargo/config.toml", ".cargo/config"] {
+            let path = folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
+            if let Some(Entry::File(file)) = local.get(store, &path)? {
+                let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
+                texts.push((name, folder.clone(), text));
+                break;
+            }
+        }
+    }
+    let files: Vec<ConfigurationFile<'_>> =
+        texts.iter().map(|(name, folder, text)| ConfigurationFile { name, folder, text }).collect();
+    Configuration::parse(&files).map_err(|errors| RealiseError::Cargo(errors.into_iter().collect()))
+}
+
+impl Project {
+    /// What planning steps run over.
+    #[must_use]
+    pub fn ground<'a>(&'a self, layers: &'a [Digest<Tree>]) -> Ground<'a> {
+        Ground { layers, skeleton: self.skeleton, workspace: &self.sources.workspace }
+    }
+
+    /// Plans one graph: all units of a variant for one target, of which only the wanted ones are kept.
+    ///
+    /// # Errors
+    /// When cargo can't plan it.
+    pub fn part(
+        &self,
+        engine: &Engine<'_>,
+        asked: &Asked,
+        spec: &TargetSpec,
+        layers: &Layers,
+        metadata: &str,
+        include: BTreeMap<String, Vec<String>>,
+    ) -> Result<Part, RealiseError> {
+        let toolchain =
+            platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
+        let settings = &asked.plan;
+        let selection = Selection {
+            packages: settings.packages.iter().cloned().collect(),
+            features: settings.features.iter().cloned().collect(),
+            all_features: settings.all_features,
+            no_default_features: !settings.default_features,
+            profile: settings.profile.clone(),
+            options: Vec::new(),
+        };
+        let graph = plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?;
+        let context = context(engine.store, graph, metadata, self.skeleton, toolchain)?;
+        let wanted = wanted(&context, asked)?;
+        Ok(Part {
+            context,
+            host_layers: layers.host.clone(),
+            target_layers: layers.target(),
+            sources: Arc::clone(&self.sources),
+            include,
+            wanted,
+            name: spec.triple.to_string(),
+        })
+    }
+}
+
+/// The units of the outputs that were asked for.
+fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, RealiseError> {
+    let mut wanted = BTreeSet::new();
+    for selected in &asked.selected {
+        let output = &selected.output;
+        let root = context.graph().roots().iter().copied().find(|&root| {
+            let target = &context.unit(root).target;
+            let kind = match output.kind {
+                OutputKind::Bin => CrateType::Binary,
+                OutputKind::Cdylib => CrateType::Cdylib,
+                OutputKind::Staticlib => CrateType::Staticlib,
+            };
+            context.package(root).name == output.package
+                && target.name == output.name
+                && target.crate_types.contains(&kind)
+        });
+        match root {
+            Some(root) => drop(wanted.insert(root)),
+            None if selected.named => return Err(RealiseError::LeftOut(Box::new(selected.left_out()))),
+            None => {}
+        }
+    }
+    Ok(wanted)
+}
+
+/// Asks cargo for the unit graph.
+pub(crate) fn plan(
+    engine: &Engine<'_>,
+    ground: &Ground<'_>,
+    selection: &Selection,
+    target: &Triple,
+) -> Result<UnitGraph, RealiseError> {
+    let (command, inputs) = planning::unit_graph(ground, selection, target);
+    let result = engine.run_one("planning with cargo", &command, &inputs)?;
+    Ok(UnitGraph::parse(&String::from_utf8_lossy(&engine.store.get(result.stdout)?))?)
+}
+
+/// Asks cargo for the packages.
+///
+/// # Errors
+/// When cargo can't read the manifests.
+pub fn metadata(engine: &Engine<'_>, ground: &Ground<'_>) -> Result<String, RealiseError> {
+    let (command, inputs) = planning::metadata(ground);
+    let result = engine.run_one("reading the manifests with cargo", &command, &inputs)?;
+    Ok(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
+}
+
+/// Joins what cargo said into a context.
+pub(crate) fn context(
+    store: &dyn Content,
+    graph: UnitGraph,
+    metadata: &str,
+    skeleton: Digest<Tree>,
+    toolchain: Toolchain,
+) -> Result<Context, RealiseError> {
+    if let Ok(version) = toolchain.version.release.parse() {
+        check_cargo_version(&version)?;
+    }
+    let packages = Packages::parse(metadata)?;
+    let wanted: BTreeSet<&RelPath> = packages.iter().map(|package| &package.manifest).collect();
+    let local: BTreeSet<&RelPath> = packages.iter().filter(|p| p.is_local()).map(|p| &p.root).collect();
+    let mut texts = Vec::new();
+    walk::<RealiseOrTree>(store, skeleton, &mut |path, entry| {
+        // Manifests of packages, and those above local ones: a workspace's.
+        let above = || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
+        if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name()) {
+            if wanted.contains(path) || above() {
+                let text = store.get(file.digest).map_err(TreeError::from)?;
+                texts.push((path.clone(), String::from_utf8_lossy(&text).into_owned()));
+            }
+        }
+        Ok(())
+    })
+    .map_err(|RealiseOrTree(error)| error)?;
+    let manifests = Manifests::parse(texts.iter().map(|(path, text)| (path.clone(), text.as_str())))?;
+    Ok(Context::new(graph, packages, &manifests, toolchain)?)
+}
+
+/// Lets a tree walk end in this crate's error.
+struct RealiseOrTree(RealiseError);
+
+impl From<TreeError> for RealiseOrTree {
+    fn from(error: TreeError) -> Self {
+        Self(error.into())
+    }
+}
+
+/// What an evaluation must know of the workspace.
+///
+/// # Errors
+/// When `metadata` is not what cargo prints.
+pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
+    let packages = Packages::parse(metadata)?;
+    let mut workspace = Workspace::default();
+    for package in packages.iter() {
+        workspace.packages.insert(package.name.clone());
+        if !packages.is_member(&package.id) {
+            continue;
+        }
+        if packages.default_members().contains(&package.id) {
+            workspace.default_members.insert(package.name.clone());
+        }
+        let mut outputs = BTreeSet::new();
+        for target in &package.targets {
+            let executable = target.target_kind() == xbuild_cargo::TargetKind::Binary;
+            let kinds = [
+                (executable, OutputKind::Bin),
+                (target.is_library() && target.crate_types.contains(&CrateType::Cdylib), OutputKind::Cdylib),
+                (target.is_library() && target.crate_types.contains(&CrateType::Staticlib), OutputKind::Staticlib),
+            ];
+            for (_, kind) in kinds.into_iter().filter(|(there, _)| *there) {
+                outputs.insert(xbuild_describe::Output {
+                    package: package.name.clone(),
+                    name: target.name.clone(),
+                    kind,
+                    required_features: target.required_features.iter().cloned().collect(),
+                });
+            }
+        }
+        let member = Member { outputs, features: package.features.clone(), ..Member::default() };
+        workspace.members.insert(package.name.clone(), member);
+    }
+    Ok(workspace)
+}

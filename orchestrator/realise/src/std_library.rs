@@ -1,0 +1,138 @@
+//! std as an input like any other: built once for each toolchain and target, from pinned source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use xbuild_action::{Content as _, Entry, TreeBuilder};
+use xbuild_base::{Digest, Hasher, RelPath, Sha256, Tree};
+use xbuild_cargo::{ArtefactKind, Configuration, Flavour};
+use xbuild_describe::TargetSpec;
+use xbuild_plan::graph::{Graph, Part};
+use xbuild_plan::places::{self, place};
+use xbuild_plan::planning::{Ground, Selection};
+use xbuild_plan::sources::{Scope, Sources};
+use xbuild_store::{Disk, Namespace};
+
+use crate::engine::Engine;
+use crate::error::RealiseError;
+use crate::platform::{self, Layers};
+use crate::project::{context, plan};
+
+/// The memo namespace: what a sysroot was built from → its tree.
+const STD: Namespace = Namespace::new("std");
+
+/// What one std is built from.
+#[derive(Debug, Clone, Copy)]
+pub struct StdRequest<'a> {
+    /// The toolchain and the target's C world.
+    pub layers: &'a Layers,
+    /// The target.
+    pub spec: &'a TargetSpec,
+    /// The tree that has `usr/src/rustc-…/library`.
+    pub source: Digest<Tree>,
+}
+
+impl StdRequest<'_> {
+    fn key(&self, engine: &Engine<'_>) -> Sha256 {
+        let mut key = Hasher::default();
+        key.update(b"xbuild std 1\n");
+        for layer in self.layers.target().iter().chain([&self.source]) {
+            key.update(format!("{layer}\n").as_bytes());
+        }
+        key.update(format!("{:?}\n{:?}\n", self.spec.triple, self.spec.link).as_bytes());
+        key.update(engine.isolation.as_str().as_bytes());
+        key.sha256()
+    }
+
+    /// The tree that was built of it before, if it was and is still there.
+    #[must_use]
+    pub fn known(&self, engine: &Engine<'_>) -> Option<Digest<Tree>> {
+        let memo = engine.store.memo(STD, self.key(engine))?;
+        let tree = String::from_utf8(memo).ok()?.parse().ok()?;
+        engine.store.has_tree(tree).is_ok_and(|there| there).then_some(tree)
+    }
+
+    /// Plans it as a part of a graph.
+    ///
+    /// # Errors
+    /// When the source has no `library` folder, or cargo can't plan it.
+    pub fn part(&self, engine: &Engine<'_>) -> Result<Part, RealiseError> {
+        let workspace = place(places::STD);
+        let library = library(engine.store, self.source)?;
+        let mut builder = TreeBuilder::default();
+        builder.insert(engine.store, &workspace, Entry::Directory(library))?;
+        let sources = Sources {
+            scope: Scope::Workspace { vendor: workspace.join(&place("vendor")) },
+            ..Sources::local(workspace.clone(), builder.build(engine.store)?)
+        };
+        let toolchain = platform::toolchain(
+            engine,
+            self.layers,
+            self.spec,
+            Flavour::StandardLibrary,
+            Configuration::default(),
+        )?;
+        let folder = workspace.join(&place("sysroot"));
+        let skeleton = sources.skeleton(engine.store)?;
+        let layers = self.layers.host.as_slice();
+        let ground = Ground { layers, skeleton, workspace: &folder };
+        let selection = Selection {
+            features: vec!["panic-unwind".to_owned(), "backtrace".to_owned()],
+            profile: "release".to_owned(),
+            options: vec!["-Zavoid-dev-deps"],
+            ..Selection::default()
+        };
+        let planned = plan(engine, &ground, &selection, &self.spec.triple)?;
+        let metadata = crate::project::metadata(engine, &ground)?;
+        let context = context(engine.store, planned, &metadata, skeleton, toolchain)?;
+        let wanted = context.graph().roots().iter().copied().collect();
+        Ok(Part {
+            wanted,
+            context,
+            host_layers: self.layers.host.clone(),
+            target_layers: self.layers.target(),
+            sources: Arc::new(sources),
+            include: BTreeMap::new(),
+            name: format!("std {}", self.spec.triple),
+        })
+    }
+
+    /// Makes the sysroot of a part that was built, and remembers it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn finish(&self, engine: &Engine<'_>, graph: &Graph<'_>, part: usize) -> Result<Digest<Tree>, RealiseError> {
+        let folder = place("usr/lib/rustlib").join(&place(self.spec.triple.as_str())).join(&place("lib"));
+        let mut builder = TreeBuilder::default();
+        let context = &graph.parts()[part].context;
+        for node in (0..graph.len()).filter(|&node| graph.unit(node).part == part) {
+            let unit = graph.unit(node).unit;
+            if context.unit(unit).platform.is_none() {
+                continue;
+            }
+            for artefact in context.artefacts(unit) {
+                let file = graph.files(node).get(&artefact.file);
+                if let (ArtefactKind::Linkable, Some(file)) = (artefact.kind, file) {
+                    builder.insert(engine.store, &folder.join(&place(&artefact.file)), Entry::File(*file))?;
+                }
+            }
+        }
+        let tree = builder.build(engine.store)?;
+        engine.store.put_memo(STD, self.key(engine), tree.to_string().as_bytes())?;
+        Ok(tree)
+    }
+}
+
+/// `usr/src/rustc-<version>/library` of the source component.
+fn library(store: &Disk, source: Digest<Tree>) -> Result<Digest<Tree>, RealiseError> {
+    let missing = || RealiseError::Source { problem: "the toolchain's source has no usr/src/rustc-*/library".to_owned() };
+    let mut builder = TreeBuilder::from_tree(source);
+    let Some(Entry::Directory(versions)) = builder.get(store, &place("usr/src"))? else { return Err(missing()) };
+    let versions = store.directory(versions)?;
+    let name = versions.entries.keys().find(|name| name.starts_with("rustc-")).ok_or_else(missing)?;
+    let path: RelPath = place("usr/src").join(&place(name)).join(&place("library"));
+    match builder.get(store, &path)? {
+        Some(Entry::Directory(tree)) => Ok(tree),
+        _ => Err(missing()),
+    }
+}

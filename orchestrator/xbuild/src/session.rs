@@ -1,0 +1,88 @@
+//! What a verb that builds works with: the store, the engine, a way to fetch.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use xbuild_action::{Cancel, Isolation, Limits, Staging};
+use xbuild_exec::Sandbox;
+use xbuild_fetch::debian::{MirrorSettings, Mirrors};
+use xbuild_fetch::source::wheel::PackageIndex;
+use xbuild_realise::engine::Engine;
+use xbuild_realise::fetching::FetchStore;
+use xbuild_store::Disk;
+
+use crate::cli::{Global, IsolationLevel};
+use crate::error::XbuildError;
+use crate::settings;
+use crate::ui::{FetchDisplay, Ui};
+
+/// The store and an executor over it, ready for use.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) store: Arc<Disk>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) cancel: Cancel,
+}
+
+impl Session {
+    /// Opens the store; from here on Ctrl-C stops what runs, and then xbuild.
+    pub(crate) fn open() -> Result<Self, XbuildError> {
+        let store = Arc::new(settings::open_store()?);
+        let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
+        let cancel = Cancel::default();
+        let on_signal = cancel.clone();
+        // A second handler in one process is a mistake of ours, and one without is no reason not to build.
+        let _ = ctrlc::set_handler(move || on_signal.cancel());
+        Ok(Self { store, sandbox: Sandbox::new(staging), cancel })
+    }
+
+    pub(crate) fn engine(&self, jobs: Option<u16>, isolation: IsolationLevel) -> Engine<'_> {
+        Engine {
+            store: &self.store,
+            executor: &self.sandbox,
+            jobs: jobs.map_or_else(settings::processors, usize::from),
+            limits: Limits::default(),
+            isolation: match isolation {
+                IsolationLevel::Full => Isolation::Full,
+                IsolationLevel::NoNetworkNamespace => Isolation::NoNetworkNamespace,
+                IsolationLevel::None => Isolation::None,
+            },
+            keep_going: false,
+            cancel: self.cancel.clone(),
+        }
+    }
+}
+
+/// What is needed to fetch.
+#[derive(Debug)]
+pub(crate) struct Fetching<'s> {
+    pub(crate) store: FetchStore<'s>,
+    pub(crate) settings: xbuild_fetch::Settings,
+    pub(crate) mirrors: Mirrors,
+    pub(crate) wheels: Arc<PackageIndex>,
+    pub(crate) display: FetchDisplay,
+    /// The environment, for cargo's configuration.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+impl<'s> Fetching<'s> {
+    pub(crate) fn new(session: &'s Session, global: &Global, ui: &Ui) -> Result<Self, XbuildError> {
+        let mut settings = xbuild_fetch::Settings::from_environment(&settings::variable)?;
+        settings.offline |= global.offline;
+        let mirrors =
+            Mirrors::find(&MirrorSettings::from_environment(&settings::variable), Path::new("/etc/apt"))?;
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let wheels = Arc::new(PackageIndex::load(&variables, settings.pypi_index.as_deref())?);
+        Ok(Self {
+            store: FetchStore::new(&session.store)?,
+            settings,
+            mirrors,
+            wheels,
+            display: FetchDisplay::new(ui),
+            variables,
+        })
+    }
+}

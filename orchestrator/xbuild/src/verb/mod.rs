@@ -1,0 +1,6 @@
+//! A file a verb.
+
+pub(crate) mod build;
+pub(crate) mod doctor;
+pub(crate) mod store;
+pub(crate) mod toolchain;
