@@ -244,7 +244,6 @@ impl Work for Graph<'_> {
                 .and_then(|(made, artefact)| made.files.get(&artefact.file).copied())
                 .ok_or_else(|| self.missing(of.part, script.program, script.program_path.as_str()))?;
             inputs.files.insert(script.program_path, file);
-            inputs.directories.insert(script.invocation.output.clone());
             script.invocation
         } else {
             let invocation = context.rustc_invocation(of.unit, effects)?;
@@ -263,6 +262,8 @@ impl Work for Graph<'_> {
             }
         }
         inputs.directories.insert(invocation.working_directory.clone());
+        // Neither rustc nor a build script makes it.
+        inputs.directories.insert(invocation.output.clone());
         let command = Command {
             argv: invocation.argv,
             environment: invocation.environment,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use common::{Temporary, blob_path, file, files_below, path, success, temporary, tree};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use xbuild_action::{ActionCache as _, Cancel, Content as _, ContentExt as _, File, Output, Staging as _};
 use xbuild_base::{Action, Blob, Digest};
 use xbuild_store::{Disk, Error, Keeps, Namespace, Policy, Repair, Sweeping};
@@ -110,8 +111,10 @@ fn what_was_used_within_the_age_limit_stays_with_all_that_it_needs() {
     };
     let future = later(40);
     let touch = |path: &Path| {
-        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
-        file.set_modified(future).unwrap();
+        let seconds = future.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let time = Timespec { tv_sec: seconds.cast_signed(), tv_nsec: 0 };
+        let times = Timestamps { last_access: time, last_modification: time };
+        rustix::fs::utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
     };
     before.iter().filter(|path| !old(path)).for_each(|path| touch(path));
     assert_eq!(store.gc(&policy(41)).unwrap().removed(), 0);

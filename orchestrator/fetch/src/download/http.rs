@@ -6,9 +6,11 @@ use std::time::Duration;
 use ureq::config::AutoHeaderValue;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::http::Response;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 use super::Trouble;
+use super::names::Names;
 use crate::output::{Secret, percent_decoded};
 use crate::relative_url::join;
 
@@ -21,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Http {
     agent: Agent,
+    names: Names,
 }
 
 /// The beginning of an answer.
@@ -44,7 +47,7 @@ pub(super) enum Closed {
 }
 
 impl Http {
-    pub(super) fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration, connections: usize) -> Self {
         let config = Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
             .http_status_as_error(false)
@@ -53,12 +56,14 @@ impl Http {
             .max_redirects_will_error(false)
             .user_agent(concat!("xbuild/", env!("CARGO_PKG_VERSION")))
             .accept_encoding(AutoHeaderValue::None)
-            .max_idle_connections_per_host(8)
+            .max_idle_connections(connections)
+            .max_idle_connections_per_host(connections)
             .timeout_connect(Some(timeout))
             .timeout_recv_response(Some(timeout))
             .timeout_per_read(Some(timeout))
             .build();
-        Self { agent: config.new_agent() }
+        let names = Names::default();
+        Self { agent: Agent::with_parts(config, DefaultConnector::default(), names.clone()), names }
     }
 
     /// Makes the request and follows redirections; returns the last address too.
@@ -82,7 +87,10 @@ impl Http {
             if offset > 0 {
                 request = request.header("Range", format!("bytes={offset}-"));
             }
-            let response = request.call().map_err(failed)?;
+            let response = request.call().map_err(|error| {
+                self.names.forget();
+                failed(error)
+            })?;
             let location = response.headers().get("location").and_then(|value| value.to_str().ok());
             match (response.status().as_u16(), location) {
                 (301 | 302 | 303 | 307 | 308, Some(location)) => {

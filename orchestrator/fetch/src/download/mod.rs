@@ -1,6 +1,7 @@
 //! Files over HTTP and from folders: the places of a file in their order, retries at each, checks at the end.
 
 mod http;
+mod names;
 mod stream;
 
 use std::io::Read;
@@ -55,7 +56,7 @@ pub(crate) struct Downloader {
 impl Downloader {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            http: Http::new(settings.timeout),
+            http: Http::new(settings.timeout, settings.jobs),
             retries: settings.retries,
             pause: settings.pause,
             mirrors: settings.mirrors.clone(),

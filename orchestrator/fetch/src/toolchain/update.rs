@@ -24,12 +24,25 @@ pub type FindWheel<'f> = dyn Fn(&Wheel) -> Result<WheelPin, FetchError> + 'f;
 pub type AllPins = BTreeMap<PinHost, BTreeMap<ComponentName, Pins>>;
 
 /// What an update found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Update {
     /// All pins, the new with the unchanged.
     pub pins: AllPins,
     /// What is different, by host, component and package.
     pub changes: Vec<Change>,
+    /// What could not be resolved, and why: its pins are the old ones.
+    pub failures: Vec<Failure>,
+}
+
+/// A component that could not be resolved for a host.
+#[derive(Debug)]
+pub struct Failure {
+    /// For which host.
+    pub host: PinHost,
+    /// Which.
+    pub component: ComponentName,
+    /// Why.
+    pub error: FetchError,
 }
 
 /// One package or wheel whose pin is new, gone or another.
@@ -86,10 +99,10 @@ pub fn debian_architecture(triple: &Triple) -> Option<&'static str> {
 }
 
 /// Resolves every component anew, for the hosts in `toolchains` and [`HOSTS`]. A wheel's pin is kept where its
-/// name and version are still the recipe's.
+/// name and version are still the recipe's. A component that can't be resolved keeps its pins, and is told of.
 ///
 /// # Errors
-/// When an index can't be had, or a component can't be resolved.
+/// When the network may not be used, or Debian has no packages for a host.
 pub fn update(
     toolchains: &Toolchains,
     source: &dyn IndexSource,
@@ -120,17 +133,26 @@ pub fn update(
             work.entry(architecture).or_default().push((host, component));
         }
     }
-    let mut pins = AllPins::new();
+    let (mut pins, mut failures) = (AllPins::new(), Vec::new());
     for (architecture, components) in work {
         for (host, component) in components {
             let old = toolchains.pins.get(&host).and_then(|pins| pins.get(&component.name));
-            let new = pin(component, &architecture, old, source, find_wheel)?;
-            pins.entry(host).or_default().insert(component.name.clone(), new);
+            let new = match pin(component, &architecture, old, source, find_wheel) {
+                Ok(pins) => Some(pins),
+                Err(error @ FetchError::Offline { .. }) => return Err(error),
+                Err(error) => {
+                    failures.push(Failure { host: host.clone(), component: component.name.clone(), error });
+                    old.cloned()
+                }
+            };
+            if let Some(new) = new {
+                pins.entry(host).or_default().insert(component.name.clone(), new);
+            }
         }
         source.forget();
     }
     let changes = changes(&toolchains.pins, &pins);
-    Ok(Update { pins, changes })
+    Ok(Update { pins, changes, failures })
 }
 
 fn debian_of(triple: &Triple) -> Result<&'static str, ToolchainError> {

@@ -20,7 +20,7 @@ fn fetch(store: &Counting, settings: Settings, wanted: &FixedOutput) -> Result<D
 fn a_mismatch_shows_both_checksums_and_keeps_nothing() {
     let server = Server::with_file(b"jello".to_vec());
     let store = Counting::new();
-    let error = fetch(&store, quick(), &file("greeting", HELLO, &[server.url.clone()])).unwrap_err();
+    let error = fetch(&store, quick(), &file("greeting", HELLO, &[&server.url])).unwrap_err();
     let text = error.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     assert!(lines[0].contains("greeting") && lines[0].contains(&server.url), "{text}");
@@ -35,7 +35,7 @@ fn a_mismatch_shows_both_checksums_and_keeps_nothing() {
 fn another_size_than_the_pinned_one_is_refused_before_it_is_read() {
     let server = Server::with_file(b"hello, world".to_vec());
     let store = Counting::new();
-    let error = fetch(&store, quick(), &file("greeting", HELLO, &[server.url.clone()])).unwrap_err();
+    let error = fetch(&store, quick(), &file("greeting", HELLO, &[&server.url])).unwrap_err();
     assert!(matches!(error, FetchError::WrongSize { expected: 5, found: 12, .. }), "{error}");
     assert_eq!(server.requests().len(), 1, "it will not change by asking again");
 }
@@ -71,7 +71,7 @@ fn a_server_without_ranges_is_read_from_the_beginning_again() {
         ..Reply::ok(served.clone())
     });
     let store = Counting::new();
-    let digest = fetch(&store, quick(), &file("big", &body, &[server.url.clone()])).unwrap();
+    let digest = fetch(&store, quick(), &file("big", &body, &[&server.url])).unwrap();
     assert_eq!(store.get(digest).unwrap(), body);
 }
 
@@ -81,7 +81,7 @@ fn a_file_that_is_always_cut_short_is_an_error_and_not_kept() {
     let store = Counting::new();
     let settings = Settings { retries: 2, ..quick() };
     // The server ignores ranges, so that it never gets beyond three bytes.
-    let error = fetch(&store, settings, &file("greeting", HELLO, &[server.url.clone()])).unwrap_err();
+    let error = fetch(&store, settings, &file("greeting", HELLO, &[&server.url])).unwrap_err();
     assert!(matches!(error, FetchError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("3 tries"), "{error}");
     assert_eq!(server.requests().len(), 3);
@@ -97,11 +97,11 @@ fn busy_servers_are_asked_again() {
         _ => Reply::ok(HELLO),
     });
     let store = Counting::new();
-    fetch(&store, quick(), &file("greeting", HELLO, &[server.url.clone()])).unwrap();
+    fetch(&store, quick(), &file("greeting", HELLO, &[&server.url])).unwrap();
     assert_eq!(server.requests().len(), 4);
 
     let never = Server::new(|_| Reply::status(503));
-    let error = fetch(&Counting::new(), quick(), &file("greeting", HELLO, &[never.url.clone()])).unwrap_err();
+    let error = fetch(&Counting::new(), quick(), &file("greeting", HELLO, &[&never.url])).unwrap_err();
     assert!(matches!(error, FetchError::Unreachable { .. }) && error.to_string().contains("503"), "{error}");
     assert_eq!(never.requests().len(), 4);
 }
@@ -111,7 +111,7 @@ fn a_silent_server_is_left_after_the_time_out() {
     let slow = Server::new(|_| Reply { stall: Duration::from_secs(20), ..Reply::ok(HELLO) });
     let good = Server::with_file(HELLO.to_vec());
     let settings = Settings { retries: 0, timeout: Duration::from_millis(200), ..quick() };
-    let wanted = file("greeting", HELLO, &[slow.url.clone(), good.url.clone()]);
+    let wanted = file("greeting", HELLO, &[&slow.url, &good.url]);
     fetch(&Counting::new(), settings, &wanted).unwrap();
     assert_eq!(good.requests().len(), 1);
 }
@@ -119,7 +119,7 @@ fn a_silent_server_is_left_after_the_time_out() {
 #[test]
 fn where_a_file_is_gone_the_next_place_is_asked() {
     let (empty, good) = (Server::new(|_| Reply::status(404)), Server::with_file(HELLO.to_vec()));
-    let wanted = file("greeting", HELLO, &[empty.url.clone(), good.url.clone()]);
+    let wanted = file("greeting", HELLO, &[&empty.url, &good.url]);
     fetch(&Counting::new(), quick(), &wanted).unwrap();
     assert_eq!(empty.requests().len(), 1, "there is no point in asking again");
 }
@@ -156,7 +156,7 @@ fn mirrors_by_hash_are_asked_first_folders_and_servers_alike() {
     let at = format!("{}/{hex}", &hex[..2]);
     std::fs::create_dir_all(folder.path().join(&hex[..2])).unwrap();
     std::fs::write(folder.path().join(&at), HELLO).unwrap();
-    let wanted = file("greeting", HELLO, &[origin.url.clone()]);
+    let wanted = file("greeting", HELLO, &[&origin.url]);
 
     let settings = Settings { mirrors: vec![folder.path().display().to_string()], ..quick() };
     fetch(&Counting::new(), settings.clone(), &wanted).unwrap();
@@ -179,7 +179,7 @@ fn mirrors_by_hash_are_asked_first_folders_and_servers_alike() {
 fn a_mirror_that_is_down_does_not_hide_that_a_file_is_gone() {
     let origin = Server::new(|_| Reply::status(404));
     let settings = Settings { mirrors: vec!["http://127.0.0.1:9/x".to_owned()], retries: 0, ..quick() };
-    let error = fetch(&Counting::new(), settings, &file("greeting", HELLO, &[origin.url.clone()])).unwrap_err();
+    let error = fetch(&Counting::new(), settings, &file("greeting", HELLO, &[&origin.url])).unwrap_err();
     assert!(matches!(error, FetchError::Gone { .. }), "{error}");
 }
 
@@ -187,10 +187,10 @@ fn a_mirror_that_is_down_does_not_hide_that_a_file_is_gone() {
 fn offline_lists_all_that_is_missing_and_what_is_there_needs_no_network() {
     let server = Server::with_file(HELLO.to_vec());
     let store = Counting::new();
-    let there = file("there", HELLO, &[server.url.clone()]);
+    let there = file("there", HELLO, &[&server.url]);
     fetch(&store, quick(), &there).unwrap();
     assert_eq!(fetch(&store, offline(), &there).unwrap(), Digest::of(HELLO));
-    let wanted = [file("b", b"b", &[server.url.clone()]), there.clone(), file("a", b"a", &[server.url.clone()])];
+    let wanted = [file("b", b"b", &[&server.url]), there.clone(), file("a", b"a", &[&server.url])];
     let fetcher = Fetcher::new(&store, offline(), &Quiet);
     let error = fetcher.trees(&wanted).unwrap_err();
     let FetchError::Offline { missing } = &error else { panic!("{error}") };
@@ -203,7 +203,7 @@ fn offline_lists_all_that_is_missing_and_what_is_there_needs_no_network() {
 #[test]
 fn one_thing_that_is_wanted_twice_is_fetched_once() {
     let server = Server::with_file(HELLO.to_vec());
-    let wanted = vec![file("greeting", HELLO, &[server.url.clone()]); 3];
+    let wanted = vec![file("greeting", HELLO, &[&server.url]); 3];
     let store = Counting::new();
     let trees = Fetcher::new(&store, quick(), &Quiet).trees(&wanted).unwrap();
     assert_eq!(trees.len(), 3);
@@ -239,7 +239,7 @@ fn redirections_are_followed_and_strangers_get_no_credentials() {
     fetch(&Counting::new(), quick(), &wanted).unwrap();
     assert_eq!(target.requests()[0].header("authorization"), None);
 
-    let error = fetch(&Counting::new(), quick(), &file("greeting", HELLO, &[first.url.clone()])).unwrap_err();
+    let error = fetch(&Counting::new(), quick(), &file("greeting", HELLO, &[&first.url])).unwrap_err();
     assert!(matches!(error, FetchError::Refused { status: 401, .. }), "{error}");
 }
 
@@ -249,6 +249,6 @@ fn nothing_that_a_server_does_to_the_encoding_reaches_the_hash() {
     let served = packed.clone();
     let server = Server::new(move |_| Reply::ok(served.clone()).header("Content-Encoding", "gzip"));
     let store = Counting::new();
-    let digest = fetch(&store, quick(), &file("greeting.gz", &packed, &[server.url.clone()])).unwrap();
+    let digest = fetch(&store, quick(), &file("greeting.gz", &packed, &[&server.url])).unwrap();
     assert_eq!(digest, Digest::of(&packed));
 }

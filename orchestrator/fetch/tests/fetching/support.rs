@@ -101,18 +101,18 @@ pub(crate) fn offline() -> Settings {
 }
 
 /// A plain file that is wanted.
-pub(crate) fn file(name: &str, body: &[u8], places: &[String]) -> FixedOutput {
+pub(crate) fn file(name: &str, body: &[u8], places: &[impl AsRef<str>]) -> FixedOutput {
     let kind = Unpack::Blob { file_name: "file".to_owned(), executable: false };
     wanted(name, body, places, kind)
 }
 
 /// Something that is wanted.
-pub(crate) fn wanted(name: &str, body: &[u8], places: &[String], kind: Unpack) -> FixedOutput {
+pub(crate) fn wanted(name: &str, body: &[u8], places: &[impl AsRef<str>], kind: Unpack) -> FixedOutput {
     FixedOutput {
         name: name.to_owned(),
         sha256: Sha256::of(body),
         size: Some(body.len() as u64),
-        places: places.iter().map(|url| Place::from_url(url).unwrap()).collect(),
+        places: places.iter().map(|url| Place::from_url(url.as_ref()).unwrap()).collect(),
         kind,
     }
 }
