@@ -125,7 +125,12 @@ impl<'s> Fetcher<'s> {
                 }
                 Ok(None)
             }
-            place => self.downloader.read(name, place, limit, accept, self.progress),
+            place => {
+                let answer = self.downloader.read(name, place, limit, accept, self.progress);
+                let event = if answer.is_ok() { Event::Finished } else { Event::Failed };
+                self.progress.event(name, event);
+                answer
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Something that happened to one fetched thing, called by the name that people know it by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'e> {
-    /// A download began.
+    /// A download began; or began anew, at another place.
     Started {
         /// Its size in bytes, where it is known.
         size: Option<u64>,

@@ -41,7 +41,7 @@ pub struct Ground<'a> {
 #[must_use]
 pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
     let Selection { packages, features, all_features, no_default_features, profile, options } = selection;
-    let mut argv = cargo(&["build", "--unit-graph", "-Zunstable-options"]);
+    let mut argv = ground.cargo(&["build", "--unit-graph", "-Zunstable-options"]);
     argv.extend(["--target".to_owned(), target.to_string(), "--profile".to_owned(), profile.clone()]);
     for package in packages {
         argv.extend(["--package".to_owned(), package.clone()]);
@@ -58,7 +58,7 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
 /// `cargo metadata`: every package of the workspace and its lock.
 #[must_use]
 pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
-    ground.step(cargo(&["metadata", "--format-version=1"]))
+    ground.step(ground.cargo(&["metadata", "--format-version=1"]))
 }
 
 /// `rustc --print WHAT` for a target, or for the host.
@@ -75,16 +75,17 @@ pub fn version(layers: &[Digest<Tree>]) -> (Command, InputRoot) {
     rustc(layers, vec!["/usr/bin/rustc".to_owned(), "-vV".to_owned()])
 }
 
-fn cargo(arguments: &[&str]) -> Vec<String> {
-    let mut argv = vec!["/usr/bin/cargo".to_owned()];
-    argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
-    argv.extend(["--locked".to_owned(), "--offline".to_owned()]);
-    // On the command line: it outranks what the project's own configuration says of sources.
-    argv.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
-    argv
-}
-
 impl Ground<'_> {
+    fn cargo(&self, arguments: &[&str]) -> Vec<String> {
+        let mut argv = vec!["/usr/bin/cargo".to_owned()];
+        argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
+        argv.push("--offline".to_owned());
+        argv.push("--locked".to_owned());
+        // On the command line: it outranks what the project's own configuration says of sources.
+        argv.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
+        argv
+    }
+
     fn step(&self, argv: Vec<String>) -> (Command, InputRoot) {
         let environment = environment(&[
             ("CARGO_HOME", &place(CARGO_HOME).in_sandbox()),

@@ -126,7 +126,11 @@ impl Project {
     /// What planning steps run over.
     #[must_use]
     pub fn ground<'a>(&'a self, layers: &'a [Digest<Tree>]) -> Ground<'a> {
-        Ground { layers, skeleton: self.skeleton, workspace: &self.sources.workspace }
+        Ground {
+            layers,
+            skeleton: self.skeleton,
+            workspace: &self.sources.workspace,
+        }
     }
 
     /// Plans one graph: all units of a variant for one target, of which only the wanted ones are kept.
@@ -153,7 +157,7 @@ impl Project {
             profile: settings.profile.clone(),
             options: Vec::new(),
         };
-        let graph = plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?;
+        let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
         let context = context(engine.store, graph, metadata, self.skeleton, toolchain)?;
         let wanted = wanted(&context, asked)?;
         Ok(Part {
@@ -193,16 +197,16 @@ fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, Reali
     Ok(wanted)
 }
 
-/// Asks cargo for the unit graph.
+/// Asks cargo for the unit graph, as JSON.
 pub(crate) fn plan(
     engine: &Engine<'_>,
     ground: &Ground<'_>,
     selection: &Selection,
     target: &Triple,
-) -> Result<UnitGraph, RealiseError> {
+) -> Result<String, RealiseError> {
     let (command, inputs) = planning::unit_graph(ground, selection, target);
     let result = engine.run_one("planning with cargo", &command, &inputs)?;
-    Ok(UnitGraph::parse(&String::from_utf8_lossy(&engine.store.get(result.stdout)?))?)
+    Ok(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
 }
 
 /// Asks cargo for the packages.

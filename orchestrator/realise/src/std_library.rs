@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xbuild_action::{Content as _, Entry, TreeBuilder};
+use serde_json::{Value, json};
+use xbuild_action::{Content as _, ContentExt as _, Entry, TreeBuilder};
 use xbuild_base::{Digest, Hasher, RelPath, Sha256, Tree};
-use xbuild_cargo::{ArtefactKind, Configuration, Flavour};
+use xbuild_cargo::{ArtefactKind, Configuration, Flavour, UnitGraph};
 use xbuild_describe::TargetSpec;
 use xbuild_plan::graph::{Graph, Part};
 use xbuild_plan::places::{self, place};
@@ -83,8 +84,8 @@ impl StdRequest<'_> {
             ..Selection::default()
         };
         let planned = plan(engine, &ground, &selection, &self.spec.triple)?;
-        let metadata = crate::project::metadata(engine, &ground)?;
-        let context = context(engine.store, planned, &metadata, skeleton, toolchain)?;
+        let metadata = metadata(engine.store, skeleton, &planned, &workspace)?;
+        let context = context(engine.store, UnitGraph::parse(&planned)?, &metadata, skeleton, toolchain)?;
         let wanted = context.graph().roots().iter().copied().collect();
         Ok(Part {
             wanted,
@@ -135,4 +136,66 @@ fn library(store: &Disk, source: Digest<Tree>) -> Result<Digest<Tree>, RealiseEr
         Some(Entry::Directory(tree)) => Ok(tree),
         _ => Err(missing()),
     }
+}
+
+/// What `cargo metadata` would print of the graph's packages.
+///
+/// It can't be asked: it wants all optional and development dependencies of members, and `library/vendor` has
+/// only what the build needs.
+fn metadata(store: &Disk, skeleton: Digest<Tree>, graph: &str, workspace: &RelPath) -> Result<String, RealiseError> {
+    let wrong = |problem: &str| RealiseError::Source { problem: format!("std's unit graph {problem}") };
+    let graph: Value = serde_json::from_str(graph).map_err(|error| wrong(&error.to_string()))?;
+    let mut builder = TreeBuilder::from_tree(skeleton);
+    let mut packages: BTreeMap<String, Value> = BTreeMap::new();
+    for unit in graph["units"].as_array().into_iter().flatten() {
+        let id = unit["pkg_id"].as_str().ok_or_else(|| wrong("has a unit without a package"))?;
+        if let Some(known) = packages.get_mut(id) {
+            let targets = known["targets"].as_array_mut().ok_or_else(|| wrong("has no targets"))?;
+            if !targets.contains(&unit["target"]) {
+                targets.push(unit["target"].clone());
+            }
+            continue;
+        }
+        let source = unit["target"]["src_path"].as_str().unwrap_or_default().trim_start_matches('/');
+        let source = RelPath::new(source).map_err(|error| wrong(&error.to_string()))?;
+        let (path, text) = manifest_above(store, &mut builder, &source)?
+            .ok_or_else(|| wrong(&format!("names {source}, and no manifest lies above it")))?;
+        let table: toml::Table = text.parse().unwrap_or_default();
+        let package = table.get("package").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        let text = |key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let version = id.rsplit(['#', '@']).next().unwrap_or_default();
+        let registry = id.split_once('#').map(|(source, _)| source).filter(|source| source.starts_with("registry+"));
+        packages.insert(
+            id.to_owned(),
+            json!({
+                "name": text("name"), "version": version, "id": id, "source": registry,
+                "targets": [unit["target"]], "features": {}, "manifest_path": path.in_sandbox(),
+                "authors": package.get("authors").and_then(toml::Value::as_array).cloned().unwrap_or_default(),
+                "description": text("description"), "license": text("license"), "license_file": null,
+                "readme": text("readme"), "repository": text("repository"), "homepage": text("homepage"),
+                "links": text("links"), "rust_version": text("rust-version"),
+            }),
+        );
+    }
+    let members: Vec<&String> = packages.keys().filter(|id| !id.starts_with("registry+")).collect();
+    Ok(json!({
+        "workspace_members": members, "workspace_default_members": members,
+        "workspace_root": workspace.in_sandbox(), "packages": packages.values().collect::<Vec<_>>(),
+    })
+    .to_string())
+}
+
+/// The nearest manifest in the folders above a file, and its text.
+fn manifest_above(
+    store: &Disk,
+    builder: &mut TreeBuilder,
+    file: &RelPath,
+) -> Result<Option<(RelPath, String)>, RealiseError> {
+    for folder in std::iter::successors(file.parent(), RelPath::parent) {
+        let path = folder.join(&place("Cargo.toml"));
+        if let Some(Entry::File(file)) = builder.get(store, &path)? {
+            return Ok(Some((path, String::from_utf8_lossy(&store.get(file.digest)?).into_owned())));
+        }
+    }
+    Ok(None)
 }

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::time::Duration;
 
 use ureq::config::AutoHeaderValue;
-use ureq::tls::{RootCerts, TlsConfig};
 use ureq::http::Response;
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 

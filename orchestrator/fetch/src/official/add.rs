@@ -96,9 +96,8 @@ fn from_server(version: &Version, server: &Server, fetcher: &Fetcher<'_>) -> Res
 
 /// The default toolchain's components, without those that hold its rustc and cargo.
 fn beside_rust(toolchains: &Toolchains) -> Vec<ComponentName> {
-    let holds_rust = |component: &Component| {
-        component.roots.iter().any(|root| matches!(root.as_str(), "rustc" | "cargo"))
-    };
+    let holds_rust =
+        |component: &Component| component.roots.iter().any(|root| matches!(root.as_str(), "rustc" | "cargo"));
     let debian = |version: &Version| {
         toolchains.toolchains.get(version).filter(|toolchain| toolchain.distribution == Distribution::Debian)
     };

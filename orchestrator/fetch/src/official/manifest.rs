@@ -69,7 +69,9 @@ impl Manifest {
     #[must_use]
     pub fn server(&self) -> Option<&str> {
         let mut targets = self.raw.pkg.values().flat_map(|package| package.target.values());
-        targets.find_map(|target| split(target.xz_url.as_deref().or(target.url.as_deref())?).map(|(server, _)| server))
+        targets.find_map(|target| {
+            split(target.xz_url.as_deref().or(target.url.as_deref())?).map(|(server, _)| server)
+        })
     }
 
     /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, and of std's source. A target that
@@ -114,7 +116,9 @@ impl Manifest {
             let path = RelPath::new(split(url)?.1).ok()?;
             Some(ArchivePin { path, size: None, sha256: Sha256::from_hex(hash).ok()? })
         });
-        pin.map(Some).ok_or_else(|| self.problem(format!("the address or hash of {package} for {target} can't be read")))
+        pin.map(Some).ok_or_else(|| {
+            self.problem(format!("the address or hash of {package} for {target} can't be read"))
+        })
     }
 
     fn problem(&self, problem: String) -> ToolchainError {

@@ -82,8 +82,11 @@ impl Server {
     fn manifests(&self) -> Vec<PathBuf> {
         let Some(home) = &self.rustup_home else { return Vec::new() };
         let Ok(toolchains) = fs_err::read_dir(home.join("toolchains")) else { return Vec::new() };
-        let mut paths: Vec<PathBuf> =
-            toolchains.flatten().map(|entry| entry.path().join(MANIFEST)).filter(|path| path.is_file()).collect();
+        let mut paths: Vec<PathBuf> = toolchains
+            .flatten()
+            .map(|entry| entry.path().join(MANIFEST))
+            .filter(|path| path.is_file())
+            .collect();
         paths.sort();
         paths
     }

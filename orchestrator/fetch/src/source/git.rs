@@ -168,7 +168,7 @@ pub(super) fn file_of_head(fetcher: &Fetcher<'_>, url: &str, path: &str) -> Resu
         commit: "HEAD".to_owned(),
         problem,
     };
-    let repository = Repository::empty(fetcher.store().scratch())?;
+    let repository = Repository::empty(fetcher.store().scratch(), "sha1", without_credentials(url))?;
     repository.fetch(fetcher, url, &["--depth=1"], &["HEAD"])?.map_err(error)?;
     repository.output(&["show", &format!("FETCH_HEAD:{path}")]).map_err(error)
 }
@@ -176,6 +176,7 @@ pub(super) fn file_of_head(fetcher: &Fetcher<'_>, url: &str, path: &str) -> Resu
 /// A bare repository in a folder that goes away.
 struct Repository {
     folder: tempfile::TempDir,
+    name: String,
 }
 
 /// A line of `git ls-tree`.
@@ -186,10 +187,12 @@ struct Listed {
 }
 
 impl Repository {
-    fn empty(scratch: &Path) -> Result<Self, FetchError> {
+    /// `format` is git's word for the hash that names objects; `name` is for the display.
+    fn empty(scratch: &Path, format: &str, name: String) -> Result<Self, FetchError> {
         let folder = tempfile::Builder::new().prefix("git-").tempdir_in(scratch)?;
-        let repository = Self { folder };
-        let init = ["init", "--quiet", "--bare", "--template=", "."];
+        let repository = Self { folder, name };
+        let format = format!("--object-format={format}");
+        let init = ["init", "--quiet", "--bare", "--template=", &format, "."];
         repository
             .output(&init)
             .map_err(|problem| FetchError::Program { program: "git".to_owned(), problem })?;
@@ -199,16 +202,8 @@ impl Repository {
     /// A repository with the commit in it.
     fn with_commit(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<Self, FetchError> {
         let GitSource { url, reference, commit } = source;
-        let repository = Self::empty(fetcher.store().scratch())?;
-        // A SHA-256 repository can't be fetched into a SHA-1 one.
-        if commit.len() == 64 {
-            let _ = fs_err::remove_dir_all(repository.folder.path().join("objects"));
-            let init = ["init", "--quiet", "--bare", "--template=", "--object-format=sha256", "."];
-            let _ = fs_err::remove_file(repository.folder.path().join("config"));
-            repository
-                .output(&init)
-                .map_err(|problem| FetchError::Program { program: "git".to_owned(), problem })?;
-        }
+        let format = if commit.len() == 64 { "sha256" } else { "sha1" };
+        let repository = Self::empty(fetcher.store().scratch(), format, name(source))?;
         let error = |problem: String| FetchError::Git {
             repository: without_credentials(url),
             commit: commit.clone(),
@@ -258,7 +253,7 @@ impl Repository {
             }
             let pause = settings.pause.saturating_mul(1 << (attempt - 1).min(6));
             let event = Event::Retrying { attempt, pause, problem: &problem };
-            fetcher.progress().event(&without_credentials(url), event);
+            fetcher.progress().event(&self.name, event);
             std::thread::sleep(pause);
         }
         Ok(Ok(()))

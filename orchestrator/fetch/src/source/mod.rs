@@ -17,4 +17,5 @@ pub mod git;
 pub mod lock;
 mod merge;
 mod registry;
+mod vendored;
 pub mod wheel;

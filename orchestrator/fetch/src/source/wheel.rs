@@ -13,8 +13,8 @@ use xbuild_base::{RelPath, Sha256};
 
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
-use crate::relative_url::join;
 use crate::output::{FixedOutput, Locate, Place, Unpack, percent_decoded, without_credentials};
+use crate::relative_url::join;
 
 /// No page of an index is larger, in bytes.
 const LARGEST: u64 = 64 << 20;

@@ -39,5 +39,7 @@ pub use composer::Composer;
 pub use document::{official_section, with_official, with_pins};
 pub use pins::{package_output, wheel_outputs};
 pub use problem::ToolchainError;
-pub use update::{AllPins, Change, Failure, FindWheel, HOSTS, Update, debian_architecture, host_name, update};
+pub use update::{
+    AllPins, Change, Failure, FindWheel, HOSTS, Update, debian_architecture, host_name, update,
+};
 pub use verify::{Fetched, Presence, Verdict, verify};

@@ -12,7 +12,7 @@ use crate::debian::{IndexSource, Package, Query, resolve};
 use crate::error::FetchError;
 
 /// Whose indexes packages of architecture `all` are looked for in: every index has them.
-const ANY_ARCHITECTURE: &str = "amd64";
+pub(super) const ANY_ARCHITECTURE: &str = "amd64";
 
 /// The hosts that pins are resolved for, whatever the file had before.
 pub const HOSTS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];

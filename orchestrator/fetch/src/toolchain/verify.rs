@@ -1,12 +1,15 @@
 //! Whether pins can still be had, and whether what was fetched for them is still right.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::rc::Rc;
 
 use xbuild_action::{Content, StoreError};
 use xbuild_base::{Blob, Digest, Hasher, Sha256};
 use xbuild_describe::{ComponentName, PackagePin, PinHost, Pins, Toolchains};
 
-use crate::debian::IndexSource;
+use super::update::{ANY_ARCHITECTURE, debian_architecture};
+use crate::debian::{Index, IndexSource};
 use crate::error::FetchError;
 
 /// Whether a pinned package is still what its suite has.
@@ -21,8 +24,13 @@ pub enum Presence {
     },
     /// The suite has no such package any more.
     Gone,
-    /// No index tells (wheels).
+    /// No index tells: it is a wheel, or no index was asked.
     Unknown,
+    /// The suite's index can't be had.
+    Unclear {
+        /// Why not.
+        problem: String,
+    },
 }
 
 /// Whether what was fetched is what was pinned.
@@ -65,13 +73,14 @@ impl Verdict {
 /// what was fetched is looked at.
 ///
 /// # Errors
-/// When an index can't be had, or the store can't be read.
+/// When the store can't be read.
 pub fn verify(
     toolchains: &Toolchains,
     store: &dyn Content,
     indexes: Option<&dyn IndexSource>,
 ) -> Result<Vec<Verdict>, FetchError> {
     let mut verdicts = Vec::new();
+    let mut suites = Suites { indexes, known: BTreeMap::new() };
     for (host, components) in &toolchains.pins {
         for (component, Pins { packages, wheels }) in components {
             for pin in packages {
@@ -80,7 +89,7 @@ pub fn verify(
                     component: component.clone(),
                     package: format!("{}:{}", pin.name, pin.architecture),
                     version: pin.version.clone(),
-                    presence: indexes.map_or(Ok(Presence::Unknown), |source| presence(pin, host, source))?,
+                    presence: suites.presence(pin, host),
                     fetched: fetched(store, pin.sha256, pin.size)?,
                 });
             }
@@ -99,23 +108,35 @@ pub fn verify(
     Ok(verdicts)
 }
 
-fn presence(pin: &PackagePin, host: &PinHost, source: &dyn IndexSource) -> Result<Presence, FetchError> {
-    // Every index has the packages of architecture `all`; that of the host's own is needed anyway.
-    let architecture = match (pin.architecture.as_str(), host) {
-        ("all", PinHost::Host(triple)) => super::update::debian_architecture(triple).unwrap_or("amd64"),
-        ("all", PinHost::Any) => "amd64",
-        (architecture, _) => architecture,
-    };
-    let index = source.index(&pin.suite, architecture)?;
-    let package = index.package(&pin.name).map_err(|error| crate::debian::DebianError::Index {
-        suite: pin.suite.clone(),
-        problem: error.to_string(),
-    })?;
-    Ok(match package {
-        None => Presence::Gone,
-        Some(package) if package.sha256 == pin.sha256 => Presence::Current,
-        Some(package) => Presence::Superseded { by: package.version.to_string() },
-    })
+/// The indexes by suite and architecture; one that can't be had is asked for once.
+struct Suites<'i> {
+    indexes: Option<&'i dyn IndexSource>,
+    known: BTreeMap<(String, String), Result<Rc<Index>, String>>,
+}
+
+impl Suites<'_> {
+    fn presence(&mut self, pin: &PackagePin, host: &PinHost) -> Presence {
+        let Some(source) = self.indexes else { return Presence::Unknown };
+        // Every index has the packages of architecture `all`; that of the host's own is needed anyway.
+        let architecture = match (pin.architecture.as_str(), host) {
+            ("all", PinHost::Host(triple)) => debian_architecture(triple).unwrap_or(ANY_ARCHITECTURE),
+            ("all", PinHost::Any) => ANY_ARCHITECTURE,
+            (architecture, _) => architecture,
+        };
+        let index = self.known.entry((pin.suite.clone(), architecture.to_owned())).or_insert_with(|| {
+            source.index(&pin.suite, architecture).map_err(|error| error.to_string())
+        });
+        let package = match index {
+            Ok(index) => index.package(&pin.name).map_err(|error| error.to_string()),
+            Err(problem) => Err(problem.clone()),
+        };
+        match package {
+            Err(problem) => Presence::Unclear { problem },
+            Ok(None) => Presence::Gone,
+            Ok(Some(package)) if package.sha256 == pin.sha256 => Presence::Current,
+            Ok(Some(package)) => Presence::Superseded { by: package.version.to_string() },
+        }
+    }
 }
 
 fn fetched(store: &dyn Content, sha256: Sha256, size: u64) -> Result<Fetched, FetchError> {

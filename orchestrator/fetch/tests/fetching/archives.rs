@@ -56,9 +56,11 @@ fn tar_of(items: &[Item]) -> Vec<u8> {
 
 fn deb_of(compression: &str, data: &[u8]) -> Vec<u8> {
     let mut archive = ar::Builder::new(Vec::new());
-    for (name, body) in
-        [("debian-binary", b"2.0\n".as_slice()), ("control.tar.xz", b"x"), (&format!("data.tar{compression}"), data)]
-    {
+    for (name, body) in [
+        ("debian-binary", b"2.0\n".as_slice()),
+        ("control.tar.xz", b"x"),
+        (&format!("data.tar{compression}"), data),
+    ] {
         archive.append(&ar::Header::new(name.as_bytes().to_vec(), body.len() as u64), body).unwrap();
     }
     archive.into_inner().unwrap()
@@ -111,7 +113,8 @@ fn a_crate_loses_its_top_folder() {
 
 #[test]
 fn a_package_is_laid_out_for_a_merged_usr_with_relative_links_and_no_setuid() {
-    let hard = Item { target: b"./bin/busybox".to_vec(), ..Item::of_kind("./usr/bin/hard", tar::EntryType::Link) };
+    let hard =
+        Item { target: b"./bin/busybox".to_vec(), ..Item::of_kind("./usr/bin/hard", tar::EntryType::Link) };
     let items = [
         Item::of_kind("./", tar::EntryType::Directory),
         Item::of_kind("./bin/", tar::EntryType::Directory),

@@ -6,7 +6,7 @@ use std::path::Path;
 use xbuild_base::Sha256;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::crates;
-use xbuild_fetch::source::lock::Lock;
+use xbuild_fetch::source::lock::{GitSource, Lock};
 use xbuild_fetch::{FetchError, Fetcher, Quiet, Settings};
 
 use crate::server::{Reply, Request, Server};
@@ -74,7 +74,8 @@ fn registry(token: Option<&'static str>) -> Server {
         }
         match request.path.as_str() {
             "/index/config.json" => {
-                let dl = format!("http://{}/dl/{{prefix}}/{{crate}}-{{version}}", request.header("host").unwrap());
+                let dl =
+                    format!("http://{}/dl/{{prefix}}/{{crate}}-{{version}}", request.header("host").unwrap());
                 Reply::ok(format!("{{\"dl\": \"{dl}\", \"auth-required\": {}}}", token.is_some()))
             }
             "/dl/1/a-1.0.0" => Reply::ok(crate_file("a", "1.0.0")),
@@ -97,7 +98,10 @@ fn the_default_registry_is_replaced_as_the_nearest_file_says() {
     // The farther file defines the source, the nearer one uses it.
     project.write(
         "home/config.toml",
-        &format!("[source.near]\nregistry = \"sparse+{}/index/\"\n[source.crates-io]\nreplace-with = \"far\"\n", server.url),
+        &format!(
+            "[source.near]\nregistry = \"sparse+{}/index/\"\n[source.crates-io]\nreplace-with = \"far\"\n",
+            server.url
+        ),
     );
     project.write("outer/.cargo/config.toml", "[source.crates-io]\nreplace-with = \"near\"\n");
     assert_eq!(project.fetch(&lock(&crates_io())).unwrap().len(), 2);
@@ -107,10 +111,16 @@ fn the_default_registry_is_replaced_as_the_nearest_file_says() {
 #[test]
 fn what_one_file_includes_counts() {
     let (server, project) = (registry(None), Project::new());
-    project.write("outer/project/.cargo/config.toml", "include = [\"more.toml\", { path = \"none.toml\", optional = true }]\n");
+    project.write(
+        "outer/project/.cargo/config.toml",
+        "include = [\"more.toml\", { path = \"none.toml\", optional = true }]\n",
+    );
     project.write(
         "outer/project/.cargo/more.toml",
-        &format!("[source.x]\nregistry = \"sparse+{}/index/\"\n[source.crates-io]\nreplace-with = \"x\"\n", server.url),
+        &format!(
+            "[source.x]\nregistry = \"sparse+{}/index/\"\n[source.crates-io]\nreplace-with = \"x\"\n",
+            server.url
+        ),
     );
     project.fetch(&lock(&crates_io())).unwrap();
     assert_eq!(server.requests().len(), 2);
@@ -121,8 +131,11 @@ fn replacements_that_lead_nowhere_or_round_and_round_are_errors() {
     let project = Project::new();
     for (text, word) in [
         ("[source.crates-io]\nreplace-with = \"gone\"\n", "`gone`"),
-        ("[source.crates-io]\nreplace-with = \"a\"\n[source.a]\nreplace-with = \"b\"\nregistry = \"sparse+http://h.example/\"\n\
-          [source.b]\nreplace-with = \"a\"\nregistry = \"sparse+http://h.example/\"\n", "circle"),
+        (
+            "[source.crates-io]\nreplace-with = \"a\"\n[source.a]\nreplace-with = \"b\"\nregistry = \"sparse+http://h.example/\"\n\
+          [source.b]\nreplace-with = \"a\"\nregistry = \"sparse+http://h.example/\"\n",
+            "circle",
+        ),
     ] {
         project.write("outer/project/.cargo/config.toml", text);
         let error = project.fetch(&lock(&crates_io())).unwrap_err();
@@ -183,14 +196,23 @@ fn credential_providers_are_asked() {
          echo '{\"Ok\":{\"kind\":\"get\",\"token\":\"secret\",\"cache\":\"session\",\"operation_independent\":true}}';; esac",
     );
     for provider in [
-        format!("credential-provider = [\"cargo:token-from-stdout\", \"{}\", \"sec\", \"ret\"]", printer.display()),
+        format!(
+            "credential-provider = [\"cargo:token-from-stdout\", \"{}\", \"sec\", \"ret\"]",
+            printer.display()
+        ),
         "credential-provider = \"./plugin\"".to_owned(),
         "credential-provider = \"vault\"\n[credential-alias]\nvault = [\"./plugin\", \"--any\"]".to_owned(),
     ] {
-        project.write("outer/.cargo/config.toml", &format!("[registries.own]\nindex = \"{index}\"\n{provider}\n"));
+        project.write(
+            "outer/.cargo/config.toml",
+            &format!("[registries.own]\nindex = \"{index}\"\n{provider}\n"),
+        );
         project.fetch(&lock(&index)).unwrap_or_else(|error| panic!("{provider}: {error}"));
     }
-    let global = format!("[registry]\nglobal-credential-providers = [\"cargo:token-from-stdout {} secret\"]\n", printer.display());
+    let global = format!(
+        "[registry]\nglobal-credential-providers = [\"cargo:token-from-stdout {} secret\"]\n",
+        printer.display()
+    );
     project.write("outer/.cargo/config.toml", &format!("{global}[registries.own]\nindex = \"{index}\"\n"));
     project.fetch(&lock(&index)).unwrap();
 }
@@ -275,7 +297,10 @@ fn a_crate_with_another_content_than_the_locks_is_refused() {
 fn a_registry_that_makes_no_sense_is_named() {
     let server = Server::new(|_| Reply::ok("<html>"));
     let error = Project::new().fetch(&lock(&format!("sparse+{}/", server.url))).unwrap_err();
-    assert!(matches!(error, FetchError::Registry { .. }) && error.to_string().contains("config.json"), "{error}");
+    assert!(
+        matches!(error, FetchError::Registry { .. }) && error.to_string().contains("config.json"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -283,4 +308,34 @@ fn a_crate_without_a_checksum_is_an_error_of_the_lock() {
     let text = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry+https://h.example\"\n";
     let error = Project::new().fetch(&Lock::parse(text).unwrap()).unwrap_err();
     assert!(matches!(error, FetchError::Lock { .. }) && error.to_string().contains("a 1.0.0"), "{error}");
+}
+
+#[test]
+fn a_git_dependency_that_is_vendored_is_found_by_its_reference() {
+    let project = Project::new();
+    let folder = project.path().join("outer/vendor/g");
+    std::fs::create_dir_all(&folder).unwrap();
+    let manifest = "[package]\nname = \"g\"\nversion = \"0.1.0\"\n";
+    std::fs::write(folder.join("Cargo.toml"), manifest).unwrap();
+    let sum = Sha256::of(manifest.as_bytes()).to_hex();
+    let checksums = format!("{{\"package\":null,\"files\":{{\"Cargo.toml\":\"{sum}\"}}}}");
+    std::fs::write(folder.join(".cargo-checksum.json"), checksums).unwrap();
+    // As `cargo vendor` prints it.
+    project.write(
+        "outer/project/.cargo/config.toml",
+        "[source.\"git+https://h.example/g?tag=v1\"]\ngit = \"https://h.example/g\"\ntag = \"v1\"\n\
+         replace-with = \"vendored\"\n[source.vendored]\ndirectory = \"../vendor\"\n",
+    );
+    let source = |reference: Option<(&str, &str)>| GitSource {
+        url: "https://h.example/g".to_owned(),
+        reference: reference.map(|(kind, value)| (kind.to_owned(), value.to_owned())),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+    };
+    let config = project.config();
+    assert_eq!(config.git_replacement(&source(None)).unwrap(), None);
+    let folder = config.git_replacement(&source(Some(("tag", "v1")))).unwrap().unwrap();
+    let store = Counting::new();
+    let fetcher = Fetcher::new(&store, offline(), &Quiet);
+    let tree = crates::vendored_from_git(&fetcher, "g", "0.1.0", &folder).unwrap();
+    assert_eq!(store.listing(tree)[0].0, "Cargo.toml");
 }

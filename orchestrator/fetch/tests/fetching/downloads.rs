@@ -129,7 +129,10 @@ fn what_is_gone_everywhere_says_so_and_names_the_command() {
     let server = Server::new(|_| Reply::status(404));
     let places = [format!("{}/a", server.url), "/nonexistent/b".to_owned()];
     let error = fetch(&Counting::new(), quick(), &file("rustc.deb", HELLO, &places)).unwrap_err();
-    assert!(matches!(&error, FetchError::Gone { name, tried } if name == "rustc.deb" && tried.len() == 2), "{error}");
+    assert!(
+        matches!(&error, FetchError::Gone { name, tried } if name == "rustc.deb" && tried.len() == 2),
+        "{error}"
+    );
     assert!(error.help().unwrap().contains("xbuild toolchain update"));
 }
 
@@ -140,7 +143,8 @@ fn all_that_is_gone_is_told_at_once_and_the_rest_is_kept() {
         _ => Reply::status(404),
     });
     let place = |path: &str| [format!("{}/{path}", server.url)];
-    let wanted = [file("b", b"b", &place("b")), file("there", HELLO, &place("there")), file("a", b"a", &place("a"))];
+    let wanted =
+        [file("b", b"b", &place("b")), file("there", HELLO, &place("there")), file("a", b"a", &place("a"))];
     let store = Counting::new();
     let error = Fetcher::new(&store, quick(), &Quiet).blobs(&wanted).unwrap_err();
     let FetchError::Several { errors } = &error else { panic!("{error}") };
@@ -220,8 +224,10 @@ fn several_files_are_fetched_at_once() {
         barrier.wait();
         Reply::ok(request.path.clone().into_bytes())
     });
-    let wanted: Vec<FixedOutput> =
-        ["/a", "/b"].iter().map(|path| file(path, path.as_bytes(), &[format!("{}{path}", server.url)])).collect();
+    let wanted: Vec<FixedOutput> = ["/a", "/b"]
+        .iter()
+        .map(|path| file(path, path.as_bytes(), &[format!("{}{path}", server.url)]))
+        .collect();
     let store = Counting::new();
     let fetched = Fetcher::new(&store, Settings { retries: 0, ..quick() }, &Quiet).blobs(&wanted).unwrap();
     assert_eq!(fetched, [Digest::of(b"/a"), Digest::of(b"/b")], "in the order asked for");

@@ -121,9 +121,15 @@ fn what_can_not_be_had_says_why() {
     commit(folder.path());
     let missing = "0123456789abcdef0123456789abcdef01234567";
     let error = listing(&Counting::new(), &wanted(folder.path(), missing)).unwrap_err();
-    assert!(matches!(&error, FetchError::Git { .. }) && error.to_string().contains("no such commit"), "{error}");
+    assert!(
+        matches!(&error, FetchError::Git { .. }) && error.to_string().contains("no such commit"),
+        "{error}"
+    );
     let error = listing(&Counting::new(), &wanted(Path::new("/nonexistent"), missing)).unwrap_err();
-    assert!(matches!(&error, FetchError::Git { .. }) && error.to_string().contains("/nonexistent"), "{error}");
+    assert!(
+        matches!(&error, FetchError::Git { .. }) && error.to_string().contains("/nonexistent"),
+        "{error}"
+    );
 
     let source = |url: &str| GitSource { url: url.to_owned(), reference: None, commit: missing.to_owned() };
     let commits = ["https://me:pw@b.example/x", "https://a.example/y"];
@@ -144,4 +150,14 @@ fn a_link_that_leads_outside_is_refused() {
     let outside = matches!(&error, FetchError::Archive { problem: ArchiveError::LinkOutside { .. }, .. });
     assert!(outside, "{error}");
     assert_eq!(store.directories(), 0);
+}
+
+#[test]
+fn a_repository_that_names_by_sha_256_is_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path().join("a"), "1");
+    run(folder.path(), "git", &["init", "--quiet", "--object-format=sha256"]);
+    let head = commit(folder.path());
+    assert_eq!(head.len(), 64);
+    assert_eq!(listing(&Counting::new(), &wanted(folder.path(), &head)).unwrap(), pairs(&[("a", "1")]));
 }

@@ -33,7 +33,11 @@ fn wheel() -> Wheel {
 }
 
 /// Fetches with just these variables; files of this machine play no part.
-fn fetch(settings: Settings, variables: &[(&str, &str)], index: Option<&str>) -> Result<Vec<String>, FetchError> {
+fn fetch(
+    settings: Settings,
+    variables: &[(&str, &str)],
+    index: Option<&str>,
+) -> Result<Vec<String>, FetchError> {
     let mut variables: BTreeMap<String, String> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     variables.entry("PIP_CONFIG_FILE".to_owned()).or_insert_with(|| "/dev/null".to_owned());
@@ -46,12 +50,16 @@ fn fetch(settings: Settings, variables: &[(&str, &str)], index: Option<&str>) ->
 #[test]
 fn an_index_in_html_and_one_in_json_lead_to_the_file() {
     let server = Server::new(|request| match request.path.as_str() {
-        "/html/zig-lang/" => Reply::ok("<a href='../../files/zig_lang-1.0%2Bx-py3-none-any.whl#sha256=0'>x</a>")
-            .header("Content-Type", "text/html"),
+        "/html/zig-lang/" => {
+            Reply::ok("<a href='../../files/zig_lang-1.0%2Bx-py3-none-any.whl#sha256=0'>x</a>")
+                .header("Content-Type", "text/html")
+        }
         "/json/zig-lang/" => {
             let url = format!("http://{}/files/{FILE}", request.header("host").unwrap());
-            Reply::ok(format!("{{\"files\":[{{\"filename\":\"{FILE}\",\"url\":\"{url}\",\"hashes\":{{}}}}]}}"))
-                .header("Content-Type", "application/vnd.pypi.simple.v1+json")
+            Reply::ok(format!(
+                "{{\"files\":[{{\"filename\":\"{FILE}\",\"url\":\"{url}\",\"hashes\":{{}}}}]}}"
+            ))
+            .header("Content-Type", "application/vnd.pypi.simple.v1+json")
         }
         path if path.starts_with("/files/") => Reply::ok(bytes()),
         _ => Reply::status(404),
@@ -66,7 +74,8 @@ fn an_index_in_html_and_one_in_json_lead_to_the_file() {
     let empty = format!("{}/empty", server.url);
     fetch(quick(), &[("PIP_INDEX_URL", &empty), ("PIP_EXTRA_INDEX_URL", &html)], None).unwrap();
     let settings = Settings { retries: 0, ..quick() };
-    fetch(settings, &[("PIP_INDEX_URL", "http://127.0.0.1:9"), ("PIP_EXTRA_INDEX_URL", &html)], None).unwrap();
+    fetch(settings, &[("PIP_INDEX_URL", "http://127.0.0.1:9"), ("PIP_EXTRA_INDEX_URL", &html)], None)
+        .unwrap();
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! Debian's indexes, toolchain pins and composition, and the official distribution, from servers on loopback.
+#![expect(clippy::disallowed_methods, reason = "tests may fail with a panic that names no path")]
+
+mod compose;
+mod indexes;
+mod official;
+mod resolving;
+#[path = "../fetching/server.rs"]
+#[allow(dead_code, reason = "shared with other tests, which use the rest")]
+mod server;
+mod signatures;
+mod support;
+mod updating;
