@@ -311,6 +311,11 @@ impl Work for Graph<'_> {
         }
         Ok(())
     }
+
+    fn warnings(&self, node: Node) -> &[String] {
+        let of = self.units[node];
+        self.effects[of.part].get(&of.unit).map_or(&[], |effects| &effects.warnings)
+    }
 }
 
 /// The units that the wanted ones need, themselves among them.

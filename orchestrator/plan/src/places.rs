@@ -6,10 +6,10 @@
 //! | `build/ws` | the workspace's root (deeper where manifests lead outside it, see `realise::local`) |
 //! | `build/crates/<name>-<version>` | a package of the default registry |
 //! | `build/registry-<n>/<name>-<version>` | a package of the n-th other registry, in the order of their URLs |
-//! | `build/git/<n>` | the n-th git repository, whole, in the order of URL and commit |
+//! | `build/home/git/checkouts/<name>-<hash>/<commit>` | a git repository at a commit, whole, where cargo has it |
 //! | `build/rust/library` | std's own workspace, when std is what is built |
 //! | `build/deps`, `build/out`, `build/script` | artefacts, as the `cargo` crate names them |
-//! | `build/home` | `$CARGO_HOME` of planning steps: configuration alone |
+//! | `build/home` | `$CARGO_HOME` of planning steps: configuration, and what makes cargo find git's commits |
 
 use xbuild_base::RelPath;
 
@@ -31,7 +31,5 @@ pub const CARGO_HOME: &str = "build/home";
 pub const CARGO_CONFIG: &str = "build/home/xbuild.toml";
 /// Packages of the default registry.
 pub const CRATES: &str = "build/crates";
-/// Git repositories.
-pub const GIT: &str = "build/git";
 /// std's workspace.
 pub const STD: &str = "build/rust/library";

@@ -1,9 +1,13 @@
 //! All sources of a project, local and fetched, at their places in the sandbox.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
 
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use xbuild_action::{Content, ContentExt as _, Entry, File, TreeBuilder, TreeError};
 use xbuild_base::{Digest, RelPath, Sha256, Tree};
+use xbuild_cargo::git_folders;
 
 use crate::places;
 use crate::skeleton::skeleton;
@@ -33,12 +37,53 @@ pub struct Registry {
 /// A git repository at a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitTree {
-    /// Its source as `Cargo.lock` has it, without the commit: `git+https://…?branch=…`.
-    pub source: String,
+    /// Its address as `Cargo.lock` has it, without `git+`, query and commit.
+    pub url: String,
     /// The commit, 40 hexadecimal digits.
     pub commit: String,
+    /// The bytes of the commit object: cargo wants to see it.
+    pub object: Vec<u8>,
     /// The whole tree, submodules in their places.
     pub tree: Digest<Tree>,
+}
+
+impl GitTree {
+    /// Where it lies: where cargo would have checked it out.
+    #[must_use]
+    pub fn place(&self) -> RelPath {
+        self.below_home(&git_folders(&self.url, &self.commit).checkout)
+    }
+
+    fn below_home(&self, path: &str) -> RelPath {
+        places::place(places::CARGO_HOME).resolve(path).unwrap_or_else(|_| places::place(places::CARGO_HOME))
+    }
+
+    /// Lays out just as much of cargo's database and checkout that it finds the commit and fetches nothing: the
+    /// commit object, a HEAD that names it, and cargo's mark of a complete checkout.
+    fn lay_out(&self, store: &dyn Content, builder: &mut TreeBuilder) -> Result<(), TreeError> {
+        let mut put = |path: RelPath, bytes: &[u8]| {
+            let file = File { digest: store.put(bytes)?, executable: false };
+            builder.replace(store, &path, Entry::File(file))
+        };
+        let (prefix, rest) = self.commit.split_at(2.min(self.commit.len()));
+        let mut object = format!("commit {}\0", self.object.len()).into_bytes();
+        object.extend_from_slice(&self.object);
+        let mut loose = ZlibEncoder::new(Vec::new(), Compression::none());
+        // Writing to memory does not fail.
+        let loose = loose.write_all(&object).and_then(|()| loose.finish()).unwrap_or_default();
+        let folders = git_folders(&self.url, &self.commit);
+        let database = self.below_home(&folders.database);
+        let repository = self.place().join(&places::place(".git"));
+        for folder in [&database, &repository] {
+            put(folder.join(&places::place("HEAD")), format!("{}\n", self.commit).as_bytes())?;
+            let bare = if folder == &database { "true" } else { "false" };
+            let config = format!("[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n");
+            put(folder.join(&places::place("config")), config.as_bytes())?;
+            put(folder.join(&places::place(&format!("objects/{prefix}/{rest}"))), &loose)?;
+            put(folder.join(&places::place("refs/.keep")), b"")?;
+        }
+        put(self.place().join(&places::place(".cargo-ok")), b"")
+    }
 }
 
 /// All sources of one workspace.
@@ -91,12 +136,6 @@ impl Sources {
         if index == 0 { places::place(places::CRATES) } else { places::place(&format!("build/registry-{index}")) }
     }
 
-    /// Where the `index`-th git repository lies.
-    #[must_use]
-    pub fn git_place(index: usize) -> RelPath {
-        places::place(&format!("{}/{index}", places::GIT))
-    }
-
     /// Every fetched tree by its place.
     #[must_use]
     pub fn fetched(&self) -> BTreeMap<RelPath, Digest<Tree>> {
@@ -108,7 +147,7 @@ impl Sources {
                 fetched.insert(place.join(&name), package.tree);
             }
         }
-        fetched.extend(self.git.iter().enumerate().map(|(index, git)| (Self::git_place(index), git.tree)));
+        fetched.extend(self.git.iter().map(|git| (git.place(), git.tree)));
         fetched
     }
 
@@ -197,6 +236,10 @@ impl Sources {
                 }
             }
             config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));
+        }
+        for git in &self.git {
+            builder.insert(store, &git.place(), Entry::Directory(skeleton(store, git.tree)?))?;
+            git.lay_out(store, &mut builder)?;
         }
         if let Scope::Workspace { vendor } = &self.scope {
             let directory = vendor.in_sandbox();

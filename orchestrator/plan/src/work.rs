@@ -67,6 +67,9 @@ pub trait Work {
     /// # Errors
     /// When the result can't be made sense of: a build script's directives.
     fn succeeded(&mut self, node: Node, result: &ActionResult) -> Result<(), PlanError>;
+
+    /// What the build script of a node that succeeded warns of.
+    fn warnings(&self, node: Node) -> &[String];
 }
 
 /// The files of a result's output folder, by name.

@@ -35,12 +35,25 @@ pub trait Events {
     fn started(&mut self, node: Node, action: Digest<Action>);
     /// A node's metadata was given out, its process goes on.
     fn metadata(&mut self, node: Node);
-    /// A node succeeded; `stderr` is what the program wrote there.
-    fn succeeded(&mut self, node: Node, action: Digest<Action>, source: Source, result: &ActionResult, stderr: &[u8]);
+    /// A node succeeded.
+    fn succeeded(&mut self, node: Node, success: &Success<'_>);
     /// A node failed.
     fn failed(&mut self, node: Node, failure: &Failure);
     /// Nothing happened for a moment: a chance to redraw.
     fn tick(&mut self);
+}
+
+/// A node that was built, now or before.
+#[derive(Debug, Clone, Copy)]
+pub struct Success<'a> {
+    /// Its key.
+    pub action: Digest<Action>,
+    /// How it got its result.
+    pub source: Source,
+    /// What the program wrote to standard error.
+    pub stderr: &'a [u8],
+    /// What its build script warns of.
+    pub warnings: &'a [String],
 }
 
 /// A node that could not be built.
@@ -150,6 +163,47 @@ impl Engine<'_> {
             };
             run.drive(&receiver, &sender, &spawn)
         })
+    }
+
+    /// Takes from the cache whatever is there, executes nothing, and returns the nodes that would have to be
+    /// executed: those with no result, and those whose inputs are not known for want of one.
+    ///
+    /// # Errors
+    /// When a node can't be bound, or the cache can't be read.
+    pub fn missing(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
+        let mut queue = Queue::new(&work.nodes());
+        let mut layers = HashMap::new();
+        let mut missing = Vec::new();
+        while let Some(node) = queue.take() {
+            let bound = work.bind(node)?;
+            let base = self.base(&mut layers, &bound.inputs.layers)?;
+            match self.store.result(self.key(&bound.command, &bound.inputs, Some(base))?)? {
+                Some(result) => {
+                    work.succeeded(node, &result)?;
+                    queue.succeeded(node);
+                }
+                None => {
+                    missing.push(node);
+                    missing.extend(queue.failed(node));
+                }
+            }
+        }
+        missing.sort_unstable();
+        Ok(missing)
+    }
+
+    /// The merged tree of layers: it is the same for thousands of actions.
+    fn base(
+        &self,
+        known: &mut HashMap<Vec<Digest<Tree>>, Digest<Tree>>,
+        layers: &[Digest<Tree>],
+    ) -> Result<Digest<Tree>, RealiseError> {
+        if let Some(base) = known.get(layers) {
+            return Ok(*base);
+        }
+        let base = merge_layers(self.store, layers)?;
+        known.insert(layers.to_vec(), base);
+        Ok(base)
     }
 
     /// Runs one action outside a graph: a planning step.
@@ -337,14 +391,7 @@ impl Run<'_> {
     /// Binds a node. `None` when its result is there already or will come from an action that runs.
     fn look_up(&mut self, node: Node) -> Result<Option<(Digest<Action>, Bound)>, RealiseError> {
         let bound = self.work.bind(node)?;
-        let base = match self.layers.get(&bound.inputs.layers) {
-            Some(base) => *base,
-            None => {
-                let base = merge_layers(self.engine.store, &bound.inputs.layers)?;
-                self.layers.insert(bound.inputs.layers.clone(), base);
-                base
-            }
-        };
+        let base = self.engine.base(&mut self.layers, &bound.inputs.layers)?;
         let digest = self.engine.key(&bound.command, &bound.inputs, Some(base))?;
         if let Some(running) = self.in_flight.get_mut(&digest) {
             running.nodes.push(node);
@@ -355,7 +402,9 @@ impl Run<'_> {
             return Ok(None);
         }
         if let Some(result) = self.engine.store.result(digest)? {
-            self.succeed(node, digest, Source::Cached, &result)?;
+            if let Err(error) = self.succeed(node, digest, Source::Cached, &result) {
+                self.fail(vec![node], Some(digest), None, Cause::Error(error), Some(result));
+            }
             return Ok(None);
         }
         Ok(Some((digest, bound)))
@@ -380,7 +429,8 @@ impl Run<'_> {
                         for (place, node) in running.nodes.into_iter().enumerate() {
                             let source = if place == 0 { source } else { Source::Cached };
                             if let Err(error) = self.succeed(node, digest, source, &result) {
-                                self.fail(vec![node], Some(digest), None, Cause::Error(error), None);
+                                let result = Some(result.clone());
+                                self.fail(vec![node], Some(digest), None, Cause::Error(error), result);
                             }
                         }
                     }
@@ -407,7 +457,8 @@ impl Run<'_> {
             Source::Executed => self.summary.executed += 1,
             Source::Cached => self.summary.cached += 1,
         }
-        self.events.succeeded(node, digest, source, result, &stderr);
+        let warnings = self.work.warnings(node);
+        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings });
         Ok(())
     }
 

@@ -47,6 +47,14 @@ pub enum RealiseError {
         /// The workspace's folder.
         folder: std::path::PathBuf,
     },
+    /// Cargo would have to change the lock.
+    #[error("{} does not fit the manifests: {problem}", folder.join("Cargo.lock").display())]
+    StaleLock {
+        /// The workspace's folder.
+        folder: std::path::PathBuf,
+        /// What cargo says.
+        problem: String,
+    },
     /// Cargo's configuration holds what can't be honoured.
     #[error("{0}")]
     Cargo(Configurations),

@@ -8,6 +8,7 @@
 //! | `std_library` | std as a graph of its own |
 //! | `project` | from a project's folder to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
+//! | `run` | a finished program, run by its target's emulator |
 //! | `tokens` | the jobserver |
 
 pub mod engine;
@@ -16,6 +17,7 @@ pub mod fetching;
 mod local;
 pub mod platform;
 pub mod project;
+pub mod run;
 pub mod std_library;
 mod tokens;
 

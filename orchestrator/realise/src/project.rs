@@ -79,23 +79,30 @@ pub fn gather(
     let mut commits: Vec<GitCommit> = Vec::new();
     for package in &lock.packages {
         if let Some(LockedSource::Git(source)) = &package.source {
-            if !commits.iter().any(|commit| commit.source == *source) {
+            let same = |commit: &GitCommit| {
+                (&commit.source.url, &commit.source.commit) == (&source.url, &source.commit)
+            };
+            if !commits.iter().any(same) {
                 commits.push(GitCommit { source: source.clone(), tree: None });
             }
         }
     }
     let trees = git::fetch(fetcher, &commits)?;
-    let git = commits.iter().zip(trees).map(|(commit, tree)| GitTree {
-        source: commit.source.url.clone(),
-        commit: commit.source.commit.clone(),
-        tree,
-    });
+    let mut git_trees = Vec::new();
+    for (commit, tree) in commits.iter().zip(trees) {
+        git_trees.push(GitTree {
+            url: commit.source.url.clone(),
+            commit: commit.source.commit.clone(),
+            object: git::commit_object(fetcher, &commit.source)?,
+            tree,
+        });
+    }
     let sources = Sources {
         workspace: local.workspace.clone(),
         local: local.tree,
         packages: local.packages.clone(),
         registries: registries.into_iter().map(|(source, packages)| Registry { source, packages }).collect(),
-        git: git.collect(),
+        git: git_trees,
         scope: Scope::Package,
     };
     let skeleton = sources.skeleton(store)?;

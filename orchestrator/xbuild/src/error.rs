@@ -3,21 +3,31 @@
 //! | code | meaning |
 //! |---|---|
 //! | 0 | everything that was asked for is there |
-//! | 1 | the project or the request is wrong: it doesn't compile, a description has problems |
+//! | 1 | the project or the request is wrong: it doesn't compile, a description has problems, `--offline` without what it needs |
 //! | 2 | the command line is wrong |
-//! | 3 | the machine is in the way: network, disk, sandbox, a pin that has gone |
+//! | 3 | the machine is in the way: network, disk, sandbox, a pin that has gone, a file that isn't what was pinned |
 //! | 70 | xbuild is wrong |
 //! | 130 | stopped by Ctrl-C |
+//!
+//! Every error says what failed, on what, and why; where there is something to do about it, a `help:` line says so.
 
 use std::process::ExitCode;
 
-use miette::{GraphicalReportHandler, GraphicalTheme};
-use xbuild_action::{ExecutionError, StoreError};
+use xbuild_action::{ExecutionError, StoreError, TreeError};
 use xbuild_describe::Problems;
 use xbuild_fetch::{FetchError, Tier};
+use xbuild_output::OutputError;
+use xbuild_plan::PlanError;
 use xbuild_realise::RealiseError;
 
-use crate::ui::Ui;
+use crate::ui::{Ui, show_problems};
+
+const USER: u8 = 1;
+const MACHINE: u8 = 3;
+const BUG: u8 = 70;
+const STOPPED: u8 = 130;
+
+const DISK_FULL: &str = "free some space, or remove what no result needs: xbuild gc --keep-days 0";
 
 /// Why a verb could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +46,7 @@ pub(crate) enum XbuildError {
     Store(#[from] xbuild_store::Error),
     /// Outputs could not be installed.
     #[error(transparent)]
-    Output(#[from] xbuild_output::OutputError),
+    Output(#[from] OutputError),
     /// Something of the project is wrong, and one can say what to do.
     #[error("{what}")]
     User {
@@ -54,7 +64,7 @@ pub(crate) enum XbuildError {
         help: Option<String>,
     },
     /// Units could not be built; each was reported when it failed.
-    #[error("{failed} of {total} units could not be built, {skipped} were not tried")]
+    #[error("{failed} of {} could not be built{}", counted(*total, "unit"), not_tried(*skipped))]
     Failed {
         /// How many failed.
         failed: usize,
@@ -62,6 +72,8 @@ pub(crate) enum XbuildError {
         skipped: usize,
         /// How many there are.
         total: usize,
+        /// How many failed for a reason of the machine's.
+        broken: usize,
     },
 }
 
@@ -90,61 +102,144 @@ impl XbuildError {
 
     fn code(&self) -> u8 {
         match self {
-            Self::Problems(_) | Self::User { .. } | Self::Failed { .. } => 1,
-            Self::Fetch(error) => tier(error),
-            Self::Realise(RealiseError::Fetch(error)) => tier(error),
-            Self::Realise(RealiseError::Cancelled) => 130,
-            Self::Realise(RealiseError::Source { .. } | RealiseError::Step { .. } | RealiseError::Cargo(_)) => 1,
-            Self::Realise(RealiseError::NoLock { .. } | RealiseError::LeftOut(_)) => 1,
-            Self::Realise(_) | Self::Store(_) | Self::Output(_) | Self::Environment { .. } => 3,
+            Self::Problems(_) | Self::User { .. } => USER,
+            Self::Failed { broken, .. } => if *broken > 0 { MACHINE } else { USER },
+            Self::Environment { .. } => MACHINE,
+            Self::Fetch(error) => of_fetch(error),
+            Self::Realise(error) => of_realise(error),
+            Self::Store(error) => of_store(error),
+            Self::Output(error) => of_output(error),
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
+            Self::Problems(_) | Self::Failed { .. } => None,
             Self::User { help, .. } | Self::Environment { help, .. } => help.clone(),
-            Self::Fetch(error) => error.help(),
+            Self::Fetch(error) => fetch_help(error),
+            Self::Realise(error) => realise_help(error),
             Self::Store(error) => error.help(),
-            Self::Realise(RealiseError::Store(error)) => error.help(),
-            Self::Realise(RealiseError::Fetch(error)) => error.help(),
-            Self::Realise(RealiseError::NoLock { .. }) => Some("cargo generate-lockfile".to_owned()),
-            Self::Realise(RealiseError::Content(error) | RealiseError::Execution(ExecutionError::Store(error)))
-                if error.is_disk_full() =>
-            {
-                Some("free some space, or remove what no result needs: xbuild gc".to_owned())
-            }
-            Self::Realise(RealiseError::Execution(ExecutionError::Sandbox { .. })) => {
-                Some("see what this machine allows: xbuild doctor".to_owned())
-            }
-            _ => None,
+            Self::Output(error) => error.help(),
         }
     }
 
     /// Shows the error and gives the exit code.
     pub(crate) fn report(&self, ui: &Ui) -> ExitCode {
-        if let Self::Problems(problems) = self {
-            let theme = if ui.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-            let mut text = String::new();
-            let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
-            if handler.render_report(&mut text, problems.as_ref()).is_ok() {
-                ui.error_line(text.trim_end());
-            } else {
-                ui.error_line(&problems.to_string());
+        match self {
+            Self::Problems(problems) => show_problems(ui, problems),
+            Self::Realise(RealiseError::LeftOut(problem)) => {
+                show_problems(ui, &Problems::from((**problem).clone()));
             }
-        } else {
-            ui.error_line(&format!("{}: {self}", ui.paint(anstyle::AnsiColor::Red, "error")));
-        }
-        if let Some(help) = self.help() {
-            ui.error_line(&format!("{}: {help}", ui.paint(anstyle::AnsiColor::Cyan, "help")));
+            error => {
+                ui.error(error);
+                if let Some(help) = self.help() {
+                    ui.help(&help);
+                }
+            }
         }
         ExitCode::from(self.code())
     }
 }
 
-fn tier(error: &FetchError) -> u8 {
+/// `1 unit`, `2 units`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn not_tried(skipped: usize) -> String {
+    match skipped {
+        0 => String::new(),
+        1 => ", 1 was not tried".to_owned(),
+        count => format!(", {count} were not tried"),
+    }
+}
+
+fn of_fetch(error: &FetchError) -> u8 {
     match error.tier() {
-        Tier::User => 1,
-        Tier::Environment => 3,
-        Tier::Bug => 70,
+        Tier::User => USER,
+        Tier::Environment => MACHINE,
+        Tier::Bug => BUG,
+    }
+}
+
+fn fetch_help(error: &FetchError) -> Option<String> {
+    if error.is_disk_full() { Some(DISK_FULL.to_owned()) } else { error.help() }
+}
+
+/// The exit code that an error of a build has.
+pub(crate) fn of_realise(error: &RealiseError) -> u8 {
+    match error {
+        RealiseError::Cancelled => STOPPED,
+        RealiseError::Step { .. }
+        | RealiseError::Source { .. }
+        | RealiseError::NoLock { .. }
+        | RealiseError::StaleLock { .. }
+        | RealiseError::Cargo(_)
+        | RealiseError::LeftOut(_) => USER,
+        RealiseError::Fetch(error) => of_fetch(error),
+        RealiseError::Store(error) => of_store(error),
+        RealiseError::Plan(error) => of_plan(error),
+        RealiseError::Execution(ExecutionError::Output { .. }) => USER,
+        RealiseError::Content(_) | RealiseError::Execution(_) | RealiseError::Io { .. } => MACHINE,
+    }
+}
+
+/// What to do about an error of a build.
+pub(crate) fn realise_help(error: &RealiseError) -> Option<String> {
+    match error {
+        RealiseError::NoLock { .. } => Some("cargo generate-lockfile".to_owned()),
+        RealiseError::StaleLock { .. } => Some("cargo update --workspace".to_owned()),
+        RealiseError::Fetch(error) => fetch_help(error),
+        RealiseError::Store(error) => error.help(),
+        RealiseError::Content(error)
+        | RealiseError::Execution(ExecutionError::Store(error))
+        | RealiseError::Plan(PlanError::Store(error) | PlanError::Tree(TreeError::Store(error)))
+            if error.is_disk_full() =>
+        {
+            Some(DISK_FULL.to_owned())
+        }
+        RealiseError::Execution(ExecutionError::Io { source, .. }) | RealiseError::Io { source, .. }
+            if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
+        {
+            Some(DISK_FULL.to_owned())
+        }
+        RealiseError::Execution(ExecutionError::Sandbox { .. }) => {
+            Some("see what this machine allows: xbuild doctor".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn of_plan(error: &PlanError) -> u8 {
+    use xbuild_cargo::Error;
+    match error {
+        PlanError::Cargo(
+            Error::Json { .. } | Error::GraphVersion(_) | Error::Graph(_) | Error::UnknownPackage(_) | Error::Caller(_),
+        )
+        | PlanError::Tree(TreeError::Conflict(_) | TreeError::Missing(_)) => BUG,
+        PlanError::Cargo(_) | PlanError::MissingOutput { .. } | PlanError::MissingInclude { .. } => USER,
+        PlanError::Tree(TreeError::Store(_)) | PlanError::Store(_) => MACHINE,
+    }
+}
+
+fn of_store(error: &xbuild_store::Error) -> u8 {
+    match error {
+        xbuild_store::Error::Special { .. }
+        | xbuild_store::Error::AbsoluteLink { .. }
+        | xbuild_store::Error::NotUtf8(_)
+        | xbuild_store::Error::Tree { .. } => USER,
+        xbuild_store::Error::Cancelled => STOPPED,
+        _ => MACHINE,
+    }
+}
+
+fn of_output(error: &OutputError) -> u8 {
+    match error {
+        OutputError::Unreadable { .. }
+        | OutputError::Violated { .. }
+        | OutputError::Name { .. }
+        | OutputError::Conflict { .. } => USER,
+        OutputError::InTheWay { .. } | OutputError::Store(_) | OutputError::Io { .. } => MACHINE,
+        OutputError::Root(error) => of_store(error),
     }
 }

@@ -7,6 +7,7 @@ mod cli;
 mod description;
 mod error;
 mod proof;
+mod record;
 mod session;
 mod settings;
 mod ui;

@@ -102,6 +102,7 @@ impl Keyring {
                 check_with(signature, certificate, text)
                     .map_err(|()| format!("the signature by key {issuer} does not fit the text"))?;
                 return check_certificate(certificate, now)
+                    .and_then(|own| own.key_flags().sign().then_some(()).ok_or("is not meant for signing"))
                     .and_then(|()| check_age(signature, now))
                     .map_err(|problem| format!("the signing key {issuer} {problem}"));
             }
@@ -150,8 +151,8 @@ fn check_with(signature: &Signature, key: &impl VerifyingKey, text: &[u8]) -> Re
     signature.verify(key, text).map_err(drop)
 }
 
-/// Revocation and expiry of a certificate's primary key.
-fn check_certificate(certificate: &SignedPublicKey, now: u64) -> Result<(), &'static str> {
+/// Revocation and expiry of a certificate's primary key. Returns the self-signature that counts.
+fn check_certificate(certificate: &SignedPublicKey, now: u64) -> Result<Signature, &'static str> {
     let revocations = &certificate.details.revocation_signatures;
     if revocations.iter().any(|revocation| revocation.verify_key(&certificate.primary_key).is_ok()) {
         return Err("has been revoked");
@@ -174,7 +175,7 @@ fn check_certificate(certificate: &SignedPublicKey, now: u64) -> Result<(), &'st
     match newest(&own) {
         None => Err("has no self-signature"),
         Some(signature) if has_expired(signature, created, now) => Err("has expired"),
-        Some(_) => Ok(()),
+        Some(signature) => Ok(signature.clone()),
     }
 }
 

@@ -72,7 +72,7 @@ struct Resolver<'q> {
 
 /// What stands for a relation.
 enum Candidate {
-    Package(Package),
+    Package(Box<Package>),
     LeftOut,
     None,
 }
@@ -96,7 +96,7 @@ impl Resolver<'_> {
             let candidate =
                 relation.as_ref().map_or(Ok(Candidate::None), |relation| self.find(relation, arch))?;
             match candidate {
-                Candidate::Package(package) => add(&mut chosen, &mut queue, arch, package),
+                Candidate::Package(package) => add(&mut chosen, &mut queue, arch, *package),
                 Candidate::LeftOut | Candidate::None => return Err(self.no_package(root, arch).into()),
             }
         }
@@ -126,7 +126,7 @@ impl Resolver<'_> {
                                     return Ok(Attempt::Again(key, constraint.clone()));
                                 }
                                 (_, true) => {}
-                                (_, false) => add(&mut chosen, &mut queue, arch, next),
+                                (_, false) => add(&mut chosen, &mut queue, arch, *next),
                             }
                         }
                     }
@@ -159,7 +159,7 @@ impl Resolver<'_> {
                 && self.fits(&package, arch)
                 && relation.constraint.as_ref().is_none_or(|constraint| constraint.admits(&package.version))
             {
-                return Ok(Candidate::Package(package));
+                return Ok(Candidate::Package(Box::new(package)));
             }
         }
         for suite in self.query.suites {
@@ -172,7 +172,7 @@ impl Resolver<'_> {
                 if self.is_left_out(name, arch) {
                     return Ok(Candidate::LeftOut);
                 }
-                return Ok(Candidate::Package(package));
+                return Ok(Candidate::Package(Box::new(package)));
             }
         }
         Ok(Candidate::None)

@@ -21,8 +21,10 @@ use crate::unpack::{ArchiveError, Assembler, checked_path};
 
 /// The memo namespace: repository and commit → tree.
 const TREES: &str = "git-tree";
+/// The memo namespace: commit → the commit object's own bytes.
+const OBJECTS: &str = "git-commit";
 /// Counts up whenever a commit would become another tree.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// How deep submodules may lie in submodules.
 const DEEPEST: usize = 16;
 
@@ -73,6 +75,18 @@ pub fn fetch(fetcher: &Fetcher<'_>, commits: &[GitCommit]) -> Result<Vec<Digest<
     Ok(trees)
 }
 
+/// The bytes of a commit object (`git cat-file commit`) that [`fetch`] has brought.
+///
+/// # Errors
+/// [`FetchError::Git`] when it isn't there.
+pub fn commit_object(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<Vec<u8>, FetchError> {
+    fetcher.store().memo(OBJECTS, key(source))?.ok_or_else(|| FetchError::Git {
+        repository: without_credentials(&source.url),
+        commit: source.commit.clone(),
+        problem: "its commit object is not in the store".to_owned(),
+    })
+}
+
 fn name(source: &GitSource) -> String {
     format!("{}#{}", without_credentials(&source.url), &source.commit[..source.commit.len().min(12)])
 }
@@ -121,6 +135,10 @@ fn add(
         return Err(error(format!("its submodules lie more than {DEEPEST} deep in each other")));
     }
     let repository = Repository::with_commit(fetcher, source)?;
+    if depth == 0 {
+        let object = repository.output(&["cat-file", "commit", &source.commit]).map_err(error)?;
+        fetcher.store().put_memo(OBJECTS, key(source), &object)?;
+    }
     let entries = repository.entries(&source.commit).map_err(error)?;
     let submodules = repository.submodules(&source.commit).map_err(error)?;
     let mut blobs = repository.blobs().map_err(error)?;

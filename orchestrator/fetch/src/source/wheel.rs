@@ -286,6 +286,52 @@ struct Page {
 struct PageFile {
     filename: String,
     url: String,
+    #[serde(default)]
+    hashes: BTreeMap<String, String>,
+    size: Option<u64>,
+}
+
+/// A file that an index lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// Its name.
+    pub(crate) file_name: String,
+    /// Its checksum, as the index says.
+    pub(crate) sha256: Sha256,
+    /// Its size in bytes, where the index says it.
+    pub(crate) size: Option<u64>,
+}
+
+impl PackageIndex {
+    /// All files of a project that the indexes list with a SHA-256.
+    pub(crate) fn listed(&self, fetcher: &Fetcher<'_>, project: &str) -> Result<Vec<Listed>, FetchError> {
+        let (name, mut files) = (format!("the package index's page for {project}"), Vec::new());
+        for index in self.indexes(project)? {
+            let page = format!("{}/{}/", index.trim_end_matches('/'), normalised(project));
+            if let Some(answer) = fetcher.read_as(&name, &Place::from_url(&page)?, LARGEST, Some(ACCEPT))? {
+                files.extend(listed(&answer.body, answer.content_type.as_deref()));
+            }
+        }
+        Ok(files)
+    }
+}
+
+/// The files on an index's page that have a SHA-256.
+fn listed(body: &[u8], content_type: Option<&str>) -> Vec<Listed> {
+    if content_type.is_some_and(|kind| kind.contains("json")) || body.trim_ascii_start().starts_with(b"{") {
+        let files = serde_json::from_slice::<Page>(body).map(|page| page.files).unwrap_or_default();
+        let listed = files.into_iter().filter_map(|file| {
+            let sha256 = Sha256::from_hex(file.hashes.get("sha256")?).ok()?;
+            Some(Listed { file_name: file.filename, sha256, size: file.size })
+        });
+        return listed.collect();
+    }
+    let links = anchors(&String::from_utf8_lossy(body));
+    let listed = links.iter().filter_map(|link| {
+        let sha256 = Sha256::from_hex(link.split_once("#sha256=")?.1).ok()?;
+        Some(Listed { file_name: file_name_of(link), sha256, size: None })
+    });
+    listed.collect()
 }
 
 /// The link to a file on an index's page.
@@ -327,7 +373,7 @@ fn file_name_of(url: &str) -> String {
 }
 
 /// A project's name as indexes write it (PEP 503).
-fn normalised(name: &str) -> String {
+pub(crate) fn normalised(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_lowercase()
 }
@@ -357,6 +403,19 @@ mod tests {
         let json = br#"{"files":[{"filename":"b.whl","url":"https://h.example/b.whl","hashes":{}}]}"#;
         assert_eq!(find(json, None, "b.whl").as_deref(), Some("https://h.example/b.whl"));
         assert_eq!(find(json, None, "c.whl"), None);
+    }
+
+    #[test]
+    fn what_a_page_lists_has_its_checksum() {
+        let sum = Sha256::of(b"b");
+        let html = format!("<a href=\"/f/b%2B1.whl#sha256={0}\">b</a><a href=\"c.whl\">c</a>", sum.to_hex());
+        let expected = Listed { file_name: "b+1.whl".to_owned(), sha256: sum, size: None };
+        assert_eq!(listed(html.as_bytes(), Some("text/html")), std::slice::from_ref(&expected));
+        let json = format!(
+            "{{\"files\":[{{\"filename\":\"b+1.whl\",\"url\":\"x\",\"hashes\":{{\"sha256\":\"{}\"}},\"size\":7}}]}}",
+            sum.to_hex()
+        );
+        assert_eq!(listed(json.as_bytes(), None), [Listed { size: Some(7), ..expected }]);
     }
 
     #[test]

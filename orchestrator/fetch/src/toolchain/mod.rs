@@ -15,6 +15,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `composer` | [`Composer`]: component names in, trees out |
+//! | `layers` | [`Layers`]: a toolchain for host work and some targets |
 //! | `key` | the key of a component's tree |
 //! | `shape` | tree operations: choose, copy over, follow links |
 //! | `archive` | [`Builder`]: the C and C++ of step 3 as commands |
@@ -22,24 +23,29 @@
 //! | `update` | [`update()`]: new pins, and what changed |
 //! | `document` | [`with_pins`], [`with_official`]: the new text of `toolchains.toml` |
 //! | `verify` | [`verify()`]: whether pins can still be had, and what was fetched is still right |
+//! | `wheels` | [`find_wheel`]: a wheel's pin from the package index |
 //! | `problem` | [`ToolchainError`] |
 
 mod archive;
 mod composer;
 mod document;
 mod key;
+mod layers;
 mod pins;
 mod problem;
 pub(crate) mod shape;
 mod update;
 mod verify;
+mod wheels;
 
 pub use archive::{BuildError, Builder};
 pub use composer::Composer;
 pub use document::{official_section, with_official, with_pins};
+pub use layers::{Layers, TargetLayers, WantedTarget};
 pub use pins::{package_output, wheel_outputs};
 pub use problem::ToolchainError;
 pub use update::{
     AllPins, Change, Failure, FindWheel, HOSTS, Update, debian_architecture, host_name, update,
 };
 pub use verify::{Fetched, Presence, Verdict, verify};
+pub use wheels::find_wheel;

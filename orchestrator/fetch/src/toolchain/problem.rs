@@ -95,6 +95,14 @@ pub enum ToolchainError {
         /// What is wrong.
         problem: String,
     },
+    /// The package index has no wheel of a version.
+    #[error("the package index has no wheel of {name} {version}")]
+    NoWheel {
+        /// The project.
+        name: String,
+        /// The version.
+        version: String,
+    },
     /// Nothing tells where the official distribution's server is.
     #[error("nothing tells where the official Rust distribution is served")]
     NoServer,
@@ -132,7 +140,7 @@ impl ToolchainError {
                  \"$(rustc +VERSION --print sysroot)/lib/rustlib/multirust-channel-manifest.toml\""
             }
             Self::NoServer => "export RUSTUP_DIST_SERVER=https://SERVER (or XBUILD_RUST_DIST_SERVER)",
-            Self::Circle { .. } | Self::Pattern { .. } | Self::NothingAt { .. } => {
+            Self::Circle { .. } | Self::Pattern { .. } | Self::NothingAt { .. } | Self::NoWheel { .. } => {
                 "correct the component in toolchains.toml"
             }
             Self::Build { .. } | Self::Layout { .. } | Self::Document { .. } => return None,

@@ -180,8 +180,8 @@ fn pin(
     let packages = resolve(&query, source)?.into_iter().map(package_pin).collect::<Result<_, _>>()?;
     let mut wheels = Vec::new();
     if let Some(wheel) = &component.wheel {
-        let kept = old.into_iter().flat_map(|pins| &pins.wheels);
-        let kept = kept.filter(|pin| pin.name == wheel.name && pin.version == wheel.version).next();
+        let mut known = old.into_iter().flat_map(|pins| &pins.wheels);
+        let kept = known.find(|pin| pin.name == wheel.name && pin.version == wheel.version);
         wheels.push(kept.cloned().map_or_else(|| find_wheel(wheel), Ok)?);
     }
     Ok(Pins { packages, wheels })

@@ -123,9 +123,10 @@ impl Suites<'_> {
             ("all", PinHost::Any) => ANY_ARCHITECTURE,
             (architecture, _) => architecture,
         };
-        let index = self.known.entry((pin.suite.clone(), architecture.to_owned())).or_insert_with(|| {
-            source.index(&pin.suite, architecture).map_err(|error| error.to_string())
-        });
+        let index = self
+            .known
+            .entry((pin.suite.clone(), architecture.to_owned()))
+            .or_insert_with(|| source.index(&pin.suite, architecture).map_err(|error| error.to_string()));
         let package = match index {
             Ok(index) => index.package(&pin.name).map_err(|error| error.to_string()),
             Err(problem) => Err(problem.clone()),

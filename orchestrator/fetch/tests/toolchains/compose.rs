@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use xbuild_action::{ActionResult, Command, ContentExt as _, File, InputRoot, Isolation, Output, Times};
 use xbuild_base::{Sha256, Triple};
-use xbuild_describe::{ComponentName, Toolchains};
+use xbuild_describe::{ComponentName, Toolchains, Wheel};
 use xbuild_fetch::debian::Mirrors;
 use xbuild_fetch::source::wheel::PackageIndex;
-use xbuild_fetch::toolchain::{BuildError, Builder, Composer};
+use xbuild_fetch::toolchain::{BuildError, Builder, Composer, find_wheel};
 use xbuild_fetch::{FetchError, Fetcher, InMemory, Quiet, Settings};
 
 use crate::server::{Reply, Server};
@@ -30,14 +30,17 @@ impl Builder for Recorder<'_> {
         }
         let root = inputs.tree(self.store, None)?;
         let mut argv = command.argv.join(" ");
-        for line in listing(self.store, root).iter().filter(|line| line.starts_with("build/") && *line != "build/") {
+        for line in
+            listing(self.store, root).iter().filter(|line| line.starts_with("build/") && *line != "build/")
+        {
             argv.push_str(&format!(" <{line}>"));
         }
         self.seen.lock().unwrap().push(format!("{what}: {argv}"));
         let digest = self.store.put(format!("made by {argv}").as_bytes())?;
-        let outputs = command.outputs.iter().map(|path| {
-            (path.clone(), Output::File(File { digest, executable: false }))
-        });
+        let outputs = command
+            .outputs
+            .iter()
+            .map(|path| (path.clone(), Output::File(File { digest, executable: false })));
         let nothing = self.store.put(b"")?;
         Ok(ActionResult {
             outputs: outputs.collect(),
@@ -86,11 +89,12 @@ impl Pool {
             ]),
         );
         let downloads = Arc::new(AtomicUsize::new(0));
+        let sum = Sha256::of(&files["src-1-py3-none-any.whl"]).to_hex();
         let (served, count) = (files.clone(), Arc::clone(&downloads));
         let server = Server::new(move |request| {
             let name = request.path.rsplit('/').next().unwrap();
             if request.path == "/simple/src/" {
-                let link = "<a href=\"/files/src-1-py3-none-any.whl\">src</a>";
+                let link = format!("<a href=\"/files/src-1-py3-none-any.whl#sha256={sum}\">src</a>");
                 return Reply::ok(link).header("Content-Type", "text/html");
             }
             match served.get(name) {
@@ -117,7 +121,9 @@ impl Pool {
                 )
             })
             .collect();
-        let packages = format!("suites = [\"sid\"]\nroots = [\"x\"]\n{recipe}\n[pins.any.{name}]\npackages = [\n{pins}]\n");
+        let packages = format!(
+            "suites = [\"sid\"]\nroots = [\"x\"]\n{recipe}\n[pins.any.{name}]\npackages = [\n{pins}]\n"
+        );
         format!("[component.{name}]\narch = \"amd64\"\n{packages}\n")
     }
 
@@ -132,7 +138,8 @@ impl Pool {
     }
 
     fn toolchains(&self, components: &[String]) -> Toolchains {
-        let first = components[0].split(['[', ']']).nth(1).unwrap().trim_start_matches("component.").to_owned();
+        let first =
+            components[0].split(['[', ']']).nth(1).unwrap().trim_start_matches("component.").to_owned();
         toolchains(&format!(
             "format = 1\ndefault = \"1.96.1\"\n[suites]\nsid = {{ archive = \"debian\" }}\n\
              [toolchain.\"1.96.1\"]\ndistribution = \"debian\"\nrust = [\"{first}\"]\n{}",
@@ -152,7 +159,12 @@ impl Run {
     }
 
     /// The listing of a component, and what was run for it.
-    fn compose(&self, pool: &Pool, toolchains: &Toolchains, name: &str) -> Result<(Vec<String>, Vec<String>), FetchError> {
+    fn compose(
+        &self,
+        pool: &Pool,
+        toolchains: &Toolchains,
+        name: &str,
+    ) -> Result<(Vec<String>, Vec<String>), FetchError> {
         self.compose_with(pool, toolchains, name, settings(), false)
     }
 
@@ -187,8 +199,24 @@ impl Run {
 
 fn pool() -> Pool {
     Pool::new(&[
-        ("a", &[("./usr/bin/a", "#!/bin/sh a"), ("./usr/share/doc/a", "words"), ("./lib/liba.so.1", "a"), ("./usr/lib/liba.so", "-> liba.so.1")]),
-        ("b", &[("./usr/bin/b", "b"), ("./usr/lib/gone/x", "x"), ("./usr/include/b/one.h", "1"), ("./usr/include/b/two.h", "2")]),
+        (
+            "a",
+            &[
+                ("./usr/bin/a", "#!/bin/sh a"),
+                ("./usr/share/doc/a", "words"),
+                ("./lib/liba.so.1", "a"),
+                ("./usr/lib/liba.so", "-> liba.so.1"),
+            ],
+        ),
+        (
+            "b",
+            &[
+                ("./usr/bin/b", "b"),
+                ("./usr/lib/gone/x", "x"),
+                ("./usr/include/b/one.h", "1"),
+                ("./usr/include/b/two.h", "2"),
+            ],
+        ),
         ("same", &[("./usr/share/doc/a", "words")]),
         ("clash", &[("./usr/bin/a", "another a")]),
     ])
@@ -302,7 +330,10 @@ merge = ["usr/lib/liba.so.1"]
     insta::assert_snapshot!("commands", seen.join("\n"));
     let library = files.iter().find(|line| line.starts_with("usr/lib/libx.a")).unwrap();
     assert!(library.contains("made by /usr/bin/llvm-ar qcLsD out.a /usr/lib/liba.so.1"), "{library}");
-    assert!(!files.iter().any(|line| line.starts_with("usr/src") || line.contains("/liba.so.1.o")), "{files:?}");
+    assert!(
+        !files.iter().any(|line| line.starts_with("usr/src") || line.contains("/liba.so.1.o")),
+        "{files:?}"
+    );
     assert_eq!(pool.downloads.load(Ordering::SeqCst), 2, "two parts of one wheel are one download");
 
     let (source, _) = run.compose(&pool, &toolchains, "src").unwrap();
@@ -316,7 +347,11 @@ merge = ["usr/lib/liba.so.1"]
 fn a_recipe_that_cannot_be_followed_is_an_error_that_names_the_component() {
     let pool = pool();
     for (recipe, text, help) in [
-        ("copies = { \"usr/x\" = \"usr/nothing\" }", "component x: there is no `usr/nothing`", "toolchains.toml"),
+        (
+            "copies = { \"usr/x\" = \"usr/nothing\" }",
+            "component x: there is no `usr/nothing`",
+            "toolchains.toml",
+        ),
         ("drop = [\"usr/{bin\"]", "component x: `usr/{bin` is no pattern", "toolchains.toml"),
         (
             "[[component.x.archive]]\noutput = \"a.a\"\nsources = [\"**/*.zig\"]\ncompiler = \"cc\"\nflags = []",
@@ -333,10 +368,30 @@ fn a_recipe_that_cannot_be_followed_is_an_error_that_names_the_component() {
         assert!(error.to_string().starts_with(text), "{error}");
         assert!(error.help().unwrap_or_default().contains(help), "{error}");
     }
-    let recipe = "[[component.x.archive]]\noutput = \"a.a\"\nsources = [\"usr/bin/a\"]\ncompiler = \"cc\"\nflags = []";
+    let recipe =
+        "[[component.x.archive]]\noutput = \"a.a\"\nsources = [\"usr/bin/a\"]\ncompiler = \"cc\"\nflags = []";
     let toolchains = pool.toolchains(&[pool.component("x", &["a"], recipe)]);
     let error = Run::new().compose_with(&pool, &toolchains, "x", settings(), true).unwrap_err();
     assert_eq!(error.to_string(), "component x: could not build a: exit code 1");
+}
+
+#[test]
+fn a_wheels_pin_is_found_in_the_index() {
+    let pool = pool();
+    let bytes = &pool.files["src-1-py3-none-any.whl"];
+    let index = format!("{}/simple", pool.server.url);
+    let wheels = Arc::new(PackageIndex::load(&BTreeMap::new(), Some(&index)).unwrap());
+    let store = InMemory::new().unwrap();
+    let fetcher = Fetcher::new(&store, settings(), &Quiet);
+    let toolchains = pool.toolchains(&[pool.wheel("src", "\"**\"")]);
+    let recipe = toolchains.components.values().find_map(|component| component.wheel.clone()).unwrap();
+    let pin = find_wheel(&fetcher, &wheels, &recipe).unwrap();
+    assert_eq!(
+        (pin.file.as_str(), pin.size, pin.sha256),
+        ("src-1-py3-none-any.whl", bytes.len() as u64, Sha256::of(bytes))
+    );
+    let error = find_wheel(&fetcher, &wheels, &Wheel { version: "2".to_owned(), ..recipe }).unwrap_err();
+    assert_eq!(error.to_string(), "the package index has no wheel of src 2");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Debian's indexes, toolchain pins and composition, and the official distribution, from servers on loopback.
-#![expect(clippy::disallowed_methods, reason = "tests may fail with a panic that names no path")]
 
 mod compose;
 mod indexes;
+mod layers;
 mod official;
 mod resolving;
 #[path = "../fetching/server.rs"]

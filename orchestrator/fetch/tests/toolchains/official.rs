@@ -52,7 +52,11 @@ fn archives() -> Vec<(&'static str, String, Vec<u8>)> {
         ("cargo", HOST.to_owned(), archive("cargo", "cargo", &[("bin/cargo", "#!cargo"), ("etc/x", "no")])),
         ("rust-std", HOST.to_owned(), std(HOST)),
         ("rust-std", MUSL.to_owned(), std(MUSL)),
-        ("rust-src", "*".to_owned(), archive("rust-src", "rust-src", &[("lib/rustlib/src/rust/library/x", "src")])),
+        (
+            "rust-src",
+            "*".to_owned(),
+            archive("rust-src", "rust-src", &[("lib/rustlib/src/rust/library/x", "src")]),
+        ),
     ]
 }
 
@@ -77,7 +81,7 @@ fn manifest(server: &str) -> String {
     text
 }
 
-fn distribution(break_checksum: bool) -> Server {
+pub(crate) fn distribution(break_checksum: bool) -> Server {
     Server::new(move |request| {
         let path = request.path.trim_start_matches('/');
         let manifest = manifest("https://elsewhere.example");
@@ -97,7 +101,11 @@ fn triple(text: &str) -> Triple {
     text.parse().unwrap()
 }
 
-fn added(server: &Distribution, manifest: Option<&std::path::Path>, version: &str) -> Result<Added, FetchError> {
+pub(crate) fn added(
+    server: &Distribution,
+    manifest: Option<&std::path::Path>,
+    version: &str,
+) -> Result<Added, FetchError> {
     let store = InMemory::new().unwrap();
     let fetcher = Fetcher::new(&store, settings(), &Quiet);
     let version: Version = version.parse().unwrap();
@@ -113,7 +121,11 @@ fn a_release_is_added_from_the_server_and_its_archives_become_trees() {
     let added = added(&distribution, None, "1.95.0").unwrap();
     assert_eq!(added.rust.iter().map(ToString::to_string).collect::<Vec<_>>(), ["base"]);
     assert_eq!(added.archives.keys().collect::<Vec<_>>(), ["cargo", "rust-src", "rust-std", "rustc"]);
-    assert_eq!(added.archives["rust-std"].keys().collect::<Vec<_>>(), [HOST, MUSL], "sparc has no std: no pin");
+    assert_eq!(
+        added.archives["rust-std"].keys().collect::<Vec<_>>(),
+        [HOST, MUSL],
+        "sparc has no std: no pin"
+    );
     let text = with_official("t.toml", TOOLCHAINS, &added.version, &added.rust, &added.archives).unwrap();
     assert!(!text.contains("://"), "no server is written down");
     let toolchains = toolchains(&text);

@@ -19,7 +19,12 @@ pub(crate) fn fixture(path: &str) -> PathBuf {
 
 /// No retries, and no long waits.
 pub(crate) fn settings() -> Settings {
-    Settings { retries: 0, pause: Duration::from_millis(1), timeout: Duration::from_secs(5), ..Settings::default() }
+    Settings {
+        retries: 0,
+        pause: Duration::from_millis(1),
+        timeout: Duration::from_secs(5),
+        ..Settings::default()
+    }
 }
 
 pub(crate) fn toolchains(text: &str) -> Toolchains {

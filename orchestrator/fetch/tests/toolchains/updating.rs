@@ -1,8 +1,8 @@
 //! Updates of pins: what changes, and that nothing else of the file does.
 
+use xbuild_action::ContentExt as _;
 use xbuild_base::Sha256;
 use xbuild_describe::WheelPin;
-use xbuild_action::ContentExt as _;
 use xbuild_fetch::InMemory;
 use xbuild_fetch::toolchain::{Fetched, Presence, Update, update, verify, with_official, with_pins};
 
@@ -47,8 +47,10 @@ packages = [
 "#;
 
 fn indexes() -> Texts {
-    let new = [stanza("make", "4.4", "Depends: libc6, libfl2 (>= 1)"), stanza("libfl2", "2.6-3", "")].concat();
-    let old = [stanza("make", "4.3", ""), stanza("libc6", "2.31", ""), stanza("libc6-dev", "2.31", "")].concat();
+    let new =
+        [stanza("make", "4.4", "Depends: libc6, libfl2 (>= 1)"), stanza("libfl2", "2.6-3", "")].concat();
+    let old =
+        [stanza("make", "4.3", ""), stanza("libc6", "2.31", ""), stanza("libc6-dev", "2.31", "")].concat();
     let both = |text: &str| format!("{text}{}", text.replace("amd64", "arm64"));
     Texts(vec![("new", both(&new)), ("old", both(&old))])
 }
@@ -122,7 +124,10 @@ fn pins_that_are_superseded_gone_or_damaged_are_told_apart() {
         lines.collect::<Vec<_>>()
     };
     let current = all(Some(&indexes()));
-    assert!(current.iter().all(|line| line.contains("Current") || line.starts_with("sources")), "{current:?}");
+    assert!(
+        current.iter().all(|line| line.contains("Current") || line.starts_with("sources")),
+        "{current:?}"
+    );
     let changed = all(Some(&later));
     assert!(changed.contains(&"make:amd64 4.4 Superseded { by: \"4.5\" } good".to_owned()), "{changed:?}");
     assert!(changed.contains(&"libc6-dev:amd64 2.31 Gone bad".to_owned()), "{changed:?}");
@@ -133,13 +138,16 @@ fn pins_that_are_superseded_gone_or_damaged_are_told_apart() {
 fn a_fetched_package_is_verified_by_its_content() {
     let bytes = b"a package";
     let store = InMemory::new().unwrap();
-    let text = TEXT
-        .replace("size = 1", &format!("size = {}", bytes.len()))
-        .replacen(&"0".repeat(64), &Sha256::of(bytes).to_hex(), 1);
+    let text = TEXT.replace("size = 1", &format!("size = {}", bytes.len())).replacen(
+        &"0".repeat(64),
+        &Sha256::of(bytes).to_hex(),
+        1,
+    );
     let toolchains = toolchains(&text);
     store.put(bytes).unwrap();
     let verdicts = verify(&toolchains, &store, None).unwrap();
-    let fetched: Vec<_> = verdicts.iter().map(|verdict| (verdict.package.as_str(), verdict.fetched)).collect();
+    let fetched: Vec<_> =
+        verdicts.iter().map(|verdict| (verdict.package.as_str(), verdict.fetched)).collect();
     assert_eq!(fetched, [("guile:amd64", Fetched::Right), ("make:amd64", Fetched::No)]);
 }
 
@@ -168,11 +176,16 @@ fn an_official_toolchain_is_added_before_the_pins_and_replaced_when_added_again(
     assert_eq!(toolchains.toolchains.len(), 2);
     assert_eq!(add(&once, ".a").unwrap(), once);
     let other = add(&once, ".b").unwrap();
-    assert_eq!(other, once.replace("dist/src.a", "dist/src.b").replace("dist/rustc.a", "dist/rustc.b").replace(
-        &Sha256::of(b"dist/src.a").to_hex(), &Sha256::of(b"dist/src.b").to_hex()).replace(
-        &Sha256::of(b"dist/rustc.a").to_hex(), &Sha256::of(b"dist/rustc.b").to_hex()));
+    assert_eq!(
+        other,
+        once.replace("dist/src.a", "dist/src.b")
+            .replace("dist/rustc.a", "dist/rustc.b")
+            .replace(&Sha256::of(b"dist/src.a").to_hex(), &Sha256::of(b"dist/src.b").to_hex())
+            .replace(&Sha256::of(b"dist/rustc.a").to_hex(), &Sha256::of(b"dist/rustc.b").to_hex())
+    );
     // A project's own file, which need not be there before.
-    let fresh = with_official(".xbuild/toolchains.toml", "format = 1\n", &version, &rust, &archives(".a")).unwrap();
+    let fresh =
+        with_official(".xbuild/toolchains.toml", "format = 1\n", &version, &rust, &archives(".a")).unwrap();
     assert!(fresh.starts_with("format = 1\n\n[toolchain.\"1.95.0\"]\n"), "{fresh}");
     let error = with_official("x.toml", "format = = 1", &version, &rust, &archives(".a")).unwrap_err();
     assert!(error.to_string().contains("x.toml"), "{error}");

@@ -4,6 +4,7 @@
 mod build;
 mod diagnostics;
 mod fetch;
+mod problems;
 
 use std::io::Write as _;
 
@@ -12,6 +13,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 pub(crate) use build::{BuildDisplay, Traced};
 pub(crate) use diagnostics::Diagnostics;
 pub(crate) use fetch::FetchDisplay;
+pub(crate) use problems::show as show_problems;
 
 use crate::cli::{Global, MessageFormat, When};
 
@@ -64,6 +66,25 @@ impl Ui {
     pub(crate) fn note(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             self.error_line(&format!("{}: {text}", self.paint(anstyle::AnsiColor::Cyan, "note")));
+        }
+    }
+
+    /// That something failed, on what, and why.
+    pub(crate) fn error(&self, text: impl std::fmt::Display) {
+        let text = text.to_string();
+        self.error_line(&format!("{}: {}", self.paint(anstyle::AnsiColor::Red, "error"), text.trim_end()));
+    }
+
+    /// What to do about an error: best something to paste.
+    pub(crate) fn help(&self, text: &str) {
+        let lines = text.trim_end().replace('\n', "\n      ");
+        self.error_line(&format!("{}: {lines}", self.paint(anstyle::AnsiColor::Cyan, "help")));
+    }
+
+    /// Something that may be wrong, of the project's own.
+    pub(crate) fn warning(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.error_line(&format!("{}: {text}", self.paint(anstyle::AnsiColor::Yellow, "warning")));
         }
     }
 

@@ -1,0 +1,101 @@
+//! The layers of a toolchain: what host work sees, and what each target adds.
+
+use std::collections::BTreeMap;
+
+use xbuild_base::{Digest, Tree};
+use xbuild_describe::{ComponentName, Distribution, Glibc, Std, TargetSpec, Toolchain};
+
+use super::composer::Composer;
+use crate::error::FetchError;
+use crate::official::{Official, Server};
+
+/// A target that layers are wanted for, and the choice of its glibc (its own default where none is made).
+pub type WantedTarget<'w> = (&'w TargetSpec, Option<Glibc>);
+
+/// A toolchain's layers, each a tree laid out from the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layers {
+    /// What host work sees: the toolchain's components in their order, then an official distribution's rustc,
+    /// cargo and std for the host.
+    pub host: Vec<Digest<Tree>>,
+    /// For each wanted target, in the order given.
+    pub targets: Vec<TargetLayers>,
+    /// std's source; only when a target's std must be built from it.
+    pub source: Option<Digest<Tree>>,
+    /// The trees of all components in them, by name.
+    pub components: BTreeMap<ComponentName, Digest<Tree>>,
+}
+
+/// What work for a target sees beside the host's layers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetLayers {
+    /// Its sysroot.
+    pub sysroot: Vec<Digest<Tree>>,
+    /// Its prebuilt std; `None` when it must be built from [`Layers::source`].
+    pub std: Option<Digest<Tree>>,
+}
+
+impl Composer<'_> {
+    /// The layers of a toolchain for host work and for these targets. Whatever is missing is fetched: nothing that
+    /// only other targets need.
+    ///
+    /// # Errors
+    /// As [`Composer::trees`] and [`Official::trees`].
+    pub fn layers(
+        &self,
+        toolchain: &Toolchain,
+        targets: &[WantedTarget<'_>],
+        server: &Server,
+    ) -> Result<Layers, FetchError> {
+        let is_official = toolchain.distribution == Distribution::Official;
+        let prebuilt = |spec: &TargetSpec| match (&spec.std, is_official) {
+            (_, true) => toolchain.archive("rust-std", &spec.triple).is_some(),
+            (Std::Prebuilt(_), false) => true,
+            (Std::Source, false) => false,
+        };
+        let needs_source = targets.iter().any(|(spec, _)| !prebuilt(spec));
+
+        let mut names: Vec<&ComponentName> = toolchain.rust.iter().collect();
+        for (spec, glibc) in targets {
+            names.extend(spec.sysroot(*glibc));
+            if let (Std::Prebuilt(name), false) = (&spec.std, is_official) {
+                names.push(name);
+            }
+        }
+        if needs_source {
+            names.extend(&toolchain.source);
+        }
+        let components = self.trees(names)?;
+        let tree = |name: &ComponentName| components.get(name).copied();
+
+        let mut wanted = Vec::new();
+        if is_official {
+            wanted.extend(["rustc", "cargo", "rust-std"].map(|package| (package, self.host)));
+            let others = targets.iter().filter(|(spec, _)| prebuilt(spec));
+            wanted.extend(others.map(|(spec, _)| ("rust-std", &spec.triple)));
+            if needs_source && toolchain.source.is_none() {
+                wanted.push(("rust-src", self.host));
+            }
+        }
+        let archives = Official { fetcher: self.fetcher, server, toolchain }.trees(&wanted)?;
+        let archive = |package: &str, triple| {
+            wanted.iter().position(|of| *of == (package, triple)).and_then(|at| archives.get(at)).copied()
+        };
+
+        let mut host: Vec<Digest<Tree>> = toolchain.rust.iter().filter_map(tree).collect();
+        host.extend(["rustc", "cargo", "rust-std"].iter().filter_map(|package| archive(package, self.host)));
+        let layers = targets.iter().map(|(spec, glibc)| TargetLayers {
+            sysroot: spec.sysroot(*glibc).into_iter().filter_map(tree).collect(),
+            std: match (&spec.std, is_official) {
+                (_, true) => archive("rust-std", &spec.triple),
+                (Std::Prebuilt(name), false) => tree(name),
+                (Std::Source, false) => None,
+            },
+        });
+        let targets = layers.collect();
+        let source = needs_source
+            .then(|| toolchain.source.as_ref().map_or_else(|| archive("rust-src", self.host), tree))
+            .flatten();
+        Ok(Layers { host, targets, source, components })
+    }
+}

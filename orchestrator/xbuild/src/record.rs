@@ -1,0 +1,108 @@
+//! What a request came to, remembered by everything that it was made from: when nothing has changed, nothing is
+//! planned and no action is looked at.
+//!
+//! | in the key | why |
+//! |---|---|
+//! | the format of this file, xbuild's version | a new version may plan otherwise |
+//! | descriptions: built-in data, `xbuild.toml`, `.xbuild/`, `rust-toolchain.toml`, `--set` | they say what is built and with what |
+//! | the request, the isolation, the host's triple | they select and change |
+//! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
+//!
+//! A request whose units gave warnings is not remembered: warnings are shown again each time.
+
+use serde::{Deserialize, Serialize};
+use xbuild_action::{Content as _, File};
+use xbuild_base::{Hasher, Sha256, Triple};
+use xbuild_output::{Artefact, Place, Row, Status};
+use xbuild_realise::LocalSources;
+use xbuild_store::{Disk, Namespace};
+
+use crate::cli::Build;
+use crate::description::Described;
+
+/// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
+const REQUESTS: Namespace = Namespace::new("request-1");
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Recorded {
+    variant: String,
+    target: Triple,
+    library: bool,
+    name: String,
+    file: File,
+}
+
+/// The key of a request.
+pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, host: &Triple) -> Sha256 {
+    let mut key = Hasher::default();
+    let mut add = |text: &str| {
+        key.update(&(text.len() as u64).to_le_bytes());
+        key.update(text.as_bytes());
+    };
+    add(env!("CARGO_PKG_VERSION"));
+    add(described.fingerprint.to_string().as_str());
+    add(host.as_str());
+    add(&format!("{:?} {} {:?}", local.tree, local.workspace, local.packages));
+    let Build {
+        outputs,
+        packages,
+        bins,
+        targets,
+        variants,
+        features,
+        all_features,
+        no_default_features,
+        profile,
+        release,
+        isolation,
+        // These change what is done with the outputs, or how fast they come.
+        jobs: _,
+        keep_going: _,
+        dry_run: _,
+        out_dir: _,
+        no_link: _,
+        print_out_paths: _,
+        proof: _,
+        trace: _,
+    } = build;
+    add(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
+    add(&format!("{all_features} {no_default_features} {profile:?} {release} {isolation:?}"));
+    key.sha256()
+}
+
+/// The outputs of an equal request before this one, if all of them are still in the store.
+pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Vec<Row>> {
+    let recorded: Vec<Recorded> = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+    let row = |one: Recorded| {
+        let there = store.has_blob(one.file.digest).is_ok_and(|there| there);
+        there.then_some(Row {
+            artefact: Artefact {
+                variant: one.variant,
+                target: one.target,
+                place: if one.library { Place::Lib } else { Place::Bin },
+                name: one.name,
+                file: one.file,
+            },
+            status: Status::Cached,
+            path: None,
+        })
+    };
+    recorded.into_iter().map(row).collect()
+}
+
+/// Remembers the outputs of a request. That it can't be written costs time later, and no more.
+pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row]) {
+    let recorded: Vec<Recorded> = rows
+        .iter()
+        .map(|Row { artefact, status: _, path: _ }| Recorded {
+            variant: artefact.variant.clone(),
+            target: artefact.target.clone(),
+            library: artefact.place == Place::Lib,
+            name: artefact.name.clone(),
+            file: artefact.file,
+        })
+        .collect();
+    if let Ok(bytes) = serde_json::to_vec(&recorded) {
+        let _ = store.put_memo(REQUESTS, key, &bytes);
+    }
+}
