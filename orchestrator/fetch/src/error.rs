@@ -242,7 +242,7 @@ impl FetchError {
                 "check the network and the proxy variables, then run the command again"
             }
             Self::Offline { .. } => {
-                "run `xbuild fetch` (or the same command without --offline) once with a network"
+                "run the same command once with a network, without --offline"
             }
             Self::Refused { .. } | Self::Credentials { .. } => {
                 "log in with `cargo login --registry NAME`, or set CARGO_REGISTRIES_<NAME>_TOKEN"

@@ -48,10 +48,8 @@ pub enum RealiseError {
         folder: std::path::PathBuf,
     },
     /// Cargo would have to change the lock.
-    #[error("{} does not fit the manifests: {problem}", folder.join("Cargo.lock").display())]
+    #[error("Cargo.lock does not fit the manifests: {problem}")]
     StaleLock {
-        /// The workspace's folder.
-        folder: std::path::PathBuf,
         /// What cargo says.
         problem: String,
     },

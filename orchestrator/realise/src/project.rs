@@ -222,8 +222,24 @@ pub(crate) fn plan(
 /// When cargo can't read the manifests.
 pub fn metadata(engine: &Engine<'_>, ground: &Ground<'_>) -> Result<String, RealiseError> {
     let (command, inputs) = planning::metadata(ground);
-    let result = engine.run_one("reading the manifests with cargo", &command, &inputs)?;
+    let result = engine.run_one("reading the manifests with cargo", &command, &inputs).map_err(stale_lock)?;
     Ok(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
+}
+
+/// Cargo is asked with `--locked` and sees just the packages that the lock names: whatever it misses, the lock does.
+fn stale_lock(error: RealiseError) -> RealiseError {
+    let RealiseError::Step { output, .. } = &error else { return error };
+    if output.contains("--locked") {
+        return RealiseError::StaleLock { problem: "cargo would have to change it".to_owned() };
+    }
+    if !output.contains("no matching package") && !output.contains("failed to select a version") {
+        return error;
+    }
+    // Where cargo searched and that it was offline is our doing, and would mislead.
+    let ours = ["location searched:", "note: offline", "help:", "As a reminder"];
+    let lines: Vec<&str> = output.lines().filter(|line| !ours.iter().any(|start| line.starts_with(start))).collect();
+    let problem = lines.join("\n  ");
+    RealiseError::StaleLock { problem: problem.trim().trim_start_matches("error: ").to_owned() }
 }
 
 /// Joins what cargo said into a context.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xbuild_base::Triple;
+use xbuild_base::{Hasher, Sha256, Triple};
 use xbuild_describe::{
     Description, Override, Problems, RustToolchain, Source, TargetSpec, Targets, Toolchain, Toolchains,
 };
@@ -24,6 +24,8 @@ pub(crate) struct Described {
     pub(crate) toolchains: Toolchains,
     /// `rust-toolchain.toml`, where there is one.
     rust_toolchain: Option<RustToolchain>,
+    /// The checksum of every text that was read, and of every override.
+    pub(crate) fingerprint: Sha256,
 }
 
 impl Described {
@@ -32,14 +34,19 @@ impl Described {
         let root = workspace_root(&global.project)?;
         let overrides: Vec<Override> =
             global.overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
-        let (toolchains, targets) = read_data(&root)?;
-        let description = Description::read(source(&root, "xbuild.toml")?, &overrides, &targets)?;
-        let file = match source(&root, "rust-toolchain")? {
-            Some(source) => Some(source),
-            None => source_of(&root, "rust-toolchain.toml")?,
-        };
+        let mut texts = Texts::new(&root);
+        let (toolchains, targets) = texts.data()?;
+        let description = Description::read(texts.source("xbuild.toml")?, &overrides, &targets)?;
+        let mut file = texts.source("rust-toolchain")?;
+        if file.is_none() {
+            file = texts.source("rust-toolchain.toml")?;
+        }
         let rust_toolchain = file.map(RustToolchain::read).transpose()?;
-        Ok(Self { root, description, targets, toolchains, rust_toolchain })
+        for text in &global.overrides {
+            texts.add("--set", text);
+        }
+        let fingerprint = texts.read.sha256();
+        Ok(Self { root, description, targets, toolchains, rust_toolchain, fingerprint })
     }
 
     /// The toolchain that is used.
@@ -51,30 +58,68 @@ impl Described {
 
 /// Targets and toolchains: the built-in ones, and the project's over them.
 pub(crate) fn read_data(root: &Path) -> Result<(Toolchains, Targets), XbuildError> {
-    let mut toolchains = Toolchains::read(Source::new("toolchains.toml (built in)", builtin::TOOLCHAINS))?;
-    if let Some(own) = source(root, &format!("{OWN}/toolchains.toml"))? {
-        toolchains = toolchains.overlaid(own)?;
+    Texts::new(root).data()
+}
+
+/// The texts of a project, with a checksum over all that were read.
+struct Texts<'r> {
+    root: &'r Path,
+    read: Hasher,
+}
+
+impl<'r> Texts<'r> {
+    fn new(root: &'r Path) -> Self {
+        Self { root, read: Hasher::default() }
     }
-    let mut targets = Targets::default();
-    for (triple, text) in builtin::TARGETS {
-        let source = Source::new(format!("targets/{triple}.toml (built in)"), *text);
-        targets.insert(TargetSpec::read(parse_triple(triple)?, source, &toolchains)?);
+
+    fn add(&mut self, name: &str, text: &str) {
+        self.read.update(format!("{name} {}\n", text.len()).as_bytes());
+        self.read.update(text.as_bytes());
     }
-    let folder = root.join(OWN).join("targets");
-    let mut own: Vec<PathBuf> = match fs_err::read_dir(&folder) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(unreadable(&error)),
-    };
-    own.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-    own.sort();
-    for path in own {
-        let triple = parse_triple(&path.file_stem().unwrap_or_default().to_string_lossy())?;
-        if let Some(source) = source(root, &format!("{OWN}/targets/{triple}.toml"))? {
-            targets.insert(TargetSpec::read(triple, source, &toolchains)?);
+
+    /// A file of the project, if it is there.
+    fn source(&mut self, name: &str) -> Result<Option<Source>, XbuildError> {
+        match fs_err::read_to_string(self.root.join(name)) {
+            Ok(text) => {
+                self.add(name, &text);
+                Ok(Some(Source::new(name, text)))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unreadable(&error)),
         }
     }
-    Ok((toolchains, targets))
+
+    /// A text that is built in.
+    fn built_in(&mut self, name: &str, text: &'static str) -> Source {
+        self.add(name, text);
+        Source::new(format!("{name} (built in)"), text)
+    }
+
+    fn data(&mut self) -> Result<(Toolchains, Targets), XbuildError> {
+        let mut toolchains = Toolchains::read(self.built_in("toolchains.toml", builtin::TOOLCHAINS))?;
+        if let Some(own) = self.source(&format!("{OWN}/toolchains.toml"))? {
+            toolchains = toolchains.overlaid(own)?;
+        }
+        let mut targets = Targets::default();
+        for (triple, text) in builtin::TARGETS {
+            let source = self.built_in(&format!("targets/{triple}.toml"), text);
+            targets.insert(TargetSpec::read(parse_triple(triple)?, source, &toolchains)?);
+        }
+        let mut own: Vec<PathBuf> = match fs_err::read_dir(self.root.join(OWN).join("targets")) {
+            Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(&error)),
+        };
+        own.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        own.sort();
+        for path in own {
+            let triple = parse_triple(&path.file_stem().unwrap_or_default().to_string_lossy())?;
+            if let Some(source) = self.source(&format!("{OWN}/targets/{triple}.toml"))? {
+                targets.insert(TargetSpec::read(triple, source, &toolchains)?);
+            }
+        }
+        Ok((toolchains, targets))
+    }
 }
 
 fn parse_triple(text: &str) -> Result<Triple, XbuildError> {
@@ -83,17 +128,6 @@ fn parse_triple(text: &str) -> Result<Triple, XbuildError> {
     })
 }
 
-/// A file of the project as a source, if it is there.
-fn source(root: &Path, name: &str) -> Result<Option<Source>, XbuildError> {
-    match fs_err::read_to_string(root.join(name)) {
-        Ok(text) => Ok(Some(Source::new(name, text))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(&error)),
-    }
-}
-
-use source as source_of;
-
 fn unreadable(error: &std::io::Error) -> XbuildError {
     XbuildError::Environment { what: error.to_string(), help: None }
 }
@@ -101,7 +135,13 @@ fn unreadable(error: &std::io::Error) -> XbuildError {
 /// The folder of the workspace that `project` is, or is a member of: the nearest manifest with `[workspace]` at
 /// or above it that doesn't exclude it, else its own.
 fn workspace_root(project: &Path) -> Result<PathBuf, XbuildError> {
-    let start = fs_err::canonicalize(project).map_err(|error| unreadable(&error))?;
+    let start = fs_err::canonicalize(project).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => XbuildError::user(
+            format!("there is no folder {}", project.display()),
+            "name the project's folder: xbuild build --project DIR",
+        ),
+        _ => unreadable(&error),
+    })?;
     let mut own = None;
     for folder in start.ancestors() {
         let path = folder.join("Cargo.toml");

@@ -22,12 +22,14 @@ use xbuild_realise::RealiseError;
 
 use crate::ui::{Ui, show_problems};
 
-const USER: u8 = 1;
+/// The project or the request is wrong.
+pub(crate) const USER: u8 = 1;
 const MACHINE: u8 = 3;
 const BUG: u8 = 70;
 const STOPPED: u8 = 130;
 
-const DISK_FULL: &str = "free some space, or remove what no result needs: xbuild gc --keep-days 0";
+/// What to do about a full disk.
+pub(crate) const DISK_FULL: &str = "free some space, or remove what no result needs: xbuild gc --keep-days 0";
 
 /// Why a verb could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]

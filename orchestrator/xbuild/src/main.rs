@@ -4,8 +4,10 @@
 
 mod builtin;
 mod cli;
+mod composed;
 mod description;
 mod error;
+mod outputs;
 mod proof;
 mod record;
 mod session;

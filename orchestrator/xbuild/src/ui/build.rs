@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
-use xbuild_action::ActionResult;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xbuild_base::{Action, Digest};
-use xbuild_plan::label::Label;
+use xbuild_plan::label::{Label, What};
 use xbuild_plan::queue::Node;
-use xbuild_realise::engine::{Cause, Events, Failure, Source};
+use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
 
 use super::{Diagnostics, Ui};
+use crate::error::{DISK_FULL, USER, of_realise as code, realise_help};
 
 /// Shows a run over the nodes of a graph.
 #[derive(Debug)]
@@ -23,7 +23,10 @@ pub(crate) struct BuildDisplay<'b> {
     origin: Instant,
     /// When what happened to each node: for `--trace`.
     pub(crate) trace: Vec<Traced>,
-    pub(crate) failures: usize,
+    /// Nodes that failed for a reason of the machine's.
+    pub(crate) broken: usize,
+    /// Whether anything was said that must be said again next time.
+    pub(crate) warned: bool,
 }
 
 /// A node's way through a run. Times are since its beginning.
@@ -38,9 +41,10 @@ pub(crate) struct Traced {
     pub(crate) cached: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Platform {
-    bar: ProgressBar,
+    /// Its line, once something runs: what is all cached draws nothing.
+    bar: Option<ProgressBar>,
     total: usize,
     done: usize,
     cached: usize,
@@ -50,18 +54,7 @@ impl<'b> BuildDisplay<'b> {
     pub(crate) fn new(ui: &'b Ui, labels: &'b [Label]) -> Self {
         let mut platforms: BTreeMap<&str, Platform> = BTreeMap::new();
         for label in labels {
-            let platform = platforms.entry(&label.platform).or_insert_with(|| {
-                let bar = ui.bars().add(ProgressBar::new(0));
-                let template = "{prefix:>26.cyan.bold} {bar:18} {pos:>4}/{len:4} {wide_msg}";
-                let style = ProgressStyle::with_template(template).map(|style| style.progress_chars("━╸ "));
-                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-                bar.set_prefix(label.platform.clone());
-                Platform { bar, total: 0, done: 0, cached: 0 }
-            });
-            platform.total += 1;
-        }
-        for platform in platforms.values() {
-            platform.bar.set_length(platform.total as u64);
+            platforms.entry(&label.platform).or_default().total += 1;
         }
         let trace = labels.iter().map(|label| Traced {
             unit: label.to_string(),
@@ -80,18 +73,38 @@ impl<'b> BuildDisplay<'b> {
             running: BTreeMap::new(),
             origin: Instant::now(),
             trace: trace.collect(),
-            failures: 0,
+            broken: 0,
+            warned: false,
         }
+    }
+
+    /// Whether compiler messages were shown.
+    pub(crate) fn warned(&self) -> bool {
+        self.diagnostics.any()
     }
 
     /// Takes the live lines away.
     pub(crate) fn finish(&mut self) {
-        for platform in self.platforms.values() {
-            platform.bar.finish_and_clear();
-            self.ui.bars().remove(&platform.bar);
+        for bar in self.platforms.values_mut().filter_map(|platform| platform.bar.take()) {
+            bar.finish_and_clear();
+            self.ui.bars().remove(&bar);
         }
     }
 
+    /// Draws a line for each target, if nothing does yet.
+    fn draw(&mut self) {
+        let width = self.platforms.keys().map(|name| name.len()).max().unwrap_or(0);
+        let template = format!("{{prefix:>{width}.cyan.bold}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
+        for (name, platform) in self.platforms.iter_mut().filter(|(_, platform)| platform.bar.is_none()) {
+            let bar = ProgressBar::with_draw_target(Some(platform.total as u64), ProgressDrawTarget::hidden());
+            let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("━╸ "));
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_prefix((*name).to_owned());
+            platform.bar = Some(self.ui.bars().add(bar));
+        }
+    }
+
+    /// What has been done of each target, what runs, and for how long: the slowest first.
     fn redraw(&self) {
         if !self.ui.live {
             return;
@@ -102,24 +115,22 @@ impl<'b> BuildDisplay<'b> {
             running.entry(&label.platform).or_default().push((since.elapsed(), label.to_string()));
         }
         for (name, platform) in &self.platforms {
+            let Some(bar) = &platform.bar else { continue };
             let mut now = running.remove(name).unwrap_or_default();
             now.sort_by(|a, b| b.cmp(a));
-            let mut message = now
-                .iter()
-                .map(|(time, label)| match time.as_secs() {
-                    0..=4 => label.clone(),
-                    seconds => format!("{label} {seconds}s"),
-                })
-                .collect::<Vec<_>>()
-                .join(", ");
-            if platform.done == platform.total {
-                "done".clone_into(&mut message);
-            }
+            let mut parts = Vec::new();
             if platform.cached > 0 {
-                message = format!("{} cached  {message}", platform.cached);
+                parts.push(format!("{} cached", platform.cached));
             }
-            platform.bar.set_position(platform.done as u64);
-            platform.bar.set_message(message);
+            if platform.done == platform.total {
+                parts.push("done".to_owned());
+            }
+            parts.extend(now.into_iter().map(|(time, label)| match time.as_secs() {
+                0 | 1 => label,
+                seconds => format!("{label} {seconds}s"),
+            }));
+            bar.set_position(platform.done as u64);
+            bar.set_message(parts.join(", "));
         }
     }
 }
@@ -129,6 +140,9 @@ impl Events for BuildDisplay<'_> {
         self.running.insert(node, Instant::now());
         self.trace[node].started = Some(self.origin.elapsed());
         self.trace[node].action = Some(action);
+        if self.ui.live {
+            self.draw();
+        }
         if !self.ui.live || self.ui.verbose > 0 {
             let label = &self.labels[node];
             self.ui.status("Building", format!("{label} [{}]", label.platform));
@@ -140,14 +154,8 @@ impl Events for BuildDisplay<'_> {
         self.trace[node].metadata = Some(self.origin.elapsed());
     }
 
-    fn succeeded(
-        &mut self,
-        node: Node,
-        action: Digest<Action>,
-        source: Source,
-        _result: &ActionResult,
-        stderr: &[u8],
-    ) {
+    fn succeeded(&mut self, node: Node, success: &Success<'_>) {
+        let Success { action, source, stderr, warnings } = *success;
         self.running.remove(&node);
         let label = &self.labels[node];
         self.trace[node].ended = Some(self.origin.elapsed());
@@ -157,7 +165,11 @@ impl Events for BuildDisplay<'_> {
             platform.done += 1;
             platform.cached += usize::from(source == Source::Cached);
         }
-        self.diagnostics.show(self.ui, label, stderr, false);
+        if source == Source::Cached && self.ui.verbose > 1 {
+            self.ui.status("Cached", format!("{label} [{}]", label.platform));
+        }
+        self.warned |= self.diagnostics.show(self.ui, label, stderr, false);
+        self.warned |= self.diagnostics.warn(self.ui, label, warnings);
         if source == Source::Executed {
             self.redraw();
         }
@@ -165,20 +177,29 @@ impl Events for BuildDisplay<'_> {
 
     fn failed(&mut self, node: Node, failure: &Failure) {
         self.running.remove(&node);
-        self.failures += 1;
         let label = &self.labels[node];
         let Failure { action, command, cause, stdout, stderr, dependents } = failure;
+        let script = label.what == What::ScriptRun;
+        if script && !stderr.is_empty() {
+            self.ui.error_line(&format!("--- standard error of {label}"));
+        }
         self.diagnostics.show(self.ui, label, stderr, true);
         if !stdout.is_empty() {
-            self.ui.error_line(&format!("--- standard output of {label}\n{}", String::from_utf8_lossy(stdout)));
+            self.ui.error_line(&format!("--- standard output of {label}"));
+            self.ui.error_line(String::from_utf8_lossy(stdout).trim_end());
         }
-        let why = match cause {
-            Cause::Exit(code) => format!("it ended with exit code {code}"),
-            Cause::Limit(limit) => format!("it went over its limit: {limit}"),
-            Cause::Error(error) => error.to_string(),
+        // The disk can be full for the program in the sandbox just as well as for xbuild.
+        let is_full = contains(stderr, b"No space left on device");
+        let (why, help, broken) = match cause {
+            Cause::Exit(code) => (exit(*code), is_full.then(|| DISK_FULL.to_owned()), is_full),
+            Cause::Limit(limit) => {
+                let help = "raise the limit in xbuild.toml under [limits]".to_owned();
+                (format!("it went over its limit: {limit}"), Some(help), false)
+            }
+            Cause::Error(error) => (error.to_string(), realise_help(error), code(error) != USER),
         };
-        let error = self.ui.paint(anstyle::AnsiColor::Red, "error");
-        self.ui.error_line(&format!("{error}: could not build {label} for {}: {why}", label.platform));
+        self.broken += usize::from(broken);
+        self.ui.error(format!("could not build {label} for {}: {why}", label.platform));
         if let Some(command) = command {
             self.ui.error_line(&format!("  command: {}", shown(&command.argv)));
             self.ui.error_line(&format!("  in:      /{}", command.working_directory));
@@ -186,11 +207,13 @@ impl Events for BuildDisplay<'_> {
         if let Some(action) = action {
             self.ui.error_line(&format!("  action:  {action}"));
         }
-        if *dependents > 0 {
-            self.ui.error_line(&format!("  {dependents} other units need it and were not built"));
+        match dependents {
+            0 => {}
+            1 => self.ui.error_line("  1 other unit needs it and was not built"),
+            count => self.ui.error_line(&format!("  {count} other units need it and were not built")),
         }
-        if matches!(cause, Cause::Limit(_)) {
-            self.ui.error_line("  help: raise the limit in xbuild.toml under [limits]");
+        if let Some(help) = help {
+            self.ui.help(&help);
         }
         self.redraw();
     }
@@ -198,6 +221,18 @@ impl Events for BuildDisplay<'_> {
     fn tick(&mut self) {
         self.redraw();
     }
+}
+
+/// How a program ended, in words.
+fn exit(code: i32) -> String {
+    match code {
+        129..=192 => format!("signal {} ended it", code - 128),
+        code => format!("it ended with exit code {code}"),
+    }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// An argument vector as people would type it.

@@ -11,6 +11,7 @@ use super::Ui;
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     shown: BTreeSet<String>,
+    any: bool,
 }
 
 /// The part of rustc's JSON that decides how it is shown.
@@ -38,12 +39,30 @@ struct Target<'m> {
 }
 
 impl Diagnostics {
-    /// Shows what a unit's program wrote to standard error. Warnings of packages that aren't the project's own
-    /// stay hidden, unless the unit failed.
-    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) {
-        if !(label.local || failed) || stderr.is_empty() {
-            return;
+    /// Whether a compiler said anything that is worth showing again.
+    pub(crate) const fn any(&self) -> bool {
+        self.any
+    }
+
+    /// Shows what the build script of a package of the project's own warns of, as cargo does.
+    /// Whether there was anything to show.
+    pub(crate) fn warn(&mut self, ui: &Ui, label: &Label, warnings: &[String]) -> bool {
+        for warning in warnings.iter().filter(|_| label.local) {
+            let text = format!("{}@{}: {warning}", label.package, label.version);
+            if self.shown.insert(text.clone()) {
+                ui.warning(text);
+            }
         }
+        label.local && !warnings.is_empty()
+    }
+
+    /// Shows what a unit's program wrote to standard error. Warnings of packages that aren't the project's own
+    /// stay hidden, unless the unit failed. Whether there was anything to show.
+    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) -> bool {
+        if !(label.local || failed) || stderr.is_empty() {
+            return false;
+        }
+        let mut any = false;
         for line in String::from_utf8_lossy(stderr).lines() {
             let Ok(message) = serde_json::from_str::<Message<'_>>(line) else {
                 if failed || (ui.verbose > 0 && !line.starts_with('{')) {
@@ -54,16 +73,22 @@ impl Diagnostics {
             if message.kind != Some("diagnostic") {
                 continue;
             }
+            any = true;
+            self.any = true;
             if ui.json {
                 self.envelope(ui, label, line);
             } else if let Some(rendered) = message.rendered {
-                // rustc's closing "N warnings emitted" is told by the summary.
-                let closing = message.level == Some("warning") && rendered.contains(" emitted\n");
-                if !closing && (failed || !ui.quiet) && self.shown.insert(rendered.clone()) {
-                    ui.error_line(&if ui.color { rendered } else { anstream::adapter::strip_str(&rendered).to_string() });
+                let plain = anstream::adapter::strip_str(&rendered).to_string();
+                // The summary tells how many there were.
+                let closing = message.level == Some("warning") && plain.trim_end().ends_with(" emitted")
+                    || plain.starts_with("error: aborting due to ");
+                if !closing && (failed || !ui.quiet) && self.shown.insert(plain.clone()) {
+                    let text = if ui.color { rendered } else { plain };
+                    ui.error_line(text.strip_suffix('\n').unwrap_or(&text));
                 }
             }
         }
+        any
     }
 
     fn envelope(&mut self, ui: &Ui, label: &Label, line: &str) {

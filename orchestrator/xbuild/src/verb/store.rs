@@ -8,7 +8,7 @@ use xbuild_action::Cancel;
 use xbuild_store::{Policy, Repair, Sweeping};
 
 use crate::cli::{Gc, Store};
-use crate::error::XbuildError;
+use crate::error::{XbuildError, counted};
 use crate::settings;
 use crate::ui::Ui;
 
@@ -17,22 +17,25 @@ pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let store = settings::open_store()?;
     let mode = if *repair { Repair::Remove } else { Repair::Report };
     let report = store.verify(mode, &Cancel::default())?;
-    let checked: Vec<String> = report.checked.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    ui.output_line(&format!("checked {}: {}", checked.join(", "), HumanBytes(report.bytes)));
+    let width = report.checked.keys().map(|kind| kind.len()).max().unwrap_or(0);
+    for (kind, count) in &report.checked {
+        ui.output_line(&format!("{kind:width$} {count:>9} checked"));
+    }
     for damage in &report.damaged {
         ui.output_line(&format!("damaged: {}: {}", damage.path.display(), damage.problem));
     }
-    match (report.damaged.len(), *repair) {
-        (0, _) => {
-            ui.output_line("everything is whole");
+    let damaged = counted(report.damaged.len(), "damaged file");
+    match (report.damaged.is_empty(), *repair) {
+        (true, _) => {
+            ui.output_line(&format!("{} in the store, all of it whole", HumanBytes(report.bytes)));
             Ok(ExitCode::SUCCESS)
         }
-        (count, true) => {
-            ui.output_line(&format!("removed {count} damaged entries; what needs them is made again"));
+        (false, true) => {
+            ui.output_line(&format!("removed {damaged}; what needs them is made again"));
             Ok(ExitCode::SUCCESS)
         }
-        (count, false) => Err(XbuildError::environment(
-            format!("{count} entries of the store are damaged"),
+        (false, false) => Err(XbuildError::environment(
+            format!("the store has {damaged}"),
             "xbuild store verify --repair",
         )),
     }
@@ -47,9 +50,11 @@ pub(crate) fn gc(options: Gc, ui: &Ui) -> Result<ExitCode, XbuildError> {
         sweeping: if options.dry_run { Sweeping::DryRun } else { Sweeping::Remove },
     };
     let report = store.gc(&policy)?;
+    let removed = if options.dry_run { "would go" } else { "removed" };
+    let width = report.kinds.keys().map(|kind| kind.len()).max().unwrap_or(0);
     for (kind, swept) in &report.kinds {
-        let size = HumanBytes(swept.bytes);
-        ui.output_line(&format!("{kind:12} {:>8} removed  {:>8} kept  {size}", swept.removed, swept.kept));
+        let size = HumanBytes(swept.bytes).to_string();
+        ui.output_line(&format!("{kind:width$} {:>9} {removed} {size:>12} {:>9} kept", swept.removed, swept.kept));
     }
     let verb = if options.dry_run { "would free" } else { "freed" };
     ui.output_line(&format!("{verb} {}", HumanBytes(report.bytes())));

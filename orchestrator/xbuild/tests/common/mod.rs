@@ -11,7 +11,7 @@
 //! project.xbuild(&["build", "nonsense"]).fails(1).says("nonsense");
 //! ```
 
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
 mod program;
 

@@ -13,7 +13,7 @@ use xbuild_exec::Sandbox;
 use xbuild_fetch::debian::{MirrorSettings, Mirrors};
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_fetch::toolchain::Composer;
-use xbuild_fetch::{Fetcher, Settings, Silent};
+use xbuild_fetch::{Fetcher, Quiet, Settings};
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
 pub(crate) use xbuild_realise::run::Ran;
@@ -72,7 +72,7 @@ pub(crate) fn run(program: &Program<'_>) -> Ran {
     let settings = Settings::from_environment(&variable).unwrap();
     let mirrors = Mirrors::find(&MirrorSettings::from_environment(&variable), Path::new("/etc/apt")).unwrap();
     let wheels = Arc::new(PackageIndex::load(&std::env::vars().collect(), settings.pypi_index.as_deref()).unwrap());
-    let fetcher = Fetcher::new(&fetch_store, settings, &Silent);
+    let fetcher = Fetcher::new(&fetch_store, settings, &Quiet);
     let host: Triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH).parse().unwrap();
     let composer = Composer {
         fetcher: &fetcher,
