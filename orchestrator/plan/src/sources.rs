@@ -214,14 +214,30 @@ impl Sources {
     /// # Errors
     /// When the store fails.
     pub fn skeleton(&self, store: &dyn Content) -> Result<Digest<Tree>, TreeError> {
-        let mut builder = TreeBuilder::from_tree(skeleton(store, self.local)?);
+        self.arranged(store, skeleton)
+    }
+
+    /// As [`Self::skeleton`] with whole files: what cargo itself can build.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn whole(&self, store: &dyn Content) -> Result<Digest<Tree>, TreeError> {
+        self.arranged(store, |_, tree| Ok(tree))
+    }
+
+    fn arranged(
+        &self,
+        store: &dyn Content,
+        what: impl Fn(&dyn Content, Digest<Tree>) -> Result<Digest<Tree>, TreeError>,
+    ) -> Result<Digest<Tree>, TreeError> {
+        let mut builder = TreeBuilder::from_tree(what(store, self.local)?);
         let mut config = String::new();
         for (index, registry) in self.registries.iter().enumerate() {
             let place = Self::registry_place(index);
             builder.make_directory(store, &place)?;
             for package in &registry.packages {
                 let folder = place.join(&places::place(&format!("{}-{}", package.name, package.version)));
-                builder.insert(store, &folder, Entry::Directory(skeleton(store, package.tree)?))?;
+                builder.insert(store, &folder, Entry::Directory(what(store, package.tree)?))?;
                 let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", package.checksum.to_hex());
                 let digest = store.put(checksum.as_bytes())?;
                 let file = Entry::File(File { digest, executable: false });
@@ -238,7 +254,7 @@ impl Sources {
             config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));
         }
         for git in &self.git {
-            builder.insert(store, &git.place(), Entry::Directory(skeleton(store, git.tree)?))?;
+            builder.insert(store, &git.place(), Entry::Directory(what(store, git.tree)?))?;
             git.lay_out(store, &mut builder)?;
         }
         if let Scope::Workspace { vendor } = &self.scope {

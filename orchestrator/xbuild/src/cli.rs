@@ -167,9 +167,19 @@ pub(crate) enum Toolchain {
     Add {
         /// The version, such as 1.95.0
         version: String,
+        /// The channel manifest to take the pins from [default: an installed toolchain's, else the server's]
+        #[arg(long, value_name = "FILE")]
+        manifest: Option<PathBuf>,
+        /// The file to write [default: .xbuild/toolchains.toml of the project]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
     },
     /// Move the pins to what the mirrors have now
-    Update,
+    Update {
+        /// The file to write [default: .xbuild/toolchains.toml of the project]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Check that every pin can still be fetched, and what was fetched is whole
     Verify,
 }

@@ -1,24 +1,228 @@
-//! `xbuild toolchain`: the pinned toolchains.
+//! `xbuild toolchain`: what is pinned, and moving the pins.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use indicatif::HumanBytes;
+use xbuild_base::Triple;
+use xbuild_describe::{ComponentName, PinHost, Toolchains};
+use xbuild_fetch::Fetcher;
+use xbuild_fetch::debian::Indexes;
+use xbuild_fetch::official::{Server, Wanted, add};
+use xbuild_fetch::toolchain::{
+    Fetched, HOSTS, Presence, find_wheel, host_name, update, verify, with_official, with_pins,
+};
 
 use crate::cli::{Global, Toolchain};
-use crate::description;
 use crate::error::XbuildError;
+use crate::session::{Fetching, Session};
 use crate::ui::Ui;
+use crate::{description, settings};
+
+/// What a project's own file starts as.
+const EMPTY: &str = "# The project's own toolchains, laid over those that are built in.\nformat = 1\n";
 
 pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let (toolchains, _) = description::read_data(&global.project)?;
+    let (toolchains, targets) = description::read_data(&global.project)?;
     match verb {
-        Toolchain::List => {
-            for (version, toolchain) in &toolchains.toolchains {
-                let mark = if *version == toolchains.default { "*" } else { " " };
-                ui.output_line(&format!("{mark} {version}  {}", toolchain.distribution));
-            }
-            Ok(ExitCode::SUCCESS)
+        Toolchain::List => list(&toolchains, ui),
+        Toolchain::Show { version } => return show(&toolchains, version.as_deref(), ui),
+        Toolchain::Add { version, manifest, file } => {
+            let triples: Vec<Triple> = targets.iter().map(|spec| spec.triple.clone()).collect();
+            return add_official(global, &toolchains, &triples, version, manifest.as_deref(), file.as_deref(), ui);
         }
-        Toolchain::Show { .. } | Toolchain::Add { .. } | Toolchain::Update | Toolchain::Verify => {
-            Err(XbuildError::user("this is not there yet", "xbuild toolchain list"))
+        Toolchain::Update { file } => return update_pins(global, &toolchains, file.as_deref(), ui),
+        Toolchain::Verify => return verify_pins(global, &toolchains, ui),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(toolchains: &Toolchains, ui: &Ui) {
+    for (version, toolchain) in &toolchains.toolchains {
+        let mark = if *version == toolchains.default { "*" } else { " " };
+        ui.output_line(&format!("{mark} {version:10} {}", toolchain.distribution));
+    }
+}
+
+fn show(toolchains: &Toolchains, version: Option<&str>, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let wanted = version.map_or_else(|| toolchains.default.to_string(), str::to_owned);
+    let found = toolchains.toolchains.iter().find(|(version, _)| version.to_string() == wanted);
+    let Some((version, toolchain)) = found else {
+        let what = format!("no toolchain {wanted} is pinned");
+        return Err(XbuildError::user(what, format!("xbuild toolchain add {wanted}")));
+    };
+    ui.output_line(&format!("{version}, {}", toolchain.distribution));
+    let named: Vec<&ComponentName> = toolchain.rust.iter().chain(&toolchain.source).collect();
+    for (host, components) in &toolchains.pins {
+        for (component, pins) in components {
+            let part = if named.contains(&component) { "" } else { "  (for targets)" };
+            let size: u64 = pins.packages.iter().map(|pin| pin.size).chain(pins.wheels.iter().map(|w| w.size)).sum();
+            let host = host_name(host);
+            ui.output_line(&format!("{host}  {component}  {}{part}", HumanBytes(size)));
+            for pin in &pins.packages {
+                ui.output_line(&format!("    {} {} ({}, {})", pin.name, pin.version, pin.architecture, pin.suite));
+            }
+            for pin in &pins.wheels {
+                ui.output_line(&format!("    {} {} (wheel)", pin.name, pin.version));
+            }
         }
     }
+    for (package, archives) in &toolchain.archives {
+        for (target, pin) in archives {
+            ui.output_line(&format!("{package}  {target}  {}", pin.path));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file that is changed, and its text.
+fn file(global: &Global, file: Option<&Path>) -> Result<(PathBuf, String), XbuildError> {
+    let path = file.map_or_else(|| global.project.join(".xbuild/toolchains.toml"), Path::to_owned);
+    match fs_err::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((path, EMPTY.to_owned())),
+        Err(error) => Err(XbuildError::Environment { what: error.to_string(), help: None }),
+    }
+}
+
+/// Replaces a file at once or not at all.
+fn write(path: &Path, text: &str) -> Result<(), XbuildError> {
+    let io = |error: std::io::Error| XbuildError::Environment { what: error.to_string(), help: None };
+    if let Some(folder) = path.parent() {
+        fs_err::create_dir_all(folder).map_err(io)?;
+    }
+    let beside = path.with_extension("toml.new");
+    fs_err::write(&beside, text).map_err(io)?;
+    fs_err::rename(&beside, path).map_err(io)
+}
+
+fn add_official(
+    global: &Global,
+    toolchains: &Toolchains,
+    targets: &[Triple],
+    version: &str,
+    manifest: Option<&Path>,
+    path: Option<&Path>,
+    ui: &Ui,
+) -> Result<ExitCode, XbuildError> {
+    let parsed = version.parse().map_err(|_| {
+        XbuildError::user(
+            format!("`{version}` is not a full version of Rust"),
+            "write all three numbers: xbuild toolchain add 1.95.0",
+        )
+    })?;
+    let (path, text) = file(global, path)?;
+    let session = Session::open()?;
+    let fetching = Fetching::new(&session, global, ui)?;
+    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
+    let wanted = Wanted { version: &parsed, manifest, hosts: &hosts, targets };
+    let added = add(&wanted, &Server::from_environment(&settings::variable), &fetcher, toolchains)?;
+    let name = path.display().to_string();
+    let text = with_official(&name, &text, &added.version, &added.rust, &added.archives)
+        .map_err(xbuild_fetch::FetchError::from)?;
+    write(&path, &text)?;
+    ui.status("Pinned", format!("the official Rust {} in {name}", added.version));
+    ui.note(format!("use it by --set toolchain.version={}", added.version));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn indexes<'f>(
+    fetcher: &'f Fetcher<'f>,
+    fetching: &'f Fetching<'_>,
+    toolchains: &Toolchains,
+) -> Result<Indexes<'f>, XbuildError> {
+    let archives: BTreeMap<String, String> = toolchains
+        .suites
+        .iter()
+        .map(|(name, suite)| (name.clone(), suite.archive.to_string()))
+        .collect();
+    Ok(Indexes::new(fetcher, &fetching.mirrors, archives, now())?)
+}
+
+/// Seconds since 1970: signatures and indexes run out.
+#[expect(clippy::disallowed_methods, reason = "whether a signed index is still valid is about the clock")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+fn update_pins(
+    global: &Global,
+    toolchains: &Toolchains,
+    path: Option<&Path>,
+    ui: &Ui,
+) -> Result<ExitCode, XbuildError> {
+    let (path, text) = file(global, path)?;
+    let session = Session::open()?;
+    let fetching = Fetching::new(&session, global, ui)?;
+    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let indexes = indexes(&fetcher, &fetching, toolchains)?;
+    let update = update(toolchains, &indexes, &|wheel| find_wheel(&fetcher, &fetching.wheels, wheel))?;
+    fetching.display.finish();
+    for change in &update.changes {
+        ui.output_line(&change.to_string());
+    }
+    for failure in &update.failures {
+        ui.note(format!(
+            "{} {} keeps its pins: {}",
+            host_name(&failure.host),
+            failure.component,
+            failure.error
+        ));
+    }
+    if update.changes.is_empty() {
+        ui.output_line("every pin is what the mirrors have");
+    } else {
+        let name = path.display().to_string();
+        let text = with_pins(&name, &text, &update.pins).map_err(xbuild_fetch::FetchError::from)?;
+        write(&path, &text)?;
+        ui.status("Moved", format!("{} pins in {name}", update.changes.len()));
+    }
+    if update.failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(XbuildError::environment(
+        format!("{} components could not be resolved anew and keep their pins", update.failures.len()),
+        "try again later, or with another mirror: XBUILD_DEBIAN_MIRRORS=… xbuild toolchain update",
+    ))
+}
+
+fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let session = Session::open()?;
+    let fetching = Fetching::new(&session, global, ui)?;
+    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let indexes = if fetching.settings.offline { None } else { Some(indexes(&fetcher, &fetching, toolchains)?) };
+    let asked = indexes.as_ref().map(|indexes| indexes as &dyn xbuild_fetch::debian::IndexSource);
+    let verdicts = verify(toolchains, &*session.store, asked)?;
+    fetching.display.finish();
+    let (mut bad, mut moved) = (0, 0);
+    for verdict in &verdicts {
+        let place = match &verdict.host {
+            PinHost::Any => "any".to_owned(),
+            PinHost::Host(triple) => triple.to_string(),
+        };
+        let mut tell = |what: String| {
+            ui.output_line(&format!("{place} {}: {} {}: {what}", verdict.component, verdict.package, verdict.version));
+        };
+        match &verdict.presence {
+            Presence::Current | Presence::Unknown => {}
+            Presence::Superseded { by } => {
+                moved += 1;
+                tell(format!("its suite has {by} by now"));
+            }
+            Presence::Gone => tell("its suite has no such package any more".to_owned()),
+            Presence::Unclear { problem } => tell(format!("nobody knows: {problem}")),
+        }
+        if verdict.fetched == Fetched::Damaged {
+            tell("what was fetched is damaged: xbuild store verify --repair".to_owned());
+        }
+        bad += usize::from(!verdict.is_good());
+    }
+    ui.output_line(&format!("{} pins: {bad} bad, {moved} superseded", verdicts.len()));
+    if bad == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(XbuildError::environment(format!("{bad} pins can't be relied on"), "xbuild toolchain update"))
 }

@@ -13,7 +13,10 @@
 
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+pub(crate) mod machine;
+pub(crate) mod processes;
 mod program;
+pub(crate) mod trace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
-pub(crate) use program::{Program, run, runs};
+pub(crate) use program::{Program, run, runs, succeeds, text};
 
 /// The targets that the example is built for, and that everything must work on.
 pub(crate) const TARGETS: [&str; 3] =

@@ -1,0 +1,68 @@
+//! The machine that was measured on: nothing that names it.
+
+use std::process::Command;
+
+use crate::error::Error;
+
+/// What figures depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Machine {
+    /// The processor, as the kernel calls it.
+    pub(crate) model: String,
+    /// How many processors may be used.
+    pub(crate) processors: usize,
+    /// In tenths of a GiB.
+    pub(crate) memory: u64,
+    /// The kernel's release.
+    pub(crate) kernel: String,
+    /// Today, as year, month and day.
+    pub(crate) date: String,
+}
+
+impl Machine {
+    /// Looks at this one.
+    pub(crate) fn look() -> Result<Self, Error> {
+        let processor = fs_err::read_to_string("/proc/cpuinfo")?;
+        let memory = fs_err::read_to_string("/proc/meminfo")?;
+        let kernel = fs_err::read_to_string("/proc/sys/kernel/osrelease")?;
+        let kilobytes: u64 = field(&memory, "MemTotal")
+            .and_then(|value| value.split_whitespace().next()?.parse().ok())
+            .unwrap_or_default();
+        Ok(Self {
+            // Only some architectures have it.
+            model: field(&processor, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory: kilobytes * 10 / (1 << 20),
+            kernel: kernel.trim().to_owned(),
+            date: today()?,
+        })
+    }
+}
+
+/// The value of the first line `name : value`.
+fn field(text: &str, name: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == name).then(|| value.trim().to_owned())
+    })
+}
+
+fn today() -> Result<String, Error> {
+    let mut date = Command::new("date");
+    let output = date.args(["-u", "+%Y-%m-%d"]).output();
+    let output = output.map_err(|source| Error::Start { program: "date".to_owned(), source })?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_with_any_blanks() {
+        let text = "processor\t: 0\nmodel name\t: Some CPU @ 2 GHz: fast\nMemTotal:  8 kB\n";
+        assert_eq!(field(text, "model name").as_deref(), Some("Some CPU @ 2 GHz: fast"));
+        assert_eq!(field(text, "MemTotal").as_deref(), Some("8 kB"));
+        assert_eq!(field(text, "flags"), None);
+    }
+}
