@@ -3,11 +3,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `test` | everything that must pass before a change is taken, stage by stage |
+//! | `bench` | xbuild against cargo, in a package of its own: `xtask/bench` |
 //! | `edges` | which crate may use which, from `docs/architecture.md` |
 //! | `generate` | files, or parts of files, that are made from others |
 //! | `workspace` | the crates and their edges, as cargo tells them |
 //! | `process` | running a program |
 
+mod bench;
 mod edges;
 mod error;
 mod generate;
@@ -15,6 +17,7 @@ mod process;
 mod test;
 mod workspace;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -45,6 +48,13 @@ enum Task {
     },
     /// Checks that each crate uses only what docs/architecture.md allows it.
     Edges,
+    /// Measures xbuild against cargo and writes docs/BENCH.md.
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// Its own: --help tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -69,6 +79,7 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Generate { check: true } => generate::check(root),
         Task::Generate { check: false } => generate::write(root),
         Task::Edges => edges::check(root),
+        Task::Bench { arguments } => bench::run(root, arguments),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The crates of the workspace and their edges, as cargo tells them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -14,6 +14,7 @@ const FOLDER: &str = "orchestrator";
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -33,9 +34,17 @@ struct Dependency {
 /// The crates below `orchestrator/` by their folders' names, and which of each other each uses in what it ships:
 /// what only tests use is left out.
 pub(crate) fn edges(root: &Path) -> Result<BTreeMap<String, BTreeSet<String>>, Error> {
+    Ok(of(&metadata(root)?, &root.join(FOLDER)))
+}
+
+/// The folder of what cargo builds.
+pub(crate) fn target_folder(root: &Path) -> Result<PathBuf, Error> {
+    Ok(metadata(root)?.target_directory)
+}
+
+fn metadata(root: &Path) -> Result<Metadata, Error> {
     let mut cargo = process::cargo(root, &["metadata", "--no-deps", "--locked", "--format-version=1"]);
-    let metadata: Metadata = serde_json::from_slice(&process::output(&mut cargo)?)?;
-    Ok(of(&metadata, &root.join(FOLDER)))
+    Ok(serde_json::from_slice(&process::output(&mut cargo)?)?)
 }
 
 fn of(metadata: &Metadata, folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
@@ -71,7 +80,8 @@ mod tests {
                 {"name": "serde", "kind": null}, {"name": "xbuild-a", "kind": "dev"}]},
             {"name": "xbuild-c", "manifest_path": "/r/orchestrator/c/Cargo.toml", "dependencies": [
                 {"name": "xbuild-b", "kind": null}, {"name": "xbuild-a", "kind": "build"}]},
-            {"name": "xtask", "manifest_path": "/r/xtask/Cargo.toml", "dependencies": []}]}"#;
+            {"name": "xtask", "manifest_path": "/r/xtask/Cargo.toml", "dependencies": []}],
+            "target_directory": "/r/target"}"#;
         let edges = of(&serde_json::from_str(text).unwrap(), Path::new("/r/orchestrator"));
         let uses = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>();
         assert_eq!(

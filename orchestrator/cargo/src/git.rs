@@ -23,7 +23,8 @@ pub fn git_folders(url: &str, commit: &str) -> GitFolders {
     let name = url.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or("_empty");
     let mut hasher = rustc_stable_hash::StableSipHasher128::new();
     url.as_str().hash(&mut hasher);
-    let hash: String = Hasher::finish(&hasher).to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: String =
+        Hasher::finish(&hasher).to_le_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let ident = format!("{name}-{hash}");
     // libgit2 abbreviates to seven digits where that is enough, and one commit is all there is.
     let short = commit.get(..7).unwrap_or(commit);

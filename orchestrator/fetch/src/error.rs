@@ -241,9 +241,7 @@ impl FetchError {
             Self::Unreachable { .. } => {
                 "check the network and the proxy variables, then run the command again"
             }
-            Self::Offline { .. } => {
-                "run the same command once with a network, without --offline"
-            }
+            Self::Offline { .. } => "run the same command once with a network, without --offline",
             Self::Refused { .. } | Self::Credentials { .. } => {
                 "log in with `cargo login --registry NAME`, or set CARGO_REGISTRIES_<NAME>_TOKEN"
             }

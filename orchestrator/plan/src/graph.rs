@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use xbuild_action::{ActionResult, Command, Content, ContentExt as _, Directory, Entry, File, InputRoot, Output};
+use xbuild_action::{
+    ActionResult, Command, Content, ContentExt as _, Directory, Entry, File, InputRoot, Output,
+};
 use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitIndex};
 
@@ -148,9 +150,10 @@ impl<'s> Graph<'s> {
         let node = self.units.len();
         let needs = context.needs(unit.unit);
         let mut waits: BTreeMap<Node, Wait> = BTreeMap::new();
-        let artefacts = needs.artefacts.iter().map(|(&unit, &need)| {
-            (unit, if need == Need::Metadata { Wait::Metadata } else { Wait::End })
-        });
+        let artefacts = needs
+            .artefacts
+            .iter()
+            .map(|(&unit, &need)| (unit, if need == Need::Metadata { Wait::Metadata } else { Wait::End }));
         let scripts = needs.effects.iter().chain(&needs.script_directories).map(|&unit| (unit, Wait::End));
         for (dependency, wait) in artefacts.chain(scripts) {
             let dependency = UnitOf { part: unit.part, unit: dependency };
@@ -172,15 +175,17 @@ impl<'s> Graph<'s> {
         if let Some(sources) = self.sources.get(&key) {
             return Ok(sources.clone());
         }
-        let missing = |path: &str| PlanError::MissingInclude { package: package.name.clone(), path: path.to_owned() };
+        let missing =
+            |path: &str| PlanError::MissingInclude { package: package.name.clone(), path: path.to_owned() };
         let mut include = Vec::new();
         for path in part.include.get(&package.name).into_iter().flatten() {
             include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
         }
-        let sources = part.sources.of_package(self.store, &package.root, &include).map_err(|error| match error {
-            xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
-            error => error.into(),
-        })?;
+        let sources =
+            part.sources.of_package(self.store, &package.root, &include).map_err(|error| match error {
+                xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
+                error => error.into(),
+            })?;
         self.sources.insert(key, sources.clone());
         Ok(sources)
     }
@@ -276,7 +281,8 @@ impl Work for Graph<'_> {
     fn early(&mut self, node: Node, file: File) {
         let of = self.units[node];
         let artefacts = self.parts[of.part].context.artefacts(of.unit);
-        if let Some(metadata) = artefacts.into_iter().find(|artefact| artefact.kind == ArtefactKind::Metadata) {
+        if let Some(metadata) = artefacts.into_iter().find(|artefact| artefact.kind == ArtefactKind::Metadata)
+        {
             self.made[node].files.insert(metadata.file, file);
         }
     }

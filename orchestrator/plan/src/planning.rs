@@ -61,11 +61,17 @@ pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
     ground.step(ground.cargo(&["metadata", "--format-version=1"]))
 }
 
-/// `rustc --print WHAT` for a target, or for the host.
+/// `rustc --print WHAT` for a target, with the user's rustflags for it, or for the host.
 #[must_use]
-pub fn print(layers: &[Digest<Tree>], what: &str, target: Option<&Triple>) -> (Command, InputRoot) {
+pub fn print(
+    layers: &[Digest<Tree>],
+    what: &str,
+    target: Option<&Triple>,
+    rustflags: &[String],
+) -> (Command, InputRoot) {
     let mut argv = vec!["/usr/bin/rustc".to_owned(), format!("--print={what}")];
     argv.extend(target.map(|triple| format!("--target={triple}")));
+    argv.extend(rustflags.iter().cloned());
     rustc(layers, argv)
 }
 
@@ -94,8 +100,12 @@ impl Ground<'_> {
             ("RUSTC_BOOTSTRAP", "1"),
             ("RUSTC", "/usr/bin/rustc"),
         ]);
-        let command =
-            Command { argv, environment, working_directory: self.workspace.clone(), outputs: BTreeSet::new() };
+        let command = Command {
+            argv,
+            environment,
+            working_directory: self.workspace.clone(),
+            outputs: BTreeSet::new(),
+        };
         let layers = self.layers.iter().copied().chain([self.skeleton]).collect();
         let inputs = InputRoot { layers, ..InputRoot::default() };
         (command, inputs)
@@ -115,9 +125,15 @@ fn rustc(layers: &[Digest<Tree>], argv: Vec<String>) -> (Command, InputRoot) {
 /// The environment that every command of xbuild's has, and more.
 #[must_use]
 pub fn environment(more: &[(&str, &str)]) -> BTreeMap<String, String> {
-    [("PATH", "/usr/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", "315532800")]
-        .iter()
-        .chain(more)
-        .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
+    [
+        ("PATH", "/usr/bin"),
+        ("HOME", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("TZ", "UTC"),
+        ("SOURCE_DATE_EPOCH", "315532800"),
+    ]
+    .iter()
+    .chain(more)
+    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+    .collect()
 }

@@ -57,7 +57,12 @@ impl Queue {
     pub fn new(nodes: &[(u64, Vec<(Node, Wait)>)]) -> Self {
         let mut items: Vec<Item> = nodes
             .iter()
-            .map(|(cost, _)| Item { missing: 0, state: State::Waiting, priority: *cost, dependents: Vec::new() })
+            .map(|(cost, _)| Item {
+                missing: 0,
+                state: State::Waiting,
+                priority: *cost,
+                dependents: Vec::new(),
+            })
             .collect();
         for (node, (_, dependencies)) in nodes.iter().enumerate() {
             items[node].missing = dependencies.len();
@@ -170,12 +175,8 @@ mod tests {
     #[test]
     fn the_longest_way_goes_first() {
         // 0 → 2 → 3 and 1 alone: the chain's head first, though 1 costs more than 0.
-        let mut queue = Queue::new(&[
-            (1, vec![]),
-            (3, vec![]),
-            (1, vec![(0, Wait::End)]),
-            (5, vec![(2, Wait::End)]),
-        ]);
+        let mut queue =
+            Queue::new(&[(1, vec![]), (3, vec![]), (1, vec![(0, Wait::End)]), (5, vec![(2, Wait::End)])]);
         assert_eq!((queue.take(), queue.take(), queue.take()), (Some(0), Some(1), None));
         queue.succeeded(0);
         assert_eq!(queue.take(), Some(2));
@@ -183,8 +184,7 @@ mod tests {
 
     #[test]
     fn metadata_lets_only_those_start_that_wait_for_no_more() {
-        let mut queue =
-            Queue::new(&[(1, vec![]), (1, vec![(0, Wait::Metadata)]), (1, vec![(0, Wait::End)])]);
+        let mut queue = Queue::new(&[(1, vec![]), (1, vec![(0, Wait::Metadata)]), (1, vec![(0, Wait::End)])]);
         assert_eq!(queue.take(), Some(0));
         queue.metadata(0);
         assert_eq!((queue.take(), queue.take()), (Some(1), None));

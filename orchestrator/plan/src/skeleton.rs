@@ -30,9 +30,15 @@ fn level(store: &dyn Content, tree: Digest<Tree>, empty: Digest<Blob>) -> Result
                     Some(Entry::Directory(store.put_directory(&below)?))
                 }
             }
-            Entry::File(_) if matches!(name.as_str(), "Cargo.toml" | "Cargo.lock" | ".cargo-checksum.json") => Some(entry.clone()),
+            Entry::File(_)
+                if matches!(name.as_str(), "Cargo.toml" | "Cargo.lock" | ".cargo-checksum.json") =>
+            {
+                Some(entry.clone())
+            }
             // Cargo infers `readme` from these names.
-            Entry::File(_) if is_rust(name) || matches!(name.as_str(), "README" | "README.md" | "README.txt") => {
+            Entry::File(_)
+                if is_rust(name) || matches!(name.as_str(), "README" | "README.md" | "README.txt") =>
+            {
                 Some(Entry::File(File { digest: empty, executable: false }))
             }
             // A link may lead to a manifest or a target's file: its name counts.
@@ -70,7 +76,12 @@ mod tests {
     fn only_manifests_and_names_count() {
         let store = Memory::default();
         let of = |files: &[(&str, &str)]| skeleton(&store, tree(&store, files)).unwrap();
-        let one = of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn a() {}"), ("README.md", "x"), ("data.json", "{}")]);
+        let one = of(&[
+            ("Cargo.toml", "[package]"),
+            ("src/lib.rs", "fn a() {}"),
+            ("README.md", "x"),
+            ("data.json", "{}"),
+        ]);
         assert_eq!(one, of(&[("Cargo.toml", "[package]"), ("src/lib.rs", "fn b() {}"), ("README.md", "y")]));
         assert_ne!(one, of(&[("Cargo.toml", "[package]\n"), ("src/lib.rs", "fn a() {}")]));
         assert_ne!(one, of(&[("Cargo.toml", "[package]"), ("src/main.rs", "fn a() {}")]));

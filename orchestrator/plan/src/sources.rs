@@ -133,7 +133,11 @@ impl Sources {
     /// Where the packages of the `index`-th registry lie.
     #[must_use]
     pub fn registry_place(index: usize) -> RelPath {
-        if index == 0 { places::place(places::CRATES) } else { places::place(&format!("build/registry-{index}")) }
+        if index == 0 {
+            places::place(places::CRATES)
+        } else {
+            places::place(&format!("build/registry-{index}"))
+        }
     }
 
     /// Every fetched tree by its place.
@@ -204,7 +208,9 @@ impl Sources {
         }
         sources.mounts.insert(folder.clone(), own.build(store)?);
         // A file of the workspace's root that lies in a package which is mounted whole is there already.
-        sources.files.retain(|path, _| !sources.mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
+        sources
+            .files
+            .retain(|path, _| !sources.mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
         Ok(sources)
     }
 
@@ -248,7 +254,9 @@ impl Sources {
                 None => config.push_str(&format!("[source.crates-io]\nreplace-with = \"{source}\"\n")),
                 Some(url) => {
                     let url = url.strip_prefix("registry+").unwrap_or(url);
-                    config.push_str(&format!("[source.{url:?}]\nregistry = {url:?}\nreplace-with = \"{source}\"\n"));
+                    config.push_str(&format!(
+                        "[source.{url:?}]\nregistry = {url:?}\nreplace-with = \"{source}\"\n"
+                    ));
                 }
             }
             config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));

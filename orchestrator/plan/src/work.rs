@@ -28,7 +28,9 @@ pub enum PlanError {
         file: String,
     },
     /// `[package.NAME] include` names what isn't there.
-    #[error("[package.{package}] include names `{path}`, and there is no such file or folder among the sources")]
+    #[error(
+        "[package.{package}] include names `{path}`, and there is no such file or folder among the sources"
+    )]
     MissingInclude {
         /// The package.
         package: String,

@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use xbuild_action::{
-    ActionCache as _, ActionKey, ActionResult, Cancel, Command, ContentExt as _, Executor, File,
-    InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, merge_layers,
+    ActionCache as _, ActionKey, ActionResult, Cancel, Command, ContentExt as _, Executor, File, InputRoot,
+    Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
 use xbuild_plan::queue::{Node, Queue};
@@ -129,7 +129,10 @@ struct InFlight {
 
 impl std::fmt::Debug for Engine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("jobs", &self.jobs).field("isolation", &self.isolation).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("jobs", &self.jobs)
+            .field("isolation", &self.isolation)
+            .finish_non_exhaustive()
     }
 }
 
@@ -210,7 +213,12 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// When it fails, with what it printed.
-    pub fn run_one(&self, what: &str, command: &Command, inputs: &InputRoot) -> Result<ActionResult, RealiseError> {
+    pub fn run_one(
+        &self,
+        what: &str,
+        command: &Command,
+        inputs: &InputRoot,
+    ) -> Result<ActionResult, RealiseError> {
         let key = self.key(command, inputs, None)?;
         if let Some(result) = self.store.result(key)? {
             return Ok(result);
@@ -256,7 +264,8 @@ impl Engine<'_> {
         sender: Option<&Sender<Event>>,
     ) -> Result<(ActionResult, Source), (Cause, Option<ActionResult>)> {
         let broken = |error: RealiseError| (Cause::Error(error), None);
-        let _lock = self.store.lock(digest, &self.cancel, &mut || {}).map_err(|error| broken(error.into()))?;
+        let _lock =
+            self.store.lock(digest, &self.cancel, &mut || {}).map_err(|error| broken(error.into()))?;
         if let Some(result) = self.store.result(digest).map_err(|error| broken(error.into()))? {
             return Ok((result, Source::Cached));
         }
@@ -292,7 +301,8 @@ struct Announcements<'a> {
 impl Observer for Announcements<'_> {
     fn line(&mut self, stream: Stream, line: &[u8], running: &dyn Running) {
         let (Some(path), Some(sender), Stream::Err) = (self.early, self.sender, stream) else { return };
-        if !line.starts_with(b"{\"$message_type\":\"artifact\"") || !contains(line, b"\"emit\":\"metadata\"") {
+        if !line.starts_with(b"{\"$message_type\":\"artifact\"") || !contains(line, b"\"emit\":\"metadata\"")
+        {
             return;
         }
         // A failure here is not lost: the file is collected again, or missed, at the end.
@@ -473,7 +483,8 @@ impl Run<'_> {
         let mut streams = [Vec::new(), Vec::new()];
         if let Some(result) = result {
             // What can't be read back is shown as nothing; the failure itself is what counts.
-            streams = [result.stdout, result.stderr].map(|digest| self.engine.store.get(digest).unwrap_or_default());
+            streams = [result.stdout, result.stderr]
+                .map(|digest| self.engine.store.get(digest).unwrap_or_default());
         }
         let [stdout, stderr] = streams;
         let mut dependents = 0;

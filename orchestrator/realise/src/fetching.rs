@@ -4,7 +4,9 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use xbuild_action::{ActionResult, Command, Content, Directory, InputRoot, Isolation, Staging as _, StoreError};
+use xbuild_action::{
+    ActionResult, Command, Content, Directory, InputRoot, Isolation, Staging as _, StoreError,
+};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 use xbuild_fetch::toolchain::{BuildError, Builder};
 use xbuild_store::{Disk, Namespace};

@@ -85,14 +85,17 @@ fn folders(root: &Path) -> Result<Vec<Folder>, RealiseError> {
         };
         next += 1;
         for manifest in files.iter().filter(|file| file.file_name() == Some("Cargo.toml")) {
-            let text = fs_err::read_to_string(host.join(manifest.as_str())).map_err(RealiseError::io("read a manifest"))?;
+            let text = fs_err::read_to_string(host.join(manifest.as_str()))
+                .map_err(RealiseError::io("read a manifest"))?;
             // A manifest that is no TOML is cargo's to report, with its own words.
             let Ok(document) = text.parse::<toml::Table>() else { continue };
             let mut paths = Vec::new();
             dependency_paths(&document, &mut paths);
             let folder_of_manifest = manifest.parent().unwrap_or_default();
             for path in paths {
-                let Some(outside) = normalise(&relative, folder_of_manifest.as_str(), &path) else { continue };
+                let Some(outside) = normalise(&relative, folder_of_manifest.as_str(), &path) else {
+                    continue;
+                };
                 if known.insert(outside.clone(), ()).is_some() {
                     continue;
                 }
@@ -126,7 +129,8 @@ fn normalise(base: &str, folder: &str, path: &str) -> Option<String> {
 fn workspace_manifest_above(root: &Path, outside: &str) -> Result<Option<Folder>, RealiseError> {
     let own = fs_err::read_to_string(root.join(outside).join("Cargo.toml"))
         .map_err(RealiseError::io("read a manifest"))?;
-    let is_workspace = |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("workspace"));
+    let is_workspace =
+        |text: &str| text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("workspace"));
     if is_workspace(&own) {
         return Ok(None);
     }
@@ -152,7 +156,11 @@ fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
         let Some(below) = value.as_table() else { continue };
         let is_dependencies = matches!(
             key.as_str(),
-            "dependencies" | "dev-dependencies" | "build-dependencies" | "dev_dependencies" | "build_dependencies"
+            "dependencies"
+                | "dev-dependencies"
+                | "build-dependencies"
+                | "dev_dependencies"
+                | "build_dependencies"
         );
         if is_dependencies || key == "patch" || key == "replace" {
             let tables = if key == "patch" {
@@ -161,7 +169,9 @@ fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
                 vec![below]
             };
             let dependencies = tables.into_iter().flat_map(|table| table.values());
-            paths.extend(dependencies.filter_map(|dependency| Some(dependency.get("path")?.as_str()?.to_owned())));
+            paths.extend(
+                dependencies.filter_map(|dependency| Some(dependency.get("path")?.as_str()?.to_owned())),
+            );
         } else if matches!(key.as_str(), "target" | "workspace") {
             dependency_paths(below, paths);
             for nested in below.values().filter_map(toml::Value::as_table) {
@@ -180,7 +190,8 @@ fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
         .git_global(false)
         .filter_entry(|entry| {
             let name = entry.file_name().to_str();
-            !(name == Some(".git") || (entry.depth() == 1 && name.is_some_and(|name| NOT_SOURCES.contains(&name))))
+            !(name == Some(".git")
+                || (entry.depth() == 1 && name.is_some_and(|name| NOT_SOURCES.contains(&name))))
         })
         .build();
     for entry in walk {
@@ -211,8 +222,16 @@ mod tests {
     #[test]
     fn outside_packages_are_found_through_manifests_and_keep_their_relative_places() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "a/app/Cargo.toml", "[workspace]\nmembers=[\"x\"]\n[workspace.dependencies]\ng={path=\"../../glaze\"}");
-        write(dir.path(), "a/app/x/Cargo.toml", "[package]\nname=\"x\"\n[target.'cfg(unix)'.dependencies]\ny={path=\"../../y\"}");
+        write(
+            dir.path(),
+            "a/app/Cargo.toml",
+            "[workspace]\nmembers=[\"x\"]\n[workspace.dependencies]\ng={path=\"../../glaze\"}",
+        );
+        write(
+            dir.path(),
+            "a/app/x/Cargo.toml",
+            "[package]\nname=\"x\"\n[target.'cfg(unix)'.dependencies]\ny={path=\"../../y\"}",
+        );
         write(dir.path(), "a/app/target/junk", "");
         write(dir.path(), "a/y/Cargo.toml", "[package]\nname=\"y\"");
         write(dir.path(), "glaze/Cargo.toml", "[package]\nname=\"glaze\"\n[dependencies]\nz={path=\"../z\"}");
@@ -226,11 +245,16 @@ mod tests {
     #[test]
     fn a_package_of_another_workspace_brings_that_workspaces_manifest() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), "app/Cargo.toml", "[package]\nname=\"app\"\n[dependencies]\nx={path=\"../other/x\"}");
+        write(
+            dir.path(),
+            "app/Cargo.toml",
+            "[package]\nname=\"app\"\n[dependencies]\nx={path=\"../other/x\"}",
+        );
         write(dir.path(), "other/Cargo.toml", "[workspace]\nmembers=[\"x\"]");
         write(dir.path(), "other/x/Cargo.toml", "[package]\nname=\"x\"\nversion.workspace=true");
         let folders = folders(&dir.path().join("app")).unwrap();
-        let places: Vec<(&str, usize)> = folders.iter().map(|f| (f.relative.as_str(), f.files.len())).collect();
+        let places: Vec<(&str, usize)> =
+            folders.iter().map(|f| (f.relative.as_str(), f.files.len())).collect();
         assert_eq!(places, [("", 1), ("../other", 1), ("../other/x", 1)]);
     }
 }

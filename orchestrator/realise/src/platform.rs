@@ -46,7 +46,7 @@ pub fn toolchain(
         Ok::<_, RealiseError>(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
     };
     let print = |what: &str, target: Option<&Triple>| {
-        say(&format!("rustc --print {what}"), planning::print(&layers.host, what, target))
+        say(&format!("rustc --print {what}"), planning::print(&layers.host, what, target, &[]))
     };
     let version = RustcVersion::parse(&say("rustc -vV", planning::version(&layers.host))?)?;
     let words = |text: String| text.lines().map(str::to_owned).collect();
@@ -60,7 +60,7 @@ pub fn toolchain(
         rustc_arguments: Vec::new(),
         script_environment: host_environment(&version.host),
     };
-    let target = Platform {
+    let mut target = Platform {
         triple: spec.triple.clone(),
         cfg: parse_cfg(&print("cfg", Some(&spec.triple))?)?,
         split_debuginfo: words(print("split-debuginfo", Some(&spec.triple))?),
@@ -70,6 +70,12 @@ pub fn toolchain(
         rustc_arguments: spec.link.rustflags.clone(),
         script_environment: target_environment(spec),
     };
+    // Which rustflags hold for a target may depend on its cfg, and its cfg on those rustflags (cargo asks twice too).
+    let rustflags = configuration.rustflags(&target);
+    if !rustflags.is_empty() {
+        let asked = planning::print(&layers.host, "cfg", Some(&spec.triple), &rustflags);
+        target.cfg = parse_cfg(&say("rustc --print cfg", asked)?)?;
+    }
     Ok(Toolchain {
         rustc: "/usr/bin/rustc".to_owned(),
         rustdoc: "/usr/bin/rustdoc".to_owned(),
@@ -103,8 +109,7 @@ fn host_environment(host: &Triple) -> BTreeMap<String, String> {
 
 fn target_environment(spec: &TargetSpec) -> BTreeMap<String, String> {
     let target = spec.triple.underscored();
-    let tools =
-        [("CC", &spec.c.cc), ("CXX", &spec.c.cxx), ("AR", &spec.c.ar), ("RANLIB", &spec.c.ranlib)];
+    let tools = [("CC", &spec.c.cc), ("CXX", &spec.c.cxx), ("AR", &spec.c.ar), ("RANLIB", &spec.c.ranlib)];
     let mut environment: BTreeMap<String, String> =
         tools.iter().map(|(name, tool)| (format!("{name}_{target}"), program(tool))).collect();
     environment.extend(spec.c.environment.clone());

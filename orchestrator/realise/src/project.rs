@@ -116,7 +116,8 @@ fn configuration(store: &dyn Content, sources: &Sources) -> Result<Configuration
     let mut texts = Vec::new();
     for folder in std::iter::successors(Some(sources.workspace.clone()), RelPath::parent) {
         for name in [".cargo/config.toml", ".cargo/config"] {
-            let path = folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
+            let path =
+                folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
             if let Some(Entry::File(file)) = local.get(store, &path)? {
                 let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
                 texts.push((name, folder.clone(), text));
@@ -133,11 +134,7 @@ impl Project {
     /// What planning steps run over.
     #[must_use]
     pub fn ground<'a>(&'a self, layers: &'a [Digest<Tree>]) -> Ground<'a> {
-        Ground {
-            layers,
-            skeleton: self.skeleton,
-            workspace: &self.sources.workspace,
-        }
+        Ground { layers, skeleton: self.skeleton, workspace: &self.sources.workspace }
     }
 
     /// Plans one graph: all units of a variant for one target, of which only the wanted ones are kept.
@@ -237,8 +234,14 @@ fn stale_lock(error: RealiseError) -> RealiseError {
     }
     // Where cargo searched and that it was offline is our doing, and would mislead.
     let ours = ["location searched:", "note: offline", "help:", "As a reminder"];
-    let lines: Vec<&str> = output.lines().filter(|line| !ours.iter().any(|start| line.starts_with(start))).collect();
-    let problem = lines.join("\n  ");
+    let lines: Vec<&str> =
+        output.lines().filter(|line| !ours.iter().any(|start| line.starts_with(start))).collect();
+    // Where a package lies in the sandbox says nothing to people.
+    let lines = lines.iter().map(|line| match line.split_once(" (/") {
+        Some((start, _)) => format!("{start}`"),
+        None => (*line).to_owned(),
+    });
+    let problem = lines.collect::<Vec<_>>().join("\n  ");
     RealiseError::StaleLock { problem: problem.trim().trim_start_matches("error: ").to_owned() }
 }
 
@@ -259,7 +262,8 @@ pub(crate) fn context(
     let mut texts = Vec::new();
     walk::<RealiseOrTree>(store, skeleton, &mut |path, entry| {
         // Manifests of packages, and those above local ones: a workspace's.
-        let above = || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
+        let above =
+            || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
         if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name()) {
             if wanted.contains(path) || above() {
                 let text = store.get(file.digest).map_err(TreeError::from)?;
@@ -303,7 +307,10 @@ pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
             let kinds = [
                 (executable, OutputKind::Bin),
                 (target.is_library() && target.crate_types.contains(&CrateType::Cdylib), OutputKind::Cdylib),
-                (target.is_library() && target.crate_types.contains(&CrateType::Staticlib), OutputKind::Staticlib),
+                (
+                    target.is_library() && target.crate_types.contains(&CrateType::Staticlib),
+                    OutputKind::Staticlib,
+                ),
             ];
             for (_, kind) in kinds.into_iter().filter(|(there, _)| *there) {
                 outputs.insert(xbuild_describe::Output {

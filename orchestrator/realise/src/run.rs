@@ -73,7 +73,9 @@ pub fn run(
     program: &Program<'_>,
 ) -> Result<Ran, RealiseError> {
     let folder = place(FOLDER);
-    let own = folder.join(&RelPath::new(program.name).map_err(|error| RealiseError::Source { problem: error.to_string() })?);
+    let own = folder.join(
+        &RelPath::new(program.name).map_err(|error| RealiseError::Source { problem: error.to_string() })?,
+    );
     let mut argv = emulator.to_vec();
     if let Some(emulator) = argv.first_mut()
         && !emulator.starts_with('/')
@@ -113,7 +115,9 @@ pub fn run(
             Err(RealiseError::Step {
                 what: program.name.to_owned(),
                 problem: format!("it went over its limit: {limit}"),
-                output: [ran.stdout, ran.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat(),
+                output: [ran.stdout, ran.stderr]
+                    .map(|text| String::from_utf8_lossy(&text).into_owned())
+                    .concat(),
             })
         }
         Outcome::Cancelled => Err(RealiseError::Cancelled),

@@ -102,7 +102,12 @@ impl StdRequest<'_> {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn finish(&self, engine: &Engine<'_>, graph: &Graph<'_>, part: usize) -> Result<Digest<Tree>, RealiseError> {
+    pub fn finish(
+        &self,
+        engine: &Engine<'_>,
+        graph: &Graph<'_>,
+        part: usize,
+    ) -> Result<Digest<Tree>, RealiseError> {
         let folder = place("usr/lib/rustlib").join(&place(self.spec.triple.as_str())).join(&place("lib"));
         let mut builder = TreeBuilder::default();
         let context = &graph.parts()[part].context;
@@ -126,9 +131,13 @@ impl StdRequest<'_> {
 
 /// `usr/src/rustc-<version>/library` of the source component.
 fn library(store: &Disk, source: Digest<Tree>) -> Result<Digest<Tree>, RealiseError> {
-    let missing = || RealiseError::Source { problem: "the toolchain's source has no usr/src/rustc-*/library".to_owned() };
+    let missing = || RealiseError::Source {
+        problem: "the toolchain's source has no usr/src/rustc-*/library".to_owned(),
+    };
     let mut builder = TreeBuilder::from_tree(source);
-    let Some(Entry::Directory(versions)) = builder.get(store, &place("usr/src"))? else { return Err(missing()) };
+    let Some(Entry::Directory(versions)) = builder.get(store, &place("usr/src"))? else {
+        return Err(missing());
+    };
     let versions = store.directory(versions)?;
     let name = versions.entries.keys().find(|name| name.starts_with("rustc-")).ok_or_else(missing)?;
     let path: RelPath = place("usr/src").join(&place(name)).join(&place("library"));
@@ -142,7 +151,12 @@ fn library(store: &Disk, source: Digest<Tree>) -> Result<Digest<Tree>, RealiseEr
 ///
 /// It can't be asked: it wants all optional and development dependencies of members, and `library/vendor` has
 /// only what the build needs.
-fn metadata(store: &Disk, skeleton: Digest<Tree>, graph: &str, workspace: &RelPath) -> Result<String, RealiseError> {
+fn metadata(
+    store: &Disk,
+    skeleton: Digest<Tree>,
+    graph: &str,
+    workspace: &RelPath,
+) -> Result<String, RealiseError> {
     let wrong = |problem: &str| RealiseError::Source { problem: format!("std's unit graph {problem}") };
     let graph: Value = serde_json::from_str(graph).map_err(|error| wrong(&error.to_string()))?;
     let mut builder = TreeBuilder::from_tree(skeleton);
@@ -164,7 +178,8 @@ fn metadata(store: &Disk, skeleton: Digest<Tree>, graph: &str, workspace: &RelPa
         let package = table.get("package").and_then(toml::Value::as_table).cloned().unwrap_or_default();
         let text = |key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
         let version = id.rsplit(['#', '@']).next().unwrap_or_default();
-        let registry = id.split_once('#').map(|(source, _)| source).filter(|source| source.starts_with("registry+"));
+        let registry =
+            id.split_once('#').map(|(source, _)| source).filter(|source| source.starts_with("registry+"));
         packages.insert(
             id.to_owned(),
             json!({

@@ -36,7 +36,13 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Global options")]
     pub(crate) quiet: bool,
     /// How to print messages
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "human", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "human",
+        help_heading = "Global options"
+    )]
     pub(crate) message_format: MessageFormat,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
@@ -100,7 +106,13 @@ pub(crate) struct Build {
     #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
     pub(crate) variants: Vec<String>,
     /// Features to activate
-    #[arg(short = 'F', long, value_name = "FEATURES", value_delimiter = ',', help_heading = "Features and profile")]
+    #[arg(
+        short = 'F',
+        long,
+        value_name = "FEATURES",
+        value_delimiter = ',',
+        help_heading = "Features and profile"
+    )]
     pub(crate) features: Vec<String>,
     /// Activate all features
     #[arg(long, help_heading = "Features and profile")]

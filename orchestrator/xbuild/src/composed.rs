@@ -7,10 +7,10 @@ use xbuild_describe::{Asked, Glibc, TargetSpec, Toolchain};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::toolchain::Composer;
 use xbuild_plan::graph::Graph;
+use xbuild_realise::RealiseError;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::platform::Layers;
 use xbuild_realise::std_library::StdRequest;
-use xbuild_realise::RealiseError;
 
 use crate::description::Described;
 use crate::error::XbuildError;

@@ -105,7 +105,13 @@ impl XbuildError {
     fn code(&self) -> u8 {
         match self {
             Self::Problems(_) | Self::User { .. } => USER,
-            Self::Failed { broken, .. } => if *broken > 0 { MACHINE } else { USER },
+            Self::Failed { broken, .. } => {
+                if *broken > 0 {
+                    MACHINE
+                } else {
+                    USER
+                }
+            }
             Self::Environment { .. } => MACHINE,
             Self::Fetch(error) => of_fetch(error),
             Self::Realise(error) => of_realise(error),
@@ -201,7 +207,10 @@ pub(crate) fn realise_help(error: &RealiseError) -> Option<String> {
             Some(DISK_FULL.to_owned())
         }
         RealiseError::Execution(ExecutionError::Io { source, .. }) | RealiseError::Io { source, .. }
-            if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>
+            if matches!(
+                source.kind(),
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+            ) =>
         {
             Some(DISK_FULL.to_owned())
         }
@@ -216,7 +225,11 @@ fn of_plan(error: &PlanError) -> u8 {
     use xbuild_cargo::Error;
     match error {
         PlanError::Cargo(
-            Error::Json { .. } | Error::GraphVersion(_) | Error::Graph(_) | Error::UnknownPackage(_) | Error::Caller(_),
+            Error::Json { .. }
+            | Error::GraphVersion(_)
+            | Error::Graph(_)
+            | Error::UnknownPackage(_)
+            | Error::Caller(_),
         )
         | PlanError::Tree(TreeError::Conflict(_) | TreeError::Missing(_)) => BUG,
         PlanError::Cargo(_) | PlanError::MissingOutput { .. } | PlanError::MissingInclude { .. } => USER,

@@ -100,8 +100,7 @@ pub(crate) fn deliver(
         ui.output_line(json_lines(&rows)?.trim_end());
     } else if !ui.quiet {
         let width = columns();
-        let colour =
-            if ui.color { xbuild_output::Colour::Always } else { xbuild_output::Colour::Never };
+        let colour = if ui.color { xbuild_output::Colour::Always } else { xbuild_output::Colour::Never };
         ui.output_line(table(&rows, width, colour).trim_end());
     }
     Ok(())

@@ -20,7 +20,10 @@ const TARGET: &str = "aarch64-unknown-linux-gnu";
 /// A package whose build script is `script`: the body of its `main`.
 fn package(script: &str) -> Project {
     let project = Project::program("escape", "fn main() {}\n");
-    project.write("build.rs", &format!("#![allow(unused)]\nuse std::{{env, fs, process}};\nfn main() {{\n{script}\n}}\n"));
+    project.write(
+        "build.rs",
+        &format!("#![allow(unused)]\nuse std::{{env, fs, process}};\nfn main() {{\n{script}\n}}\n"),
+    );
     project
 }
 
@@ -33,7 +36,9 @@ fn build(project: &Project, isolation: &str) -> Ran {
 fn is_contained(project: &Project, why: &str) -> Ran {
     let ran = build(project, "full")
         .fails(1)
-        .says(&format!("error: could not build escape 0.1.0 (build script run) for {TARGET}: it ended with exit code 101"))
+        .says(&format!(
+            "error: could not build escape 0.1.0 (build script run) for {TARGET}: it ended with exit code 101"
+        ))
         .says("  command: /build/script/")
         .says(why);
     build(project, "none").ok();
@@ -57,7 +62,8 @@ fn the_hosts_network_is_out_of_reach() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let connect = format!("std::net::TcpStream::connect((\"127.0.0.1\", {port})).expect(\"the host's socket\");");
+    let connect =
+        format!("std::net::TcpStream::connect((\"127.0.0.1\", {port})).expect(\"the host's socket\");");
     let came = || match listener.accept() {
         Ok(_) => true,
         Err(error) => {
@@ -66,7 +72,11 @@ fn the_hosts_network_is_out_of_reach() {
         }
     };
     let script = package(&connect);
-    build(&script, "full").fails(1).says("(build script run)").says("the host's socket").says("ConnectionRefused");
+    build(&script, "full")
+        .fails(1)
+        .says("(build script run)")
+        .says("the host's socket")
+        .says("ConnectionRefused");
     assert!(!came());
     build(&script, "no-network-namespace").ok();
     assert!(came());
@@ -76,8 +86,14 @@ fn the_hosts_network_is_out_of_reach() {
     // A macro runs inside the compiler.
     let project = Project::program("escape", "sneaky::sneak!();\nfn main() {}\n");
     project.append("Cargo.toml", "[dependencies]\nsneaky = { path = \"sneaky\" }\n[workspace]\n");
-    project.append("Cargo.lock", "dependencies = [\n \"sneaky\",\n]\n\n[[package]]\nname = \"sneaky\"\nversion = \"0.1.0\"\n");
-    project.write("sneaky/Cargo.toml", "[package]\nname = \"sneaky\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nproc-macro = true\n");
+    project.append(
+        "Cargo.lock",
+        "dependencies = [\n \"sneaky\",\n]\n\n[[package]]\nname = \"sneaky\"\nversion = \"0.1.0\"\n",
+    );
+    project.write(
+        "sneaky/Cargo.toml",
+        "[package]\nname = \"sneaky\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\nproc-macro = true\n",
+    );
     let sneak = "pub fn sneak(input: proc_macro::TokenStream) -> proc_macro::TokenStream";
     project.write("sneaky/src/lib.rs", &format!("#[proc_macro]\n{sneak} {{\n{connect}\ninput\n}}\n"));
     build(&project, "full")
@@ -274,14 +290,23 @@ fn results_of_a_weaker_isolation_are_kept_apart() {
     project.write("src/main.rs", "fn main() { println!(\"{}\", env!(\"SEEN\")); }\n");
     let out = tempfile::tempdir().unwrap();
     let traced = out.path().join("trace");
-    let mut build = |isolation: &str| {
+    let build = |isolation: &str| {
         let out_dir = out.path().join(isolation);
         let [out_dir, traced_to] = [&out_dir, &traced].map(|path| path.display().to_string());
         let ran = project.xbuild(&[
-            "build", "--target", TARGET, "--isolation", isolation, "--out-dir", &out_dir, "--trace", &traced_to,
+            "build",
+            "--target",
+            TARGET,
+            "--isolation",
+            isolation,
+            "--out-dir",
+            &out_dir,
+            "--trace",
+            &traced_to,
         ]);
         let ran = ran.ok();
-        let program = fs::read(out.path().join(isolation).join(format!("default/{TARGET}/bin/escape"))).unwrap();
+        let program =
+            fs::read(out.path().join(isolation).join(format!("default/{TARGET}/bin/escape"))).unwrap();
         let has = |text: &str| program.windows(text.len()).any(|part| part == text.as_bytes());
         (ran.finished(), keys(&trace(&traced)), [has("the-host-was-seen"), has("nothing-was-seen")])
     };
@@ -299,27 +324,42 @@ fn what_the_host_is_like_changes_no_key() {
     let project = Project::example();
     let folder = open_folder();
     let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
-    let arguments = |trace: &Path| {
-        ["all", "--no-link", "--quiet", "--trace", trace.to_str().unwrap()].map(str::to_owned).to_vec()
+    let root = project.root.display().to_string();
+    let run = |xbuild: &Xbuild, trace: &Path| {
+        xbuild.run(&["all", "--no-link", "--project", &root, "--trace", trace.to_str().unwrap()]).ok()
     };
-    let run = |ran: Ran| ran.ok();
-    let words = arguments(&first);
-    run(project.xbuild(&words.iter().map(String::as_str).collect::<Vec<_>>()));
+    run(&Xbuild::new().folder(&project.root), &first);
 
     // Programs by the names of those that a build uses, earlier in PATH, which would tell of being called.
     let called = folder.path().join("called");
     let bin = folder.path().join("usr/bin");
     fs::create_dir_all(&bin).unwrap();
-    for name in ["cargo", "rustc", "rustdoc", "cc", "gcc", "c++", "clang", "ld", "ar", "sh", "env", "pkg-config", "make"] {
+    for name in [
+        "cargo",
+        "rustc",
+        "rustdoc",
+        "cc",
+        "gcc",
+        "c++",
+        "clang",
+        "ld",
+        "ar",
+        "sh",
+        "env",
+        "pkg-config",
+        "make",
+    ] {
         let path = bin.join(name);
         fs::write(&path, format!("#!/bin/sh\necho {name} >> {}\nexit 1\n", called.display())).unwrap();
         fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     let home = folder.path().join("another home");
     fs::create_dir_all(home.join(".cargo")).unwrap();
-    fs::write(home.join(".cargo/config.toml"), "[build]\nrustflags = [\"-Cdebuginfo=2\"]\n[profile.release]\nopt-level = 0\n").unwrap();
-    let mut words = arguments(&second);
-    words.extend(["--project".to_owned(), project.root.display().to_string()]);
+    fs::write(
+        home.join(".cargo/config.toml"),
+        "[build]\nrustflags = [\"-Cdebuginfo=2\"]\n[profile.release]\nopt-level = 0\n",
+    )
+    .unwrap();
     let mut xbuild = Xbuild::new()
         .folder(folder.path())
         .env("PATH", format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default()))
@@ -350,8 +390,8 @@ fn what_the_host_is_like_changes_no_key() {
     ] {
         xbuild = xbuild.env(name, value);
     }
-    let ran = xbuild.run_with_umask("077", &words.iter().map(String::as_str).collect::<Vec<_>>());
-    run(ran);
+    let xbuild = xbuild.through(&["/bin/sh", "-c", "umask 077; exec \"$@\"", "sh"]);
+    run(&xbuild, &second);
 
     assert_eq!(fs::read_to_string(&called).unwrap_or_default(), "", "programs of the host were called");
     let [first, second] = [first, second].map(|path| trace(&path));

@@ -58,7 +58,8 @@ fn lto_and_panic_strategies_link_and_run_on_all_three_targets() {
             } else {
                 assert_eq!(stdout, "sum 55\n", "{what}");
                 // SIGABRT on Linux; Windows has a status of its own, of which eight bits are left.
-                let aborted = if target.contains("windows") { ran.exit_code != 0 } else { ran.exit_code == 128 + 6 };
+                let aborted =
+                    if target.contains("windows") { ran.exit_code != 0 } else { ran.exit_code == 128 + 6 };
                 assert!(aborted, "{what}");
             }
             println!("{profile} {target}: exit code {}", ran.exit_code);

@@ -14,7 +14,10 @@ const BAR: &str = "default/x86_64-unknown-linux-musl/bin/bar";
 fn an_output_is_the_same_whatever_is_asked_for_beside_it() {
     let project = Project::example();
     let digests = |arguments: &[&str]| -> BTreeMap<String, String> {
-        project.xbuild(&[&["build", "--no-link", "--message-format", "json"], arguments].concat()).ok().digests()
+        project
+            .xbuild(&[&["build", "--no-link", "--message-format", "json"], arguments].concat())
+            .ok()
+            .digests()
     };
     // The rule holds for either unification, each with bits of its own.
     let mut alone = Vec::new();

@@ -74,11 +74,13 @@ impl Manifest {
         })
     }
 
-    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, and of std's source. A target that
-    /// has no std in the distribution is left out: its std is built from source.
+    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, and of std's source. The first host
+    /// is this machine's; another that the manifest has no rustc for is left out, and so is a target that has no
+    /// std in the distribution: its std is built from source.
     ///
     /// # Errors
-    /// [`ToolchainError::Manifest`] when rustc, cargo or std for a host is missing, or an entry can't be read.
+    /// [`ToolchainError::Manifest`] when something for the first host is missing, a host has rustc alone, or an
+    /// entry can't be read.
     pub fn pins(
         &self,
         hosts: &[Triple],
@@ -95,7 +97,10 @@ impl Manifest {
                 None => Ok(()),
             }
         };
-        for host in hosts {
+        for (index, host) in hosts.iter().enumerate() {
+            if index > 0 && self.pin("rustc", host.as_str())?.is_none() {
+                continue;
+            }
             add("rustc", host.as_str(), true)?;
             add("cargo", host.as_str(), true)?;
             add("rust-std", host.as_str(), true)?;

@@ -25,8 +25,6 @@ pub(crate) struct BuildDisplay<'b> {
     pub(crate) trace: Vec<Traced>,
     /// Nodes that failed for a reason of the machine's.
     pub(crate) broken: usize,
-    /// Whether anything was said that must be said again next time.
-    pub(crate) warned: bool,
 }
 
 /// A node's way through a run. Times are since its beginning.
@@ -74,11 +72,10 @@ impl<'b> BuildDisplay<'b> {
             origin: Instant::now(),
             trace: trace.collect(),
             broken: 0,
-            warned: false,
         }
     }
 
-    /// Whether compiler messages were shown.
+    /// Whether compilers or build scripts said anything that must be said again next time.
     pub(crate) fn warned(&self) -> bool {
         self.diagnostics.any()
     }
@@ -96,7 +93,8 @@ impl<'b> BuildDisplay<'b> {
         let width = self.platforms.keys().map(|name| name.len()).max().unwrap_or(0);
         let template = format!("{{prefix:>{width}.cyan.bold}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
         for (name, platform) in self.platforms.iter_mut().filter(|(_, platform)| platform.bar.is_none()) {
-            let bar = ProgressBar::with_draw_target(Some(platform.total as u64), ProgressDrawTarget::hidden());
+            let bar =
+                ProgressBar::with_draw_target(Some(platform.total as u64), ProgressDrawTarget::hidden());
             let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("━╸ "));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_prefix((*name).to_owned());
@@ -168,8 +166,8 @@ impl Events for BuildDisplay<'_> {
         if source == Source::Cached && self.ui.verbose > 1 {
             self.ui.status("Cached", format!("{label} [{}]", label.platform));
         }
-        self.warned |= self.diagnostics.show(self.ui, label, stderr, false);
-        self.warned |= self.diagnostics.warn(self.ui, label, warnings);
+        self.diagnostics.show(self.ui, label, stderr, false);
+        self.diagnostics.warn(self.ui, label, warnings);
         if source == Source::Executed {
             self.redraw();
         }

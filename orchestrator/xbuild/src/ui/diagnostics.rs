@@ -39,30 +39,28 @@ struct Target<'m> {
 }
 
 impl Diagnostics {
-    /// Whether a compiler said anything that is worth showing again.
+    /// Whether a compiler or a build script said anything that is worth showing again.
     pub(crate) const fn any(&self) -> bool {
         self.any
     }
 
     /// Shows what the build script of a package of the project's own warns of, as cargo does.
-    /// Whether there was anything to show.
-    pub(crate) fn warn(&mut self, ui: &Ui, label: &Label, warnings: &[String]) -> bool {
+    pub(crate) fn warn(&mut self, ui: &Ui, label: &Label, warnings: &[String]) {
         for warning in warnings.iter().filter(|_| label.local) {
+            self.any = true;
             let text = format!("{}@{}: {warning}", label.package, label.version);
             if self.shown.insert(text.clone()) {
                 ui.warning(text);
             }
         }
-        label.local && !warnings.is_empty()
     }
 
     /// Shows what a unit's program wrote to standard error. Warnings of packages that aren't the project's own
-    /// stay hidden, unless the unit failed. Whether there was anything to show.
-    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) -> bool {
+    /// stay hidden, unless the unit failed.
+    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) {
         if !(label.local || failed) || stderr.is_empty() {
-            return false;
+            return;
         }
-        let mut any = false;
         for line in String::from_utf8_lossy(stderr).lines() {
             let Ok(message) = serde_json::from_str::<Message<'_>>(line) else {
                 if failed || (ui.verbose > 0 && !line.starts_with('{')) {
@@ -73,7 +71,6 @@ impl Diagnostics {
             if message.kind != Some("diagnostic") {
                 continue;
             }
-            any = true;
             self.any = true;
             if ui.json {
                 self.envelope(ui, label, line);
@@ -88,7 +85,6 @@ impl Diagnostics {
                 }
             }
         }
-        any
     }
 
     fn envelope(&mut self, ui: &Ui, label: &Label, line: &str) {
@@ -100,7 +96,8 @@ impl Diagnostics {
         };
         let Ok(message) = serde_json::from_str::<&RawValue>(line) else { return };
         let target = Target { kind: [kind], name };
-        let envelope = Envelope { reason: "compiler-message", package_id: &label.package_id, target, message };
+        let envelope =
+            Envelope { reason: "compiler-message", package_id: &label.package_id, target, message };
         if let Ok(text) = serde_json::to_string(&envelope) {
             ui.output_line(&text);
         }

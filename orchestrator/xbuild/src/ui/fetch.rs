@@ -88,7 +88,12 @@ impl Progress for FetchDisplay {
         let done: u64 = state.bytes + state.under_way.values().map(|(done, _)| done).sum::<u64>();
         let mut names: Vec<&str> = state.under_way.keys().map(String::as_str).collect();
         names.sort_unstable();
-        bar.set_message(format!("{}, {} done: {}", indicatif::HumanBytes(done), state.finished, names.join(", ")));
+        bar.set_message(format!(
+            "{}, {} done: {}",
+            indicatif::HumanBytes(done),
+            state.finished,
+            names.join(", ")
+        ));
         bar.tick();
     }
 }

@@ -51,7 +51,10 @@ impl Ui {
     /// A line of progress, with a verb in front as cargo has it.
     pub(crate) fn status(&self, verb: &str, text: impl std::fmt::Display) {
         if !self.quiet {
-            self.error_line(&format!("{} {text}", self.paint(anstyle::AnsiColor::Green, &format!("{verb:>12}"))));
+            self.error_line(&format!(
+                "{} {text}",
+                self.paint(anstyle::AnsiColor::Green, &format!("{verb:>12}"))
+            ));
         }
     }
 

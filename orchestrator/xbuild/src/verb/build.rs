@@ -18,7 +18,7 @@ use xbuild_realise::{LocalSources, RealiseError, project};
 use crate::cli::{Build, Global};
 use crate::composed::{Composed, spec};
 use crate::description::Described;
-use crate::error::XbuildError;
+use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
 use crate::ui::{BuildDisplay, Traced, Ui};
 use crate::{outputs, record, settings};
@@ -137,11 +137,8 @@ fn dry_run(
     for (target, _) in &missing {
         ui.output_line(&format!("would build std for {target}, and all units for it"));
     }
-    let known: Vec<Asked> = asked
-        .iter()
-        .filter(|one| !missing.contains(&(one.target.clone(), one.glibc)))
-        .cloned()
-        .collect();
+    let known: Vec<Asked> =
+        asked.iter().filter(|one| !missing.contains(&(one.target.clone(), one.glibc))).cloned().collect();
     let mut graph = graph(engine, described, project, composed, &known, metadata)?;
     let nodes = engine.missing(&mut graph)?;
     for &node in &nodes {
@@ -173,14 +170,16 @@ pub(crate) fn run_graph(
         });
     }
     let (executed, cached) = (summary.executed, summary.cached);
-    ui.status("Finished", format!("{} units: {executed} built, {cached} cached", labels.len()));
+    ui.status("Finished", format!("{}: {executed} built, {cached} cached", counted(labels.len(), "unit")));
     Ok((std::mem::take(&mut display.trace), display.warned()))
 }
 
 /// The triple of this machine.
-fn host() -> Result<Triple, XbuildError> {
+pub(crate) fn host() -> Result<Triple, XbuildError> {
     let text = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    text.parse().map_err(|error: xbuild_base::TripleError| XbuildError::environment(error.to_string(), "use a Linux machine"))
+    text.parse().map_err(|error: xbuild_base::TripleError| {
+        XbuildError::environment(error.to_string(), "use a Linux machine")
+    })
 }
 
 fn request(build: &Build) -> Request {

@@ -34,10 +34,9 @@ pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
             ui.output_line(&format!("removed {damaged}; what needs them is made again"));
             Ok(ExitCode::SUCCESS)
         }
-        (false, false) => Err(XbuildError::environment(
-            format!("the store has {damaged}"),
-            "xbuild store verify --repair",
-        )),
+        (false, false) => {
+            Err(XbuildError::environment(format!("the store has {damaged}"), "xbuild store verify --repair"))
+        }
     }
 }
 
@@ -54,7 +53,10 @@ pub(crate) fn gc(options: Gc, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let width = report.kinds.keys().map(|kind| kind.len()).max().unwrap_or(0);
     for (kind, swept) in &report.kinds {
         let size = HumanBytes(swept.bytes).to_string();
-        ui.output_line(&format!("{kind:width$} {:>9} {removed} {size:>12} {:>9} kept", swept.removed, swept.kept));
+        ui.output_line(&format!(
+            "{kind:width$} {:>9} {removed} {size:>12} {:>9} kept",
+            swept.removed, swept.kept
+        ));
     }
     let verb = if options.dry_run { "would free" } else { "freed" };
     ui.output_line(&format!("{verb} {}", HumanBytes(report.bytes())));

@@ -31,7 +31,15 @@ pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode
         Toolchain::Show { version } => return show(&toolchains, version.as_deref(), ui),
         Toolchain::Add { version, manifest, file } => {
             let triples: Vec<Triple> = targets.iter().map(|spec| spec.triple.clone()).collect();
-            return add_official(global, &toolchains, &triples, version, manifest.as_deref(), file.as_deref(), ui);
+            return add_official(
+                global,
+                &toolchains,
+                &triples,
+                version,
+                manifest.as_deref(),
+                file.as_deref(),
+                ui,
+            );
         }
         Toolchain::Update { file } => return update_pins(global, &toolchains, file.as_deref(), ui),
         Toolchain::Verify => return verify_pins(global, &toolchains, ui),
@@ -58,11 +66,15 @@ fn show(toolchains: &Toolchains, version: Option<&str>, ui: &Ui) -> Result<ExitC
     for (host, components) in &toolchains.pins {
         for (component, pins) in components {
             let part = if named.contains(&component) { "" } else { "  (for targets)" };
-            let size: u64 = pins.packages.iter().map(|pin| pin.size).chain(pins.wheels.iter().map(|w| w.size)).sum();
+            let size: u64 =
+                pins.packages.iter().map(|pin| pin.size).chain(pins.wheels.iter().map(|w| w.size)).sum();
             let host = host_name(host);
             ui.output_line(&format!("{host}  {component}  {}{part}", HumanBytes(size)));
             for pin in &pins.packages {
-                ui.output_line(&format!("    {} {} ({}, {})", pin.name, pin.version, pin.architecture, pin.suite));
+                ui.output_line(&format!(
+                    "    {} {} ({}, {})",
+                    pin.name, pin.version, pin.architecture, pin.suite
+                ));
             }
             for pin in &pins.wheels {
                 ui.output_line(&format!("    {} {} (wheel)", pin.name, pin.version));
@@ -117,7 +129,10 @@ fn add_official(
     let session = Session::open()?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
-    let hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
+    // This machine's own is needed, the others are taken along.
+    let mut hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
+    let own = super::build::host()?;
+    hosts.sort_by_key(|host| *host != own);
     let wanted = Wanted { version: &parsed, manifest, hosts: &hosts, targets };
     let added = add(&wanted, &Server::from_environment(&settings::variable), &fetcher, toolchains)?;
     let name = path.display().to_string();
@@ -134,11 +149,8 @@ fn indexes<'f>(
     fetching: &'f Fetching<'_>,
     toolchains: &Toolchains,
 ) -> Result<Indexes<'f>, XbuildError> {
-    let archives: BTreeMap<String, String> = toolchains
-        .suites
-        .iter()
-        .map(|(name, suite)| (name.clone(), suite.archive.to_string()))
-        .collect();
+    let archives: BTreeMap<String, String> =
+        toolchains.suites.iter().map(|(name, suite)| (name.clone(), suite.archive.to_string())).collect();
     Ok(Indexes::new(fetcher, &fetching.mirrors, archives, now())?)
 }
 
@@ -193,7 +205,8 @@ fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<Exit
     let session = Session::open()?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
-    let indexes = if fetching.settings.offline { None } else { Some(indexes(&fetcher, &fetching, toolchains)?) };
+    let indexes =
+        if fetching.settings.offline { None } else { Some(indexes(&fetcher, &fetching, toolchains)?) };
     let asked = indexes.as_ref().map(|indexes| indexes as &dyn xbuild_fetch::debian::IndexSource);
     let verdicts = verify(toolchains, &*session.store, asked)?;
     fetching.display.finish();
@@ -203,8 +216,11 @@ fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<Exit
             PinHost::Any => "any".to_owned(),
             PinHost::Host(triple) => triple.to_string(),
         };
-        let mut tell = |what: String| {
-            ui.output_line(&format!("{place} {}: {} {}: {what}", verdict.component, verdict.package, verdict.version));
+        let tell = |what: String| {
+            ui.output_line(&format!(
+                "{place} {}: {} {}: {what}",
+                verdict.component, verdict.package, verdict.version
+            ));
         };
         match &verdict.presence {
             Presence::Current | Presence::Unknown => {}

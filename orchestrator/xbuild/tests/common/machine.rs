@@ -40,7 +40,10 @@ pub(crate) fn toolchains(project: Option<&Path>) -> Toolchains {
 }
 
 /// Works with the shared store: an engine whose actions may take a minute, and a composer.
-pub(crate) fn with_machine<T>(toolchains: &Toolchains, work: impl FnOnce(&Engine<'_>, &Composer<'_>) -> T) -> T {
+pub(crate) fn with_machine<T>(
+    toolchains: &Toolchains,
+    work: impl FnOnce(&Engine<'_>, &Composer<'_>) -> T,
+) -> T {
     let owner = rustix::process::geteuid().is_root().then_some((NOBODY, NOBODY));
     let store = Arc::new(Disk::open(&shared_store(), owner).unwrap());
     let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;

@@ -16,6 +16,7 @@
 pub(crate) mod machine;
 pub(crate) mod processes;
 mod program;
+pub(crate) mod rustup_mirror;
 pub(crate) mod trace;
 
 use std::collections::BTreeMap;
@@ -37,11 +38,29 @@ pub(crate) const XBUILD: &str = env!("CARGO_BIN_EXE_xbuild");
 
 /// What a user's environment says of the way to the network: the tests' own environment, but for these and
 /// [`KEPT`], is nothing that xbuild should see.
-const KEPT_PREFIXES: [&str; 8] =
-    ["XBUILD_", "PIP_", "CARGO_REGISTR", "CARGO_SOURCE_", "CARGO_HTTP_", "CARGO_NET_", "SSL_CERT_", "GIT_SSL_"];
+const KEPT_PREFIXES: [&str; 8] = [
+    "XBUILD_",
+    "PIP_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "SSL_CERT_",
+    "GIT_SSL_",
+];
 const KEPT: [&str; 12] = [
-    "PATH", "HOME", "USER", "TMPDIR", "CARGO_HOME", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "PATH",
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "CARGO_HOME",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
 ];
 
 /// The repository's root.
@@ -69,11 +88,19 @@ pub(crate) struct Xbuild {
     store: PathBuf,
     folder: Option<PathBuf>,
     environment: BTreeMap<String, OsString>,
+    through: Vec<String>,
+    user: Option<u32>,
 }
 
 impl Xbuild {
     pub(crate) fn new() -> Self {
-        Self { store: shared_store(), folder: None, environment: BTreeMap::new() }
+        Self {
+            store: shared_store(),
+            folder: None,
+            environment: BTreeMap::new(),
+            through: Vec::new(),
+            user: None,
+        }
     }
 
     /// Over another store.
@@ -94,10 +121,27 @@ impl Xbuild {
         self
     }
 
+    /// Started by another program, which is given `xbuild` and its arguments after its own: `taskset -c 0`.
+    pub(crate) fn through(mut self, program: &[&str]) -> Self {
+        self.through.extend(program.iter().map(|&word| word.to_owned()));
+        self
+    }
+
+    /// As another user, and a group of the same number: for tests that root runs.
+    pub(crate) fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
     /// The process, not yet started: for tests that send it signals.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(XBUILD);
-        command.args(arguments).env_clear().stdin(Stdio::null());
+        let words: Vec<&str> = self.through.iter().map(String::as_str).chain([XBUILD]).collect();
+        let mut command = Command::new(words[0]);
+        if let Some(user) = self.user {
+            std::os::unix::process::CommandExt::uid(&mut command, user);
+            std::os::unix::process::CommandExt::gid(&mut command, user);
+        }
+        command.args(&words[1..]).args(arguments).env_clear().stdin(Stdio::null());
         for (name, value) in std::env::vars_os() {
             let kept = name.to_str().is_some_and(|name| {
                 KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -176,7 +220,9 @@ impl Ran {
     pub(crate) fn finished(&self) -> (usize, usize) {
         let line = self.stderr.lines().rfind(|line| line.contains("Finished"));
         let numbers: Vec<usize> = line
-            .unwrap_or_else(|| panic!("`{}` doesn't say that it has finished:\n{}", self.command, self.stderr))
+            .unwrap_or_else(|| {
+                panic!("`{}` doesn't say that it has finished:\n{}", self.command, self.stderr)
+            })
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|word| word.parse().ok())
             .collect();
@@ -241,7 +287,10 @@ impl Project {
             "Cargo.toml",
             &format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
         );
-        project.write("Cargo.lock", &format!("version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n"));
+        project.write(
+            "Cargo.lock",
+            &format!("version = 4\n\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n"),
+        );
         project.write("src/main.rs", main);
         project
     }

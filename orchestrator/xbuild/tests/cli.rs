@@ -1,0 +1,178 @@
+//! The command line: what each verb's help says, flags that hold for all, and the verbs that build nothing.
+
+mod common;
+
+use common::{Project, Ran, Xbuild, xbuild};
+use fs_err as fs;
+use insta::assert_snapshot;
+
+const TARGET: &str = "x86_64-unknown-linux-musl";
+
+#[test]
+fn help_says_what_each_verb_does_and_takes() {
+    for verb in [
+        "",
+        "build",
+        "all",
+        "run",
+        "doctor",
+        "toolchain",
+        "toolchain list",
+        "toolchain show",
+        "toolchain add",
+        "toolchain update",
+        "toolchain verify",
+        "store",
+        "store verify",
+        "gc",
+    ] {
+        let mut arguments: Vec<&str> = verb.split_whitespace().collect();
+        arguments.push("--help");
+        let ran = Xbuild::new().env("COLUMNS", "100").run(&arguments);
+        if ran.code == Some(2) && verb == "run" {
+            continue;
+        }
+        let name = if verb.is_empty() { "help".to_owned() } else { format!("help {verb}") };
+        assert_snapshot!(name.replace(' ', "_"), ran.ok().stdout);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_refused_with_code_2() {
+    for arguments in [
+        &["biuld"][..],
+        &["build", "--nonsense"],
+        &["build", "-j", "0"],
+        &["build", "--profile", "dev", "--release"],
+        &["build", "-v", "-q"],
+        &[],
+    ] {
+        let ran = xbuild(arguments).fails(2);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+    xbuild(&["biuld"]).says("a similar subcommand exists: 'build'");
+}
+
+#[test]
+fn how_much_is_said_is_a_choice() {
+    let project = Project::program("hello", "fn main() {\n    println!(\"hello\");\n}\n");
+    let build = |more: &[&str]| project.xbuild(&[&["build", "--target", TARGET], more].concat()).ok();
+    build(&[]);
+    let quiet = build(&["-q"]);
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    assert!(build(&["-v"]).stderr.contains("    Finished 1 unit: 0 built, 1 cached\n"));
+    assert!(
+        build(&["-vv"]).stderr.contains("      Cached hello 0.1.0 (bin hello) [x86_64-unknown-linux-musl]\n")
+    );
+    let colored = |ran: &Ran| ran.stderr.contains('\u{1b}') || ran.stdout.contains('\u{1b}');
+    assert!(!colored(&build(&["-v"])), "there is no terminal");
+    assert!(colored(&build(&["-v", "--color", "always"])));
+    let no_color = Xbuild::new().folder(&project.root).env("NO_COLOR", "1");
+    assert!(!colored(&no_color.run(&["build", "--target", TARGET, "-v"])));
+    let json = build(&["--message-format", "json"]);
+    assert_eq!(json.json().len(), 1);
+    assert_eq!(json.json()[0]["reason"], "xbuild-output");
+    // From another folder; and a flag before the verb.
+    let arguments = ["--project", project.root.to_str().unwrap(), "-q", "build", "--target", TARGET];
+    assert_eq!(xbuild(&arguments).ok().stdout, "");
+}
+
+#[test]
+fn doctor_names_every_part_of_the_sandbox_in_aligned_columns() {
+    let ran = xbuild(&["doctor"]);
+    assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
+    let lines: Vec<&str> =
+        ran.stdout.lines().filter(|line| !line.trim_start().starts_with("help:")).collect();
+    for part in ["kernel", "user namespaces", "overlays in a user namespace", "a delegated cgroup"] {
+        assert!(lines.iter().any(|line| line[4..].starts_with(part)), "{part}: {}", ran.stdout);
+    }
+    let column =
+        lines.iter().map(|line| line[4..].trim_end().split("  ").next().unwrap().len()).max().unwrap();
+    for line in lines {
+        assert!(["ok  ", "--  ", "NO  "].iter().any(|mark| line.starts_with(mark)), "{line}");
+        assert_eq!(&line[4 + column..4 + column + 2], "  ", "{line}");
+        assert_ne!(&line[4 + column + 2..4 + column + 3], " ", "{line}");
+    }
+    // Everything that does not hold says what to run.
+    let (missing, help) = (ran.stdout.matches("NO  ").count(), ran.stdout.matches("help: ").count());
+    assert!(help >= missing.min(1), "{}", ran.stdout);
+    assert_eq!(ran.code, Some(if missing == 0 { 0 } else { 3 }));
+}
+
+/// A store of its own with a few small things in it: no toolchain, so no build.
+fn small_store() -> (tempfile::TempDir, Xbuild) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let xbuild = Xbuild::new().store(&store).folder(folder.path());
+    xbuild.run(&["gc"]).ok();
+    let owner = rustix::process::geteuid().is_root().then_some((65534, 65534));
+    let disk = xbuild_store::Disk::open(&store, owner).unwrap();
+    for text in ["one", "two", "three"] {
+        xbuild_action::Content::put_reader(&disk, &mut text.as_bytes()).unwrap();
+    }
+    (folder, xbuild)
+}
+
+#[test]
+fn verify_finds_a_flipped_byte_and_repair_removes_it() {
+    let (folder, xbuild) = small_store();
+    let whole = xbuild.run(&["store", "verify"]).ok();
+    assert!(whole.stdout.contains("blobs"), "{}", whole.stdout);
+    assert!(whole.stdout.ends_with("in the store, all of it whole\n"), "{}", whole.stdout);
+
+    let digest = xbuild_base::Sha256::of(b"two").to_hex();
+    let blob = folder.path().join("store/blobs").join(&digest[..2]).join(&digest);
+    // Read-only files can be replaced all the same.
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "twp").unwrap();
+    let ran = xbuild.run(&["store", "verify"]).fails(3).says(&format!("damaged: {}: ", blob.display()));
+    assert!(
+        ran.stderr.ends_with("error: the store has 1 damaged file\nhelp: xbuild store verify --repair\n"),
+        "{ran:?}"
+    );
+    assert!(blob.exists(), "verify only looks");
+
+    xbuild
+        .run(&["store", "verify", "--repair"])
+        .ok()
+        .says("removed 1 damaged file; what needs it is made again\n");
+    assert!(!blob.exists());
+    xbuild.run(&["store", "verify"]).ok();
+}
+
+#[test]
+fn gc_says_what_would_go_and_then_removes_it() {
+    let (folder, xbuild) = small_store();
+    let digest = xbuild_base::Sha256::of(b"two").to_hex();
+    let blob = folder.path().join("store/blobs").join(&digest[..2]).join(&digest);
+    let row = |ran: &Ran| {
+        let line = ran.stdout.lines().find(|line| line.starts_with("blobs")).unwrap();
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
+    };
+    let dry = xbuild.run(&["gc", "--dry-run", "--keep-days", "0"]).ok();
+    assert_eq!(row(&dry), "blobs 3 would go 11 B 0 kept");
+    assert!(dry.stdout.ends_with("would free 11 B\n"), "{}", dry.stdout);
+    assert!(blob.exists(), "a dry run removes nothing");
+    let kept = xbuild.run(&["gc"]).ok();
+    assert_eq!(row(&kept), "blobs 0 removed 0 B 3 kept", "what is young is kept");
+    let ran = xbuild.run(&["gc", "--keep-days", "0"]).ok();
+    assert_eq!(row(&ran), "blobs 3 removed 11 B 0 kept");
+    assert!(!blob.exists());
+}
+
+#[test]
+fn a_result_is_a_root_of_collection() {
+    let project = Project::program("hello", "fn main() {\n    println!(\"hello\");\n}\n");
+    project.xbuild(&["build", "--target", TARGET]).ok();
+    let link = project.result(&format!("default/{TARGET}/bin/hello"));
+    // What the shared store would lose by age 0 is a question only: the other tests need it.
+    let dry = project.xbuild(&["gc", "--dry-run", "--keep-days", "0"]).ok();
+    assert!(dry.stdout.contains("would free "), "{}", dry.stdout);
+    let ran = project.xbuild(&["gc"]);
+    assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
+    assert_eq!(
+        std::process::Command::new(fs::canonicalize(link).unwrap()).output().unwrap().stdout,
+        b"hello\n"
+    );
+    project.xbuild(&["build", "--target", TARGET]).ok();
+}

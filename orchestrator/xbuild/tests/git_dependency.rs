@@ -1,0 +1,82 @@
+//! A git dependency: a member of a workspace that inherits from it, reads a file by `../`, and has a submodule. The
+//! repositories are made here.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::Project;
+use fs_err as fs;
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "protocol.file.allow=always"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn write(folder: &Path, path: &str, text: &str) {
+    let path = folder.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_git_dependency_is_built_from_its_whole_tree() {
+    let made = tempfile::tempdir().unwrap();
+    let (words, kneading) = (made.path().join("words"), made.path().join("kneading"));
+    write(&words, "salt.txt", "a pinch of salt");
+    write(
+        &kneading,
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"knead\"]\nresolver = \"3\"\n[workspace.package]\nversion = \"1.2.3\"\nedition = \"2024\"\n",
+    );
+    write(
+        &kneading,
+        "knead/Cargo.toml",
+        "[package]\nname = \"knead\"\nversion.workspace = true\nedition.workspace = true\n",
+    );
+    write(
+        &kneading,
+        "knead/src/lib.rs",
+        "pub const FLOUR: &str = include_str!(\"../../flour.txt\");\n\
+         pub const SALT: &str = include_str!(\"../../words/salt.txt\");\n\
+         pub const VERSION: &str = env!(\"CARGO_PKG_VERSION\");\n",
+    );
+    write(&kneading, "flour.txt", "two cups of flour");
+    for repository in [&words, &kneading] {
+        git(repository, &["init", "--quiet", "--initial-branch=main"]);
+        if repository == &kneading {
+            git(repository, &["submodule", "--quiet", "add", "../words", "words"]);
+        }
+        git(repository, &["add", "."]);
+        git(repository, &["commit", "--quiet", "-m", "all of it"]);
+    }
+
+    let project = Project::program(
+        "dough",
+        "fn main() { println!(\"{} {} {}\", knead::VERSION, knead::FLOUR, knead::SALT); }",
+    );
+    let url = format!("file://{}", kneading.display());
+    project.append(
+        "Cargo.toml",
+        &format!("\n[dependencies]\nknead = {{ git = \"{url}\", branch = \"main\" }}\n"),
+    );
+    let mut lock = Command::new("cargo");
+    lock.args(["generate-lockfile", "--quiet"]).current_dir(&project.root);
+    let lock = lock.env("CARGO_HOME", made.path().join("home")).env("CARGO_NET_GIT_FETCH_WITH_CLI", "true");
+    let lock = lock.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "protocol.file.allow");
+    assert!(lock.env("GIT_CONFIG_VALUE_0", "always").status().unwrap().success());
+
+    project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).ok();
+    let dough = Command::new(project.result("default/x86_64-unknown-linux-musl/bin/dough")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 two cups of flour a pinch of salt\n");
+    // With the commit in the store its repository is not asked again.
+    fs::remove_dir_all(&kneading).unwrap();
+    project.append("src/main.rs", "\n// edited\n");
+    project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl", "--offline"]).ok();
+}

@@ -1,0 +1,174 @@
+//! The same bits whoever builds, wherever and however: the example, built again with no result in the store.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use fs_err as fs;
+
+use common::trace::{keys, trace};
+use common::{Project, TARGETS, XBUILD, Xbuild, shared_store};
+
+/// Somebody who is neither root nor the user that root's sandboxes run as.
+const SOMEBODY: u32 = 12345;
+
+/// What a store knows of fetched things: which blob and which tree came of which pin.
+const FETCHED: [&str; 2] = ["fetched-blob", "unpacked-tree"];
+
+/// What came of an action: all of it but the time that it took.
+#[derive(Debug, PartialEq, Eq)]
+struct Bits {
+    outputs: BTreeMap<String, String>,
+    stdout: String,
+    stderr: String,
+}
+
+/// The results of a store, by key.
+fn results(store: &Path) -> BTreeMap<String, Bits> {
+    let mut results = BTreeMap::new();
+    for folder in fs::read_dir(store.join("actions")).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let record: serde_json::Value =
+                serde_json::from_slice(&fs::read(file.unwrap().path()).unwrap()).unwrap();
+            let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+            let result = &record["result"];
+            let outputs = result["outputs"].as_object().unwrap();
+            let bits = Bits {
+                outputs: outputs.iter().map(|(path, output)| (path.clone(), output.to_string())).collect(),
+                stdout: text(&result["stdout"]),
+                stderr: text(&result["stderr"]),
+            };
+            results.insert(text(&record["action"]), bits);
+        }
+    }
+    results
+}
+
+/// A store with what the shared one has fetched and unpacked, and no result of any action.
+fn without_results(owner: Option<u32>) -> tempfile::TempDir {
+    let shared = shared_store();
+    let folder = tempfile::tempdir_in(shared.parent().unwrap()).unwrap();
+    open_to_all(folder.path());
+    let store = folder.path().join("store");
+    fs::create_dir_all(store.join("memo")).unwrap();
+    // Another user needs files of his own; the same one shares them.
+    let copy = |from: &str, to: &str| {
+        let options = if owner.is_some() { "-a" } else { "-al" };
+        run(Command::new("cp").arg(options).arg(shared.join(from)).arg(store.join(to)));
+    };
+    for name in ["blobs", "directories"] {
+        copy(name, "");
+    }
+    for name in FETCHED {
+        copy(&format!("memo/{name}"), "memo");
+    }
+    copy("format", "");
+    if let Some(owner) = owner {
+        run(Command::new("chown").arg("-R").arg(format!("{owner}:{owner}")).arg(&store));
+    }
+    folder
+}
+
+fn run(command: &mut Command) {
+    assert!(command.status().unwrap().success(), "{command:?}");
+}
+
+fn open_to_all(folder: &Path) {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Gives every file below a folder another time.
+fn age(folder: &Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            age(&path);
+        } else {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(981_173_106);
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_modified(time).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_result_and_every_output_is_the_same_bits() {
+    let ours = Project::example();
+    let traced = ours.folder.path().join("trace");
+    let arguments = ["all", "--no-link", "--message-format", "json", "--trace"];
+    let first = ours.xbuild(&[&arguments[..], &[traced.to_str().unwrap()]].concat()).ok();
+    let first_keys = keys(&trace(&traced));
+
+    // Another user, folder, home, time, locale, umask; one processor for five jobs; other process ids and times of
+    // files by themselves.
+    let is_root = rustix::process::geteuid().is_root();
+    let user = is_root.then_some(SOMEBODY);
+    let world = without_results(user);
+    let theirs = world.path().join("some where/else");
+    for name in ["rust-app", "glaze"] {
+        common::copy(&common::repository().join("examples").join(name), &theirs.join(name));
+    }
+    age(&theirs);
+    let home = world.path().join("home");
+    fs::create_dir(&home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    // The target folder may be nobody else's to look into.
+    let program = world.path().join("xbuild");
+    fs::copy(XBUILD, &program).unwrap();
+    run(Command::new("chmod").args(["-R", "a+rX"]).arg(&theirs).arg(&program));
+    let traced = home.join("trace");
+    let mut xbuild = Xbuild::new()
+        .store(&world.path().join("store"))
+        .folder(&theirs.join("rust-app"))
+        .env("HOME", &home)
+        .env("USER", "somebody")
+        .env("LC_ALL", "tr_TR.UTF-8")
+        .env("TZ", "Pacific/Chatham")
+        .env("SOURCE_DATE_EPOCH", "1")
+        .through(&["taskset", "-c", &processor().to_string()])
+        .through(&["/bin/sh", "-c", "umask 077; shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
+    if let Some(user) = user {
+        xbuild = xbuild.user(user);
+    }
+    let arguments = [&["-j", "5", "--offline"], &arguments[..], &[traced.to_str().unwrap()]].concat();
+    let second = xbuild.run(&[&arguments[3..4], &arguments[..3], &arguments[4..]].concat()).ok();
+    assert_eq!(second.finished().1, 0, "nothing was there:\n{}", second.stderr);
+
+    assert_eq!(first_keys, keys(&trace(&traced)), "the keys");
+    let [outputs, again] = [first.digests(), second.digests()];
+    assert_eq!(outputs.len(), 2 * TARGETS.len(), "{outputs:?}");
+    for (name, digest) in &outputs {
+        println!("{name}\n  {digest}\n  {}", again[name]);
+    }
+    assert_eq!(outputs, again, "the outputs");
+
+    // Planning steps, std and the sysroots' libraries are actions too.
+    let (known, made) = (results(&shared_store()), results(&world.path().join("store")));
+    assert!(made.len() > first_keys.len(), "{} results", made.len());
+    let mut differing = Vec::new();
+    for (key, bits) in &made {
+        let label =
+            first_keys.get(key).map_or_else(|| "a step before it".to_owned(), |units| units.join(", "));
+        match known.get(key) {
+            None => differing.push(format!("{label}: its key is another: {key}")),
+            Some(known) if known != bits => {
+                differing.push(format!("{label}: {key}\n  first:  {known:?}\n  second: {bits:?}"));
+            }
+            Some(_) => {
+                let outputs = bits.outputs.iter().map(|(path, output)| format!("{path} {output}"));
+                println!("{key} {label}: {}", outputs.collect::<Vec<_>>().join(", "));
+            }
+        }
+    }
+    assert!(differing.is_empty(), "{} of {} differ:\n{}", differing.len(), made.len(), differing.join("\n"));
+    println!("compared {} results and {} outputs: all are the same", made.len(), outputs.len());
+}
+
+/// A processor that this process may use.
+fn processor() -> usize {
+    let set = rustix::thread::sched_getaffinity(None).unwrap();
+    (0..rustix::thread::CpuSet::MAX_CPU).rfind(|&cpu| set.is_set(cpu)).unwrap()
+}

@@ -1,0 +1,252 @@
+//! The cargo side: one action in the same sandbox, over the same trees, in which a shell calls cargo and says when.
+//!
+//! The shell's marks are stamped when they arrive here, so that setting the sandbox up is no part of a figure; the
+//! processor time is what the shell says of its children.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use xbuild_action::{
+    Cancel, Command, ContentExt as _, Executor as _, InputRoot, Isolation, Observer, Outcome, Request,
+    Running, Stream, Unkeyed,
+};
+use xbuild_plan::places::{CARGO_CONFIG, CARGO_HOME, place};
+use xbuild_plan::planning::environment;
+
+use crate::error::Error;
+use crate::ground::{Ground, Plan, PlannedGraph, limits};
+use crate::measure::{Sample, Side};
+use crate::project::Project;
+
+const TARGET_FOLDER: &str = "build/target";
+const LOG: &str = "/build/log/cargo";
+
+/// Something that is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Cold,
+    Unchanged,
+    Edited,
+}
+
+/// Runs one round: cold, nothing changed (`repetitions` times), one leaf crate edited.
+pub(crate) fn round(
+    ground: &Ground,
+    plan: &Plan,
+    project: &Project,
+    repetitions: usize,
+    side: &mut Side,
+) -> Result<(), Error> {
+    let mut phases = vec![Phase::Cold];
+    phases.extend(std::iter::repeat_n(Phase::Unchanged, repetitions));
+    phases.push(Phase::Edited);
+    let marks = run(ground, plan, &script(plan, project, &phases))?;
+
+    let measured = read(&marks);
+    if measured.len() != phases.len() {
+        let problem = format!("cargo's side said what can't be understood: {marks:?}");
+        return Err(Error::NotComparable { project: project.name, problem });
+    }
+    for (phase, (sample, count)) in phases.into_iter().zip(measured) {
+        let wrong =
+            |problem: &str| Error::NotComparable { project: project.name, problem: problem.to_owned() };
+        match (phase, count) {
+            (Phase::Cold | Phase::Edited, 0) => return Err(wrong("cargo built nothing")),
+            (Phase::Unchanged, 1..) => return Err(wrong("cargo built something anew for nothing")),
+            (Phase::Cold, executed) => {
+                side.executed = executed;
+                side.cold.push(sample);
+            }
+            (Phase::Unchanged, 0) => side.unchanged.push(sample),
+            (Phase::Edited, _) => side.edited.push(sample),
+        }
+    }
+    Ok(())
+}
+
+/// Runs the script; what it wrote to standard output, line by line, with the time of each.
+fn run(ground: &Ground, plan: &Plan, script: &str) -> Result<Vec<(Duration, String)>, Error> {
+    let command = Command {
+        argv: vec!["/usr/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
+        environment: environment(&[]),
+        working_directory: plan.sources.workspace.clone(),
+        outputs: BTreeSet::new(),
+    };
+    let inputs = InputRoot {
+        layers: plan.layers.clone(),
+        directories: [TARGET_FOLDER, CARGO_HOME, "build/log"].map(place).into(),
+        ..InputRoot::default()
+    };
+    let request = Request {
+        command: &command,
+        inputs: &inputs,
+        isolation: Isolation::Full,
+        limits: limits(),
+        unkeyed: &Unkeyed::default(),
+        cancel: &Cancel::default(),
+    };
+    let mut stopwatch = Stopwatch { start: Instant::now(), marks: Vec::new() };
+    let (problem, result) = match ground.sandbox.execute(&request, &mut stopwatch) {
+        Outcome::Succeeded(_) => return Ok(stopwatch.marks),
+        Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
+        Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
+        Outcome::Cancelled => return Err(xbuild_realise::RealiseError::Cancelled.into()),
+        Outcome::Broken(error) => return Err(error.into()),
+    };
+    let output = String::from_utf8_lossy(&ground.store.get(result.stderr)?).into_owned();
+    Err(Error::Failed { command: "cargo build".to_owned(), problem, output })
+}
+
+struct Stopwatch {
+    start: Instant,
+    marks: Vec<(Duration, String)>,
+}
+
+impl Observer for Stopwatch {
+    fn line(&mut self, stream: Stream, line: &[u8], _: &dyn Running) {
+        if stream == Stream::Out {
+            self.marks.push((self.start.elapsed(), String::from_utf8_lossy(line).into_owned()));
+        }
+    }
+}
+
+/// What the shell does. Each phase prints
+///
+/// ```text
+/// 0m0.00s 0m0.00s      the shell's own time
+/// 0m1.23s 0m0.45s      its children's, user and system
+/// begin
+/// end
+/// 0m0.00s 0m0.00s
+/// 0m9.87s 0m0.65s
+/// 123                  how many programs were started (cold), or crates compiled
+/// ```
+fn script(plan: &Plan, project: &Project, phases: &[Phase]) -> String {
+    let mut script = String::new();
+    for phase in phases {
+        let verbose = *phase == Phase::Cold;
+        if *phase == Phase::Edited {
+            script.push_str(&format!("echo '// edited' >> {}\n", quoted(project.leaf())));
+        }
+        let calls: Vec<String> = plan.graphs.iter().map(|graph| call(graph, verbose)).collect();
+        let counted = if verbose { " *Running `" } else { " *Compiling " };
+        script.push_str(&format!(
+            "times\necho begin\n{{ {}; }} > {LOG} 2>&1 || {{ cat {LOG} >&2; exit 1; }}\necho end\ntimes\n\
+             grep -c {} {LOG}\n",
+            calls.join(" && "),
+            quoted(&format!("^{counted}")),
+        ));
+    }
+    // Not grep's status, which says that it found nothing.
+    script + "exit 0\n"
+}
+
+/// A call of cargo with its environment.
+fn call(graph: &PlannedGraph, verbose: bool) -> String {
+    let PlannedGraph { asked, toolchain } = graph;
+    let target = &asked.target;
+    let mut environment = toolchain.environment.clone();
+    let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
+    set("CARGO_HOME", &place(CARGO_HOME).in_sandbox());
+    set("CARGO_TARGET_DIR", &place(TARGET_FOLDER).in_sandbox());
+    set("CARGO_TERM_COLOR", "never");
+    set("RUSTC", &toolchain.rustc);
+    let platforms = std::iter::once(&toolchain.host).chain(toolchain.targets.get(target));
+    for platform in platforms {
+        let prefix = format!("CARGO_TARGET_{}", platform.triple.underscored().to_uppercase());
+        if let Some(linker) = &platform.linker {
+            environment.insert(format!("{prefix}_LINKER"), linker.clone());
+        }
+        let link_arguments = platform.link_arguments.iter().map(|argument| format!("-Clink-arg={argument}"));
+        let flags: Vec<String> = link_arguments.chain(platform.rustc_arguments.iter().cloned()).collect();
+        if !flags.is_empty() {
+            environment.insert(format!("{prefix}_RUSTFLAGS"), flags.join(" "));
+        }
+        environment.extend(platform.script_environment.clone());
+    }
+
+    let plan = &asked.plan;
+    let mut arguments: Vec<String> =
+        ["/usr/bin/cargo", "build", "--offline", "--locked"].map(str::to_owned).to_vec();
+    arguments.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
+    arguments.extend([
+        "--target".to_owned(),
+        target.to_string(),
+        "--profile".to_owned(),
+        plan.profile.clone(),
+    ]);
+    arguments.extend(plan.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]));
+    if !plan.features.is_empty() {
+        let features: Vec<&str> = plan.features.iter().map(String::as_str).collect();
+        arguments.extend(["--features".to_owned(), features.join(",")]);
+    }
+    arguments.extend(plan.all_features.then(|| "--all-features".to_owned()));
+    arguments.extend((!plan.default_features).then(|| "--no-default-features".to_owned()));
+    arguments.extend(verbose.then(|| "--verbose".to_owned()));
+
+    let environment = environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    environment.chain(arguments.iter().map(|argument| quoted(argument))).collect::<Vec<_>>().join(" ")
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// The phases that [`script`]'s marks tell of: what each took, and how much was built.
+fn read(marks: &[(Duration, String)]) -> Vec<(Sample, usize)> {
+    let phases = marks.chunks(7).map(|phase| {
+        let [(_, _), (_, before), (start, begin), (stop, end), (_, _), (_, after), (_, count)] = phase else {
+            return None;
+        };
+        let is_phase = begin == "begin" && end == "end";
+        let wall = is_phase.then(|| stop.saturating_sub(*start))?;
+        let cpu = children(after)?.saturating_sub(children(before)?);
+        Some((Sample { wall, cpu }, count.trim().parse().ok()?))
+    });
+    phases.map_while(|phase| phase).collect()
+}
+
+/// User and system time of a line of `times`, as in `1m2.34s 0m5.67s`, together.
+fn children(line: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    for time in line.split_whitespace() {
+        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
+        let minutes: u64 = minutes.parse().ok()?;
+        total +=
+            Duration::from_secs(minutes * 60) + Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
+    }
+    Some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(lines: &[(u64, &str)]) -> Vec<(Duration, String)> {
+        lines.iter().map(|&(at, line)| (Duration::from_millis(at), line.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_phase_is_what_lies_between_its_marks() {
+        let mut lines = vec![
+            (1, "0m0.00s 0m0.00s"),
+            (1, "0m1.00s 0m0.50s"),
+            (2, "begin"),
+            (1502, "end"),
+            (1503, "0m0.01s 0m0.00s"),
+            (1503, "1m2.25s 0m0.75s"),
+            (1510, "42"),
+        ];
+        let sample = Sample { wall: Duration::from_millis(1500), cpu: Duration::from_millis(61_500) };
+        assert_eq!(read(&marks(&lines)), [(sample, 42)]);
+        lines.truncate(5);
+        assert_eq!(read(&marks(&lines)), []);
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
+    }
+}

@@ -1,0 +1,272 @@
+//! What both sides build on: the store, the toolchain composed in it, and a project's sources.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use xbuild_action::{Cancel, Isolation, Limits, Staging};
+use xbuild_base::{Digest, Tree, Triple};
+use xbuild_describe::{
+    Asked, Description, Glibc, Request, Source, TargetSpec, Targets, Toolchains, evaluate,
+};
+use xbuild_exec::Sandbox;
+use xbuild_fetch::debian::{MirrorSettings, Mirrors};
+use xbuild_fetch::official::Server;
+
+use xbuild_fetch::source::cargo_config::CargoConfig;
+use xbuild_fetch::source::crates;
+use xbuild_fetch::source::lock::Lock;
+use xbuild_fetch::source::wheel::PackageIndex;
+use xbuild_fetch::toolchain::Composer;
+use xbuild_fetch::{Fetcher, Quiet, Settings};
+use xbuild_plan::sources::Sources;
+use xbuild_realise::engine::Engine;
+use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
+use xbuild_realise::platform::{self, Layers};
+use xbuild_realise::std_library::StdRequest;
+use xbuild_realise::{LocalSources, project};
+use xbuild_store::Disk;
+
+use crate::error::Error;
+use crate::project::TARGETS;
+use crate::stores;
+
+/// A store and what the repository says of toolchains and targets.
+pub(crate) struct Ground {
+    pub(crate) store: Arc<Disk>,
+    pub(crate) sandbox: Sandbox,
+    toolchains: Toolchains,
+    targets: Targets,
+    host: Triple,
+}
+
+/// What can be asked once everything has been opened.
+struct Kit<'k> {
+    engine: &'k Engine<'k>,
+    fetcher: &'k Fetcher<'k>,
+    composer: &'k Composer<'k>,
+    server: &'k Server,
+    variables: &'k BTreeMap<String, String>,
+}
+
+/// Everything that cargo needs to build a project.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Where all of it lies.
+    pub(crate) sources: Arc<Sources>,
+    /// The toolchain of all targets together, and whole sources.
+    pub(crate) layers: Vec<Digest<Tree>>,
+    /// The graphs, in the order in which they are built.
+    pub(crate) graphs: Vec<PlannedGraph>,
+    /// The compiler's release.
+    pub(crate) release: String,
+}
+
+/// One call of cargo.
+#[derive(Debug, Clone)]
+pub(crate) struct PlannedGraph {
+    pub(crate) asked: Asked,
+    /// What cargo is told of compilers and linkers.
+    pub(crate) toolchain: xbuild_cargo::Toolchain,
+}
+
+impl PlannedGraph {
+    /// Target and packages, as people call them.
+    pub(crate) fn name(&self) -> String {
+        let packages: Vec<&str> = self.asked.plan.packages.iter().map(String::as_str).collect();
+        format!("{} {}", self.asked.target, packages.join(" "))
+    }
+}
+
+impl Ground {
+    /// Opens a store.
+    pub(crate) fn open(root: &Path, store: &Path) -> Result<Self, Error> {
+        let read = |path: &str| fs_err::read_to_string(root.join(path)).map(|text| Source::new(path, text));
+        let toolchains = Toolchains::read(read("toolchains.toml")?)?;
+        let mut targets = Targets::default();
+        for triple in TARGETS {
+            let source = read(&format!("targets/{triple}.toml"))?;
+            targets.insert(TargetSpec::read(parse(triple)?, source, &toolchains)?);
+        }
+        let store = Arc::new(Disk::open(store, stores::owner())?);
+        let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
+        let host = parse(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+        Ok(Self { store, sandbox: Sandbox::new(staging), toolchains, targets, host })
+    }
+
+    /// The tree of the one crate that a lock names.
+    pub(crate) fn fetched_crate(&self, lock: &str) -> Result<Digest<Tree>, Error> {
+        self.with(|kit| {
+            // No project says where crates come from: only the user's configuration does.
+            let cargo = CargoConfig::load(Path::new("/"), kit.variables)?;
+            let trees = crates::fetch(kit.fetcher, &crates::from_lock(&Lock::parse(lock)?, &cargo)?)?;
+            let missing =
+                || Error::Unexpected { path: "Cargo.lock".into(), problem: "it names no crate".to_owned() };
+            trees.first().copied().ok_or_else(missing)
+        })
+    }
+
+    /// Looks at all that is ready for a project, so that a build needn't look whether it is whole.
+    pub(crate) fn warm(&self, workspace: &Path) -> Result<(), Error> {
+        self.with(|kit| {
+            let cargo = CargoConfig::load(workspace, kit.variables)?;
+            crates::fetch(kit.fetcher, &crates::from_lock(&project::read_lock(workspace)?, &cargo)?)?;
+            let description = self.description(workspace)?;
+            let grounds: Vec<(Triple, Option<Glibc>)> = self.default_grounds();
+            self.layers(kit, &description, &grounds).map(drop)
+        })
+    }
+
+    /// Plans the cargo side of a project, from a workspace's folder.
+    pub(crate) fn plan(&self, workspace: &Path) -> Result<Plan, Error> {
+        self.with(|kit| {
+            let description = self.description(workspace)?;
+            let toolchain = self.toolchain(&description)?;
+            let cargo = CargoConfig::load(workspace, kit.variables)?;
+            let local = LocalSources::import(&self.store, workspace)?;
+            let lock = project::read_lock(workspace)?;
+            let project = project::gather(kit.fetcher, &*self.store, &local, &lock, &cargo)?;
+            let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
+            let metadata = project::metadata(kit.engine, &project.ground(&host))?;
+            let request = Request {
+                targets: TARGETS.map(str::to_owned).to_vec(),
+                profile: Some("release".to_owned()),
+                ..Request::default()
+            };
+            let facts = project::workspace(&metadata)?;
+            let mut asked = evaluate(&description, &facts, &self.targets, &request)?;
+            // One target after the other, each with all its packages.
+            asked.sort_by_key(|one| TARGETS.iter().position(|target| *target == one.target.as_str()));
+
+            let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
+            let of_targets = self.layers(kit, &description, &grounds)?;
+            let mut layers: Vec<Digest<Tree>> = Vec::new();
+            for tree in
+                of_targets.iter().flat_map(Layers::target).chain([project.sources.whole(&*self.store)?])
+            {
+                if !layers.contains(&tree) {
+                    layers.push(tree);
+                }
+            }
+            // An overlay would not say that two of them have different files at one path.
+            xbuild_action::merge_layers(&*self.store, &layers)?;
+
+            let mut graphs = Vec::new();
+            for (asked, layers) in asked.into_iter().zip(&of_targets) {
+                let spec = self.target(&asked.target)?;
+                let flavour = xbuild_cargo::Flavour::Project;
+                let configuration = project.configuration.clone();
+                let toolchain = platform::toolchain(kit.engine, layers, spec, flavour, configuration)?;
+                graphs.push(PlannedGraph { asked, toolchain });
+            }
+            let release =
+                graphs.first().map(|graph| graph.toolchain.version.release.clone()).unwrap_or_default();
+            Ok(Plan { sources: Arc::clone(&project.sources), layers, graphs, release })
+        })
+    }
+
+    fn description(&self, workspace: &Path) -> Result<Description, Error> {
+        let path = workspace.join("xbuild.toml");
+        let source = match fs_err::read_to_string(&path) {
+            Ok(text) => Some(Source::new("xbuild.toml", text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Description::read(source, &[], &self.targets)?)
+    }
+
+    fn toolchain(&self, description: &Description) -> Result<&xbuild_describe::Toolchain, Error> {
+        let toolchain = self.toolchains.resolve(&description.toolchain, None);
+        toolchain.map_err(|problem| xbuild_describe::Problems::from(problem).into())
+    }
+
+    fn target(&self, triple: &Triple) -> Result<&TargetSpec, Error> {
+        let missing =
+            || Error::Unexpected { path: triple.as_str().into(), problem: "no such target".to_owned() };
+        self.targets.get(triple).ok_or_else(missing)
+    }
+
+    fn default_grounds(&self) -> Vec<(Triple, Option<Glibc>)> {
+        let default = |spec: &TargetSpec| spec.glibc.as_ref().map(|choice| choice.default);
+        self.targets.iter().map(|spec| (spec.triple.clone(), default(spec))).collect()
+    }
+
+    /// The trees of each target, std among them.
+    fn layers(
+        &self,
+        kit: &Kit<'_>,
+        description: &Description,
+        grounds: &[(Triple, Option<Glibc>)],
+    ) -> Result<Vec<Layers>, Error> {
+        let mut wanted = Vec::new();
+        for (triple, glibc) in grounds {
+            wanted.push((self.target(triple)?, *glibc));
+        }
+        let composed = kit.composer.layers(self.toolchain(description)?, &wanted, kit.server)?;
+        let mut layers = Vec::new();
+        for ((spec, _), trees) in wanted.into_iter().zip(composed.targets) {
+            let mut of_target =
+                Layers { host: composed.host.clone(), sysroot: trees.sysroot, std: trees.std };
+            if let (None, Some(source)) = (of_target.std, composed.source) {
+                of_target.std = StdRequest { layers: &of_target, spec, source }.known(kit.engine);
+            }
+            if of_target.std.is_none() {
+                let problem = format!("it has no std for {}", spec.triple);
+                return Err(Error::Unexpected { path: "the store".into(), problem });
+            }
+            layers.push(of_target);
+        }
+        Ok(layers)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&Kit<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let settings = Settings::from_environment(&variable)?;
+        let mirrors = Mirrors::find(&MirrorSettings::from_environment(&variable), Path::new("/etc/apt"))?;
+        let wheels = Arc::new(PackageIndex::load(&variables, settings.pypi_index.as_deref())?);
+        let server = Server::from_environment(&variable);
+        let store = FetchStore::new(&self.store)?;
+        let fetcher = Fetcher::new(&store, settings, &Quiet);
+        let engine = Engine {
+            store: &self.store,
+            executor: &self.sandbox,
+            jobs: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            limits: limits(),
+            isolation: Isolation::Full,
+            keep_going: false,
+            cancel: Cancel::default(),
+        };
+        let builder = ComponentBuilder { engine: &engine };
+        let composer = Composer {
+            fetcher: &fetcher,
+            mirrors: &mirrors,
+            wheels: &wheels,
+            toolchains: &self.toolchains,
+            host: &self.host,
+            builder: &builder,
+        };
+        work(&Kit {
+            engine: &engine,
+            fetcher: &fetcher,
+            composer: &composer,
+            server: &server,
+            variables: &variables,
+        })
+    }
+}
+
+/// Room for all of cargo's calls in one action.
+pub(crate) fn limits() -> Limits {
+    Limits { time: Duration::from_secs(6 * 3600), ..Limits::default() }
+}
+
+fn parse(triple: &str) -> Result<Triple, Error> {
+    triple.parse().map_err(|error: xbuild_base::TripleError| Error::Unexpected {
+        path: triple.into(),
+        problem: error.to_string(),
+    })
+}

@@ -1,0 +1,204 @@
+//! xbuild against cargo, side by side: same machine, same run, same sandbox root, same toolchain, std and flags.
+//! `cargo xtask bench` builds this and xbuild, and runs it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `project` | what is built, and copies of it |
+//! | `stores` | stores in which toolchains and crates are ready, and nothing else |
+//! | `ground` | the toolchain, composed, and a project's sources: what both sides build on |
+//! | `cargo`, `xbuild` | the two sides |
+//! | `measure`, `machine`, `report` | figures, where they come from, and how they are shown |
+
+mod cargo;
+mod error;
+mod ground;
+mod machine;
+mod measure;
+mod project;
+mod report;
+mod stores;
+mod xbuild;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use tempfile::TempDir;
+use xbuild_base::{Digest, Tree};
+
+use crate::error::Error;
+use crate::ground::{Ground, Plan, PlannedGraph};
+use crate::machine::Machine;
+use crate::measure::Side;
+use crate::project::{Origin, Project};
+use crate::report::Measured;
+
+/// Measure xbuild against cargo, and write the report.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 110)]
+struct Arguments {
+    /// How many rounds of each side
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    runs: u16,
+    /// Measure this project alone, and print the report instead of writing it
+    #[arg(long, value_name = "PROJECT")]
+    only: Option<Only>,
+    /// One round of a project that is as small as can be: shows that the benchmark works
+    #[arg(long, conflicts_with_all = ["runs", "only"])]
+    sample: bool,
+    /// A store that toolchains and std are taken from, and put into where they are missing
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// The program to measure
+    #[arg(long, value_name = "FILE", hide = true)]
+    xbuild: PathBuf,
+    /// The repository
+    #[arg(long, value_name = "DIR", hide = true)]
+    root: PathBuf,
+}
+
+/// A project to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Only {
+    /// examples/rust-app
+    Example,
+    /// ripgrep 14.1.1
+    Ripgrep,
+}
+
+/// How often nothing changes in a round: it is short, and has the largest spread.
+const REPETITIONS: usize = 5;
+
+fn main() -> ExitCode {
+    // The sandbox's helper is this program: it never returns from here.
+    xbuild_exec::run_helper_if_asked();
+
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A project, planned and ready to be copied.
+struct Prepared {
+    project: Project,
+    /// Its files, where they were fetched.
+    tree: Option<Digest<Tree>>,
+    /// A copy that stays as it is.
+    copy: PathBuf,
+    plan: Plan,
+}
+
+fn run(arguments: &Arguments) -> Result<(), Error> {
+    let (projects, runs) = match (arguments.sample, arguments.only) {
+        (true, _) => (vec![project::SAMPLE], 1),
+        (false, Some(Only::Example)) => (vec![project::EXAMPLE], arguments.runs),
+        (false, Some(Only::Ripgrep)) => (vec![project::RIPGREP], arguments.runs),
+        (false, None) => (vec![project::EXAMPLE, project::RIPGREP], arguments.runs),
+    };
+    let places = Places::new(&arguments.store)?;
+    let root = &arguments.root;
+
+    println!("making the toolchain ready");
+    let (ground, ready) = {
+        let sample = project::SAMPLE.copy(root, None, &places.copy("sample"))?;
+        xbuild::all(&arguments.xbuild, &arguments.store, &sample, xbuild::Fetch::Missing)?;
+        (Ground::open(root, &arguments.store)?, places.store("ready"))
+    };
+    let prepared = prepare(root, &ground, &places, &projects)?;
+    stores::ready(&arguments.store, &ready)?;
+    {
+        let ready = Ground::open(root, &ready)?;
+        prepared.iter().try_for_each(|prepared| ready.warm(&prepared.copy))?;
+    }
+
+    let mut measured = Vec::new();
+    for Prepared { project, tree, plan, .. } in &prepared {
+        let (mut of_cargo, mut of_xbuild) = (Side::default(), Side::default());
+        for number in 1..=runs {
+            println!("{}, round {number} of {runs}: cargo", project.name);
+            cargo::round(&ground, plan, project, REPETITIONS, &mut of_cargo)?;
+            println!("{}, round {number} of {runs}: xbuild", project.name);
+            let (store, place) = (places.store("round"), places.copy("round"));
+            let copies = [place.join("here"), place.join("some/where/else")];
+            for copy in &copies {
+                project.copy(root, tree.map(|tree| (&*ground.store, tree)), copy)?;
+            }
+            let copies = copies.map(|copy| project.workspace(&copy));
+            let round = xbuild::Round {
+                program: &arguments.xbuild,
+                ready: &ready,
+                store: &store,
+                copies: &copies,
+                repetitions: REPETITIONS,
+            };
+            xbuild::round(round, project, &mut of_xbuild)?;
+            fs_err::remove_dir_all(&store)?;
+            fs_err::remove_dir_all(&place)?;
+        }
+        let calls = plan.graphs.iter().map(PlannedGraph::name).collect();
+        measured.push(Measured { project: project.name, calls, cargo: of_cargo, xbuild: of_xbuild });
+    }
+
+    let release = prepared.first().map(|prepared| prepared.plan.release.as_str()).unwrap_or_default();
+    let text = report::report(&Machine::look()?, release, usize::from(runs), &measured);
+    if arguments.sample || arguments.only.is_some() {
+        println!("\n{text}");
+    } else {
+        fs_err::write(root.join("docs/BENCH.md"), text)?;
+        println!("docs/BENCH.md written");
+    }
+    Ok(())
+}
+
+fn prepare(
+    root: &Path,
+    ground: &Ground,
+    places: &Places,
+    projects: &[Project],
+) -> Result<Vec<Prepared>, Error> {
+    let prepare = |(number, project): (usize, &Project)| {
+        println!("planning {}", project.name);
+        let tree = match project.origin {
+            Origin::Crate(lock) => Some(ground.fetched_crate(lock)?),
+            Origin::Repository(_) | Origin::Files(_) => None,
+        };
+        let place = places.copy(&format!("planned-{number}"));
+        let copy = project.copy(root, tree.map(|tree| (&*ground.store, tree)), &place)?;
+        let plan = ground.plan(&copy)?;
+        Ok(Prepared { project: *project, tree, copy, plan })
+    };
+    projects.iter().enumerate().map(prepare).collect()
+}
+
+/// Folders that go away at the end.
+struct Places {
+    /// Beside the store that is given: its content can be linked.
+    stores: TempDir,
+    /// Away from this repository, whose workspace they would be in.
+    copies: TempDir,
+}
+
+impl Places {
+    fn new(store: &Path) -> Result<Self, Error> {
+        // Root's sandboxes run as somebody else, who must get there.
+        let permissions = std::fs::Permissions::from_mode(0o755);
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("xbuild-bench-").permissions(permissions);
+        let beside = store.parent().unwrap_or(store);
+        fs_err::create_dir_all(beside)?;
+        Ok(Self { stores: builder.tempdir_in(beside)?, copies: builder.tempdir()? })
+    }
+
+    fn store(&self, name: &str) -> PathBuf {
+        self.stores.path().join(name)
+    }
+
+    fn copy(&self, name: &str) -> PathBuf {
+        self.copies.path().join(name)
+    }
+}

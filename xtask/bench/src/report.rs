@@ -1,0 +1,298 @@
+//! `docs/BENCH.md`: figures as text.
+
+use std::fmt::Write as _;
+
+use crate::machine::Machine;
+use crate::measure::{Sample, Side, Spread};
+
+/// What was measured of one project.
+#[derive(Debug, Clone)]
+pub(crate) struct Measured {
+    pub(crate) project: &'static str,
+    /// Cargo's calls of a round, without the options that all have: target, packages.
+    pub(crate) calls: Vec<String>,
+    pub(crate) cargo: Side,
+    pub(crate) xbuild: Side,
+}
+
+/// What a figure is to be at most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// So many times cargo's.
+    Ratio(f64),
+    /// So much, in the figure's own unit, and less than cargo's where cargo has one.
+    Absolute(f64),
+    /// It is told for what it's worth.
+    None,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    /// 10⁶ bytes.
+    Megabytes,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    name: &'static str,
+    unit: Unit,
+    cargo: Option<Spread>,
+    xbuild: Option<Spread>,
+    limit: Limit,
+}
+
+/// The whole file.
+pub(crate) fn report(machine: &Machine, release: &str, runs: usize, measured: &[Measured]) -> String {
+    let Machine { model, processors, memory, kernel, date } = machine;
+    let mut text = format!(
+        "# Benchmark\n\n\
+         `cargo xtask bench` measures cargo against xbuild and writes this file. Measured on {date}.\n\n\
+         | processor | in use | memory | kernel | rustc and cargo | rounds |\n|---|---|---|---|---|---|\n\
+         | {model} | {processors} | {}.{} GiB | {kernel} | {release} | {runs} |\n\n",
+        memory / 10,
+        memory % 10,
+    );
+    text.push_str(METHOD);
+    for project in measured {
+        add_project(&mut text, project);
+    }
+    text.push_str("\n## What xbuild loses\n\n");
+    let mut lost = Vec::new();
+    for project in measured {
+        lost.extend(
+            rows(project).iter().filter_map(|row| Some(format!("- {}, {}", project.project, row.lost()?))),
+        );
+    }
+    if lost.is_empty() {
+        text.push_str("Nothing in this run.\n");
+    } else {
+        text.push_str(&(lost.join("\n") + "\n"));
+    }
+    text
+}
+
+const METHOD: &str = "\
+## What is compared
+
+- **cargo**: the pinned cargo in one sandbox of xbuild's own, over the same trees that xbuild's actions get: the \
+same rustc, std, clang, linkers, sysroots, C environment and flags. The sources lie at the same paths. `cargo build \
+--offline --locked --profile release --target T` for one target after the other, all with one target folder, so that \
+what is built for the host is built once. Setting the sandbox up is not counted.
+- **xbuild**: `xbuild all --offline --release`, a release build of this repository, as a user calls it: from reading \
+the descriptions to the linked results, their proofs and checksums, each action in a sandbox of its own.
+- **Toolchain and std are ready** on both sides, and so are the crates. Each cold round of xbuild has a store of its \
+own that holds nothing else: no result, no plan, not even what rustc says of itself. Each cold round of cargo has an \
+empty target folder.
+- Where a project has `unify = \"package\"`, each package has features of its own. Cargo is then called once for each \
+package and target, since one call would merge them: both sides do the same work.
+- Rounds alternate: cargo, xbuild, cargo, xbuild. In each, what is unchanged is built five times over, and then a \
+comment is added to a crate that no other depends on.
+- A figure is the median, with the least and the most in brackets. CPU is user and system time of all processes. \
+The memory is the high-water mark of the resident set of xbuild's own process, without the compilers.
+";
+
+fn add_project(text: &mut String, measured: &Measured) {
+    let Measured { project, calls, cargo, xbuild } = measured;
+    let _ = write!(
+        text,
+        "\n## {project}\n\nCargo is called {} times: {}. It starts {} programs (compilers and build scripts). xbuild \
+         executes {} actions for {} units; the other units have the same action as one of these.\n\n\
+         | | cargo | xbuild | ratio | at most | held |\n|---|--:|--:|--:|--:|---|\n",
+        calls.len(),
+        calls.join(", "),
+        cargo.executed,
+        xbuild.executed,
+        xbuild.units,
+    );
+    for row in rows(measured) {
+        text.push_str(&row.line());
+    }
+}
+
+fn rows(measured: &Measured) -> Vec<Row> {
+    let Measured { cargo, xbuild, .. } = measured;
+    let wall = |samples: &[Sample]| Spread::of(samples.iter().map(|sample| sample.wall.as_secs_f64()));
+    let cpu = |samples: &[Sample]| Spread::of(samples.iter().map(|sample| sample.cpu.as_secs_f64()));
+    #[expect(clippy::cast_precision_loss, reason = "a megabyte more or less")]
+    let megabytes = |bytes: &[u64]| Spread::of(bytes.iter().map(|bytes| *bytes as f64 / 1e6));
+    let row = |name, cargo, xbuild, limit| Row { name, unit: Unit::Seconds, cargo, xbuild, limit };
+    vec![
+        row("cold, three targets, wall", wall(&cargo.cold), wall(&xbuild.cold), Limit::Ratio(1.10)),
+        row("cold, three targets, CPU", cpu(&cargo.cold), cpu(&xbuild.cold), Limit::Ratio(1.10)),
+        row("nothing changed, wall", wall(&cargo.unchanged), wall(&xbuild.unchanged), Limit::Absolute(0.1)),
+        row("nothing changed, CPU", cpu(&cargo.unchanged), cpu(&xbuild.unchanged), Limit::None),
+        row("one leaf crate edited, wall", wall(&cargo.edited), wall(&xbuild.edited), Limit::Ratio(1.10)),
+        row("one leaf crate edited, CPU", cpu(&cargo.edited), cpu(&xbuild.edited), Limit::Ratio(1.10)),
+        row("same project, other folder, wall", None, wall(&xbuild.elsewhere), Limit::Absolute(2.0)),
+        Row {
+            name: "xbuild's own peak memory, cold",
+            unit: Unit::Megabytes,
+            cargo: None,
+            xbuild: megabytes(&xbuild.peak_memory),
+            limit: Limit::Absolute(200.0),
+        },
+    ]
+}
+
+impl Row {
+    fn ratio(&self) -> Option<f64> {
+        Some(self.xbuild?.median / self.cargo?.median)
+    }
+
+    /// Whether it is within its limit, where it has one.
+    fn held(&self) -> Option<bool> {
+        match self.limit {
+            Limit::Ratio(limit) => Some(self.ratio()? <= limit),
+            Limit::Absolute(limit) => {
+                Some(self.xbuild?.median <= limit && self.ratio().is_none_or(|ratio| ratio < 1.0))
+            }
+            Limit::None => None,
+        }
+    }
+
+    fn line(&self) -> String {
+        let spread = |spread: Option<Spread>| spread.map_or("–".to_owned(), |spread| self.spread(spread));
+        let limit = match self.limit {
+            Limit::Ratio(limit) => format!("{limit:.2} ×"),
+            Limit::Absolute(limit) => self.amount(limit),
+            Limit::None => "–".to_owned(),
+        };
+        format!(
+            "| {} | {} | {} | {} | {limit} | {} |\n",
+            self.name,
+            spread(self.cargo),
+            spread(self.xbuild),
+            self.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
+            match self.held() {
+                None => "–",
+                Some(true) => "yes",
+                Some(false) => "**no**",
+            }
+        )
+    }
+
+    /// In words, when it is over its limit or more than cargo's.
+    fn lost(&self) -> Option<String> {
+        let over = self.held() == Some(false);
+        let ratio = self.ratio();
+        if !over && ratio.is_none_or(|ratio| ratio <= 1.0) {
+            return None;
+        }
+        let compared = ratio.map_or_else(
+            || self.amount(self.xbuild.map_or(0.0, |spread| spread.median)),
+            |ratio| format!("{ratio:.2} × cargo"),
+        );
+        let verdict = match self.held() {
+            Some(false) => ": **over the limit**",
+            Some(true) => ", within the limit",
+            None => "",
+        };
+        Some(format!("{}: {compared}{verdict}", self.name))
+    }
+
+    fn spread(&self, Spread { median, least, most }: Spread) -> String {
+        // One unit for all three: that of the median.
+        let (scale, digits, unit) = self.scale(median);
+        format!("{:.digits$} {unit} ({:.digits$}–{:.digits$})", median * scale, least * scale, most * scale)
+    }
+
+    fn amount(&self, value: f64) -> String {
+        let (scale, digits, unit) = self.scale(value);
+        format!("{:.digits$} {unit}", value * scale)
+    }
+
+    /// Factor, digits behind the point, and unit for a value.
+    fn scale(&self, value: f64) -> (f64, usize, &'static str) {
+        match self.unit {
+            Unit::Megabytes => (1.0, 0, "MB"),
+            Unit::Seconds if value < 1.0 => (1000.0, 0, "ms"),
+            Unit::Seconds if value < 10.0 => (1.0, 2, "s"),
+            Unit::Seconds => (1.0, 1, "s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn samples(milliseconds: &[u64]) -> Vec<Sample> {
+        let sample =
+            |&wall| Sample { wall: Duration::from_millis(wall), cpu: Duration::from_millis(2 * wall) };
+        milliseconds.iter().map(sample).collect()
+    }
+
+    fn measured() -> Measured {
+        Measured {
+            project: "a project",
+            calls: vec!["musl foo".to_owned(), "musl bar".to_owned()],
+            cargo: Side {
+                cold: samples(&[60_000, 62_000, 61_000]),
+                unchanged: samples(&[500]),
+                edited: samples(&[9_000]),
+                executed: 40,
+                ..Side::default()
+            },
+            xbuild: Side {
+                cold: samples(&[70_000, 71_000, 72_000]),
+                unchanged: samples(&[80, 90]),
+                edited: samples(&[9_500]),
+                elsewhere: samples(&[2_500]),
+                peak_memory: vec![150_000_000],
+                executed: 40,
+                units: 50,
+            },
+        }
+    }
+
+    #[test]
+    fn figures_stand_beside_their_limits() {
+        let mut text = String::new();
+        add_project(&mut text, &measured());
+        let rows: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("| cold")).collect();
+        assert_eq!(
+            rows,
+            [
+                "| cold, three targets, wall | 61.0 s (60.0–62.0) | 71.0 s (70.0–72.0) | 1.16 | 1.10 × | **no** |",
+                "| cold, three targets, CPU | 122.0 s (120.0–124.0) | 142.0 s (140.0–144.0) | 1.16 | 1.10 × | **no** |",
+                "| nothing changed, wall | 500 ms (500–500) | 85 ms (80–90) | 0.17 | 100 ms | yes |",
+                "| nothing changed, CPU | 1.00 s (1.00–1.00) | 170 ms (160–180) | 0.17 | – | – |",
+                "| one leaf crate edited, wall | 9.00 s (9.00–9.00) | 9.50 s (9.50–9.50) | 1.06 | 1.10 × | yes |",
+                "| one leaf crate edited, CPU | 18.0 s (18.0–18.0) | 19.0 s (19.0–19.0) | 1.06 | 1.10 × | yes |",
+                "| same project, other folder, wall | – | 2.50 s (2.50–2.50) | – | 2.00 s | **no** |",
+                "| xbuild's own peak memory, cold | – | 150 MB (150–150) | – | 200 MB | yes |",
+            ]
+        );
+        assert!(
+            text.contains("Cargo is called 2 times: musl foo, musl bar. It starts 40 programs"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_is_told() {
+        let machine = Machine {
+            model: "A processor".to_owned(),
+            processors: 2,
+            memory: 77,
+            kernel: "6.0".to_owned(),
+            date: "2026-01-02".to_owned(),
+        };
+        let text = report(&machine, "1.96.1", 3, &[measured()]);
+        assert!(text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 | 3 |"), "{text}");
+        let lost: Vec<&str> = text.lines().filter(|line| line.starts_with("- a project")).collect();
+        assert_eq!(
+            lost,
+            [
+                "- a project, cold, three targets, wall: 1.16 × cargo: **over the limit**",
+                "- a project, cold, three targets, CPU: 1.16 × cargo: **over the limit**",
+                "- a project, one leaf crate edited, wall: 1.06 × cargo, within the limit",
+                "- a project, one leaf crate edited, CPU: 1.06 × cargo, within the limit",
+                "- a project, same project, other folder, wall: 2.50 s: **over the limit**",
+            ]
+        );
+    }
+}

@@ -1,0 +1,34 @@
+//! xbuild against cargo: builds what is measured and what measures, and runs it.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::process::{cargo, run as execute};
+use crate::workspace;
+
+/// The store that end-to-end tests share, in the target folder: it has the toolchains.
+const STORE: &str = "xbuild-test-store";
+
+/// Runs the benchmark with its own arguments (`--help` tells them). Only a sample is content with debug builds.
+pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<(), Error> {
+    let has = |name: &str| arguments.iter().any(|argument| argument.to_string_lossy().starts_with(name));
+    let (profile, folder) = if has("--sample") { ("dev", "debug") } else { ("release", "release") };
+    let build =
+        ["build", "--locked", "--profile", profile, "--package", "xbuild", "--package", "xtask-bench"];
+    execute(&mut cargo(root, &build))?;
+
+    let target = workspace::target_folder(root)?;
+    let mut bench = std::process::Command::new(target.join(folder).join("xtask-bench"));
+    bench.arg("--root").arg(root).arg("--xbuild").arg(target.join(folder).join("xbuild"));
+    if !has("--store") {
+        let shared = std::env::var_os("XBUILD_TEST_STORE").filter(|store| !store.is_empty());
+        bench.arg("--store").arg(shared.map_or_else(|| target.join(STORE), Into::into));
+    }
+    execute(bench.args(arguments))
+}
+
+/// Shows that the benchmark works: one round of a project that is as small as can be.
+pub(crate) fn sample(root: &Path) -> Result<(), Error> {
+    run(root, &["--sample".into()])
+}
