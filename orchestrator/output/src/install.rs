@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use xbuild_action::{Content as _, Staging as _};
-use xbuild_base::{Hasher, RelPath, Sha256};
+use xbuild_base::{Digest, Hasher, RelPath, Sha256, Tree};
 use xbuild_store::{Disk, Keeps};
 
 use crate::artefact::{Artefact, Place};
@@ -57,18 +57,14 @@ pub fn install(
     lock.file().lock().map_err(OutputError::io("lock", &result))?;
 
     for (path, artefact) in &wanted {
-        let [lower, root] = artefact.tree();
-        store.put_directory(&lower)?;
-        let tree = store.put_directory(&root)?;
-        let folder = store.folder().join(store.materialise(tree)?);
-
+        let (tree, file) = lay_out(store, artefact)?;
         let link = result.join(path);
         for parent in parents(path) {
             make_folder(&result.join(parent))?;
         }
         // First: a link without a root would dangle one day, a root without a link is nothing.
         store.add_root(&link, &Keeps { trees: [tree].into(), ..Keeps::default() })?;
-        make_link(&folder.join(artefact.path_in_folder()?), &link)?;
+        make_link(&file, &link)?;
     }
     let targets: BTreeSet<RelPath> =
         wanted.values().map(|artefact| artefact.folder()).collect::<Result<_, _>>()?;
@@ -76,6 +72,23 @@ pub fn install(
         sweep_and_sum(&result, &target, &|path| wanted.get(path).copied(), extent)?;
     }
     artefacts.iter().map(|artefact| Ok(result.join(artefact.path()?))).collect()
+}
+
+/// The output's own file in the store, under its own name: what a link in `result` leads to.
+///
+/// # Errors
+/// When content is missing or can't be laid out.
+pub fn store_path(store: &Disk, artefact: &Artefact) -> Result<PathBuf, OutputError> {
+    Ok(lay_out(store, artefact)?.1)
+}
+
+/// Lays out the tree that holds an output alone.
+fn lay_out(store: &Disk, artefact: &Artefact) -> Result<(Digest<Tree>, PathBuf), OutputError> {
+    let [lower, root] = artefact.tree();
+    store.put_directory(&lower)?;
+    let tree = store.put_directory(&root)?;
+    let folder = store.folder().join(store.materialise_whole(tree)?);
+    Ok((tree, folder.join(artefact.path_in_folder()?)))
 }
 
 /// Whether [`install`] would change nothing: a few system calls for each output, and no content is read.

@@ -117,8 +117,11 @@ pub struct Summary {
 
 enum Event {
     Early(Digest<Action>, File),
-    Ended(Digest<Action>, Result<(ActionResult, Source), (Cause, Option<ActionResult>)>),
+    Ended(Digest<Action>, Box<Executed>),
 }
+
+/// What came of an execution: a result, or why there is none, with what the program printed.
+type Executed = Result<(ActionResult, Source), Box<(Cause, Option<ActionResult>)>>;
 
 /// The nodes that wait for one action's execution.
 struct InFlight {
@@ -161,7 +164,7 @@ impl Engine<'_> {
             let spawn = |digest: Digest<Action>, bound: Bound, unkeyed: Unkeyed, sender: Sender<Event>| {
                 scope.spawn(move || {
                     let outcome = self.execute(digest, &bound, &unkeyed, Some(&sender));
-                    let _ = sender.send(Event::Ended(digest, outcome));
+                    let _ = sender.send(Event::Ended(digest, Box::new(outcome)));
                 });
             };
             run.drive(&receiver, &sender, &spawn)
@@ -224,10 +227,13 @@ impl Engine<'_> {
             return Ok(result);
         }
         let bound = Bound { command: command.clone(), inputs: inputs.clone(), early: None };
-        match self.execute(key, &bound, &Unkeyed::default(), None) {
-            Ok((result, _)) => Ok(result),
-            Err((Cause::Error(error), _)) => Err(error),
-            Err((cause, result)) => {
+        let failed = match self.execute(key, &bound, &Unkeyed::default(), None) {
+            Ok((result, _)) => return Ok(result),
+            Err(failed) => *failed,
+        };
+        match failed {
+            (Cause::Error(error), _) => Err(error),
+            (cause, result) => {
                 let (mut output, mut problem) = (String::new(), "it went over a limit".to_owned());
                 if let Some(result) = result {
                     for stream in [result.stdout, result.stderr] {
@@ -262,8 +268,8 @@ impl Engine<'_> {
         bound: &Bound,
         unkeyed: &Unkeyed,
         sender: Option<&Sender<Event>>,
-    ) -> Result<(ActionResult, Source), (Cause, Option<ActionResult>)> {
-        let broken = |error: RealiseError| (Cause::Error(error), None);
+    ) -> Executed {
+        let broken = |error: RealiseError| Box::new((Cause::Error(error), None));
         let _lock =
             self.store.lock(digest, &self.cancel, &mut || {}).map_err(|error| broken(error.into()))?;
         if let Some(result) = self.store.result(digest).map_err(|error| broken(error.into()))? {
@@ -283,8 +289,8 @@ impl Engine<'_> {
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
                 Ok((result, Source::Executed))
             }
-            Outcome::Failed(result) => Err((Cause::Exit(result.exit_code), Some(result))),
-            Outcome::OverLimit { limit, result } => Err((Cause::Limit(limit), Some(result))),
+            Outcome::Failed(result) => Err(Box::new((Cause::Exit(result.exit_code), Some(result)))),
+            Outcome::OverLimit { limit, result } => Err(Box::new((Cause::Limit(limit), Some(result)))),
             Outcome::Cancelled => Err(broken(RealiseError::Cancelled)),
             Outcome::Broken(error) => Err(broken(error.into())),
         }
@@ -434,7 +440,7 @@ impl Run<'_> {
             Event::Ended(digest, outcome) => {
                 self.tokens.put().map_err(RealiseError::io("write the jobserver's pipe"))?;
                 let Some(running) = self.in_flight.remove(&digest) else { return Ok(()) };
-                match outcome {
+                match *outcome {
                     Ok((result, source)) => {
                         for (place, node) in running.nodes.into_iter().enumerate() {
                             let source = if place == 0 { source } else { Source::Cached };
@@ -444,7 +450,8 @@ impl Run<'_> {
                             }
                         }
                     }
-                    Err((cause, result)) => {
+                    Err(failed) => {
+                        let (cause, result) = *failed;
                         self.fail(running.nodes, Some(digest), Some(running.command), cause, result);
                     }
                 }

@@ -264,11 +264,11 @@ pub(crate) fn context(
         // Manifests of packages, and those above local ones: a workspace's.
         let above =
             || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
-        if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name()) {
-            if wanted.contains(path) || above() {
-                let text = store.get(file.digest).map_err(TreeError::from)?;
-                texts.push((path.clone(), String::from_utf8_lossy(&text).into_owned()));
-            }
+        if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name())
+            && (wanted.contains(path) || above())
+        {
+            let text = store.get(file.digest).map_err(TreeError::from)?;
+            texts.push((path.clone(), String::from_utf8_lossy(&text).into_owned()));
         }
         Ok(())
     })

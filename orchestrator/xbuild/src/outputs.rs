@@ -2,7 +2,7 @@
 
 use xbuild_cargo::ArtefactKind as Kind;
 use xbuild_describe::{Asked, OutputKind};
-use xbuild_output::{Artefact, Extent, Place, Row, Status, install, is_installed, json_lines, table};
+use xbuild_output::{Artefact, Extent, Place, Row, Status, install, is_installed, json_lines, store_path, table};
 use xbuild_plan::graph::{Graph, UnitOf};
 
 use crate::cli::Build;
@@ -94,7 +94,7 @@ pub(crate) fn deliver(
     }
     if build.print_out_paths {
         for artefact in &artefacts {
-            ui.output_line(&session.store.path_of(artefact.file)?.display().to_string());
+            ui.output_line(&store_path(&session.store, artefact)?.display().to_string());
         }
     } else if ui.json {
         ui.output_line(json_lines(&rows)?.trim_end());
