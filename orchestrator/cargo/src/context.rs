@@ -30,6 +30,8 @@ pub struct Context {
     profile_roots: BTreeMap<String, &'static str>,
     primary: BTreeSet<String>,
     script_folders: BTreeMap<String, UnitIndex>,
+    /// The identifiers of packages, by folder in the sandbox.
+    package_folders: BTreeMap<String, String>,
 }
 
 /// What was worked out for a unit.
@@ -80,7 +82,9 @@ impl Context {
         }
         let primary = graph.roots().iter().map(|&root| graph.unit(root).package.clone()).collect();
         let units = work_out(&graph, &packages, &toolchain, &order)?;
+        let folders = packages.iter().map(|package| (package.root.in_sandbox(), package.id.clone()));
         let mut context = Self {
+            package_folders: folders.collect(),
             graph,
             packages,
             toolchain,
@@ -223,6 +227,17 @@ impl Context {
     /// `<package>-<hash>`: a compiled script's or a run's own folder.
     pub(crate) fn script_folder(&self, index: UnitIndex) -> String {
         format!("{}-{}", self.package(index).name, self.hash(index).name)
+    }
+
+    /// The packages whose own folder, or a path in it, is named in a text: of nested ones the innermost.
+    pub(crate) fn packages_named_in<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
+        // A path begins where no path goes on, and ends at what separates it from others in lists and flags.
+        let ends = |c: char| c.is_whitespace() || matches!(c, ':' | ';' | ',' | '=' | '\'' | '"' | '\u{1f}');
+        text.split(ends).filter_map(move |word| {
+            let path = &word[word.find('/')?..];
+            let folders = std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0));
+            folders.filter_map(|folder| self.package_folders.get(folder)).next().map(String::as_str)
+        })
     }
 
     /// The runs of build scripts whose folder is named in a text.

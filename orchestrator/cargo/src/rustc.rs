@@ -35,6 +35,9 @@ pub struct Invocation {
     pub output: RelPath,
     /// The runs of build scripts whose OUT_DIR it must find at [`Context::script_output_directory`].
     pub script_directories: BTreeSet<UnitIndex>,
+    /// The other packages whose sources it must find, by identifier: their build scripts have pointed into them, to
+    /// an import library or to headers that were published with the package.
+    pub packages: BTreeSet<String>,
 }
 
 impl Context {
@@ -65,13 +68,17 @@ impl Context {
             argv.extend(pairs("--check-cfg", &output.check_cfgs));
             environment.extend(output.environment.iter().cloned());
         }
-        let script_directories = self.script_directories(index, effects, &argv, &environment)?;
+        let texts = self.texts_with_paths(index, effects, &argv, &environment)?;
+        let own = self.own_scripts(index).iter().copied();
+        let script_directories = own.chain(texts.iter().flat_map(|text| self.scripts_named_in(text))).collect();
+        let packages = self.other_packages(index, &texts);
         Ok(Invocation {
             argv,
             environment,
             working_directory,
             output: layout::path(layout::OUTPUT, &[]),
             script_directories,
+            packages,
         })
     }
 
@@ -323,26 +330,21 @@ impl Context {
         environment
     }
 
-    /// The OUT_DIRs that a unit is given: its own package's; for what links, every one that is named in its
-    /// command or environment; for a library, those that its direct dependencies point to (it may bundle a
-    /// static library from there), but not those further down, which only linking reads.
-    fn script_directories(
-        &self,
+    /// The texts whose paths tell which folders a unit is given beside its own: for what links, all of its command
+    /// and environment; for a library, what its direct dependencies point to (it may bundle a static library from
+    /// there), but not those further down, which only linking reads.
+    fn texts_with_paths<'t>(
+        &'t self,
         index: UnitIndex,
-        effects: &Effects,
-        argv: &[String],
-        environment: &BTreeMap<String, String>,
-    ) -> Result<BTreeSet<UnitIndex>, Error> {
+        effects: &'t Effects,
+        argv: &'t [String],
+        environment: &'t BTreeMap<String, String>,
+    ) -> Result<Vec<&'t str>, Error> {
         let unit = self.unit(index);
-        let mut directories: BTreeSet<UnitIndex> = self.own_scripts(index).iter().copied().collect();
-        for value in environment.values() {
-            directories.extend(self.scripts_named_in(value));
-        }
+        let mut texts: Vec<&str> = environment.values().map(String::as_str).collect();
         if unit.requires_upstream_objects() {
-            for argument in argv {
-                directories.extend(self.scripts_named_in(argument));
-            }
-            return Ok(directories);
+            texts.extend(argv.iter().map(String::as_str));
+            return Ok(texts);
         }
         let near: BTreeSet<&str> = unit
             .dependencies
@@ -352,12 +354,16 @@ impl Context {
             .collect();
         for &run in self.linked_scripts(index) {
             if near.contains(self.unit(run).package.as_str()) {
-                for path in &self.effects_of(run, effects)?.library_paths {
-                    directories.extend(self.scripts_named_in(path.as_str()));
-                }
+                texts.extend(self.effects_of(run, effects)?.library_paths.iter().map(LibraryPath::as_str));
             }
         }
-        Ok(directories)
+        Ok(texts)
+    }
+
+    /// The packages that texts name, but for the unit's own.
+    pub(crate) fn other_packages(&self, index: UnitIndex, texts: &[&str]) -> BTreeSet<String> {
+        let named = texts.iter().flat_map(|text| self.packages_named_in(text));
+        named.filter(|id| *id != self.unit(index).package).map(str::to_owned).collect()
     }
 }
 

@@ -53,12 +53,15 @@ impl Context {
             script_directories.extend(self.scripts_named_in(value));
         }
         script_directories.remove(&run);
+        let texts: Vec<&str> = environment.values().map(String::as_str).collect();
+        let packages = self.other_packages(run, &texts);
         let invocation = Invocation {
             argv: vec![program_path.in_sandbox()],
             environment,
             working_directory: self.package(run).root.clone(),
             output: self.script_output_directory(run),
             script_directories,
+            packages,
         };
         Ok(ScriptInvocation { invocation, program, program_path })
     }

@@ -323,6 +323,24 @@ fn metadata_and_folders_of_native_libraries_reach_whom_they_must() {
 }
 
 #[test]
+fn who_is_pointed_into_a_packages_sources_finds_them() {
+    let scene = Scene::default();
+    let context = scene.context().unwrap();
+    let mut effects = effects(&scene, &context);
+    let run = scene.index(&context, DEEP_RUN);
+    let deep = context.package(run);
+    let folder = deep.root.in_sandbox();
+    let said = format!("cargo:rustc-link-search=native={folder}/lib\ncargo:include={folder}/include\n");
+    effects.insert(run, Arc::new(context.parse_script_output(run, said.as_bytes()).unwrap()));
+    let script = context.script_invocation(scene.index(&context, MID_RUN), &effects).unwrap();
+    assert_eq!(script.invocation.packages, [deep.id.clone()].into());
+    let packages =
+        |unit| context.rustc_invocation(scene.index(&context, unit), &effects).unwrap().packages.contains(&deep.id);
+    // Its own sources are there anyway.
+    assert_eq!([DEEP, MID, LIBRARY, PROGRAM].map(packages), [false, true, false, true]);
+}
+
+#[test]
 fn missing_effects_are_a_mistake_of_the_callers() {
     let scene = Scene::default();
     let context = scene.context().unwrap();

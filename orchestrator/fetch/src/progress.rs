@@ -26,6 +26,13 @@ pub enum Event<'e> {
     },
     /// It was fetched and checked, and is being unpacked.
     Unpacking,
+    /// It is no download but a library of a sysroot, compiled from what was fetched.
+    Building {
+        /// Sources compiled by now.
+        done: usize,
+        /// All of its sources. It is complete when as many are done.
+        total: usize,
+    },
     /// It is in the store.
     Finished,
     /// It could not be had.

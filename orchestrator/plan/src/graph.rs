@@ -168,10 +168,10 @@ impl<'s> Graph<'s> {
         self.edges.push((cost(context, unit.unit), waits.into_iter().collect()));
     }
 
-    fn package_sources(&mut self, unit: UnitOf) -> Result<PackageSources, PlanError> {
-        let part = &self.parts[unit.part];
-        let package = part.context.package(unit.unit);
-        let key = (unit.part, package.root.clone());
+    fn package_sources(&mut self, part: usize, id: &str) -> Result<PackageSources, PlanError> {
+        let (index, part) = (part, &self.parts[part]);
+        let package = part.context.packages().get(id)?;
+        let key = (index, package.root.clone());
         if let Some(sources) = self.sources.get(&key) {
             return Ok(sources.clone());
         }
@@ -227,7 +227,8 @@ impl Work for Graph<'_> {
 
     fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
         let of = self.units[node];
-        let sources = self.package_sources(of)?;
+        let own = self.parts[of.part].context.package(of.unit).id.clone();
+        let sources = self.package_sources(of.part, &own)?;
         let part = &self.parts[of.part];
         let context = &part.context;
         let unit = context.unit(of.unit);
@@ -265,6 +266,16 @@ impl Work for Graph<'_> {
                 Some(tree) => drop(inputs.mounts.insert(path, tree)),
                 None => drop(inputs.directories.insert(path)),
             }
+        }
+        for id in &invocation.packages {
+            let sources = self.package_sources(of.part, id)?;
+            inputs.mounts.extend(sources.mounts);
+            inputs.files.extend(sources.files);
+        }
+        if !invocation.packages.is_empty() {
+            // The workspace's manifest lies in a package that is mounted at the workspace's root.
+            let mounts = &inputs.mounts;
+            inputs.files.retain(|path, _| !mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
         }
         inputs.directories.insert(invocation.working_directory.clone());
         // Neither rustc nor a build script makes it.

@@ -93,6 +93,20 @@ impl Staging for Disk {
 }
 
 impl Disk {
+    /// Lays a tree out as [`Staging::materialise`] does, but looks at each file of it: what was deleted from it
+    /// since is restored. For small trees that people have paths into.
+    ///
+    /// # Errors
+    /// When content is missing, or the folder can't be written.
+    pub fn materialise_whole(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
+        let path = self.layout().tree(tree);
+        if !self.is_whole(tree, &path)? {
+            self.laid_out().remove(&tree);
+            self.take_away(&path)?;
+        }
+        self.materialise(tree)
+    }
+
     /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
     /// linked to may have been lost; a tree that isn't whole is taken away.
     fn is_laid_out(&self, tree: Digest<Tree>) -> Result<bool, StoreError> {

@@ -126,6 +126,9 @@ impl XbuildError {
             Self::User { help, .. } | Self::Environment { help, .. } => help.clone(),
             Self::Fetch(error) => fetch_help(error),
             Self::Realise(error) => realise_help(error),
+            Self::Store(xbuild_store::Error::Store(error)) | Self::Output(OutputError::Store(error)) => {
+                store_help(error)
+            }
             Self::Store(error) => error.help(),
             Self::Output(error) => error.help(),
         }
@@ -133,6 +136,7 @@ impl XbuildError {
 
     /// Shows the error and gives the exit code.
     pub(crate) fn report(&self, ui: &Ui) -> ExitCode {
+        ui.stop_drawing();
         match self {
             Self::Problems(problems) => show_problems(ui, problems),
             Self::Realise(RealiseError::LeftOut(problem)) => {
@@ -171,7 +175,27 @@ fn of_fetch(error: &FetchError) -> u8 {
 }
 
 fn fetch_help(error: &FetchError) -> Option<String> {
-    if error.is_disk_full() { Some(DISK_FULL.to_owned()) } else { error.help() }
+    match error {
+        FetchError::Store(error) | FetchError::Tree(TreeError::Store(error)) => store_help(error),
+        error if error.is_disk_full() => Some(DISK_FULL.to_owned()),
+        error => error.help(),
+    }
+}
+
+fn store_help(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::Missing { .. } | StoreError::Damaged { .. } => {
+            Some("xbuild store verify --repair".to_owned())
+        }
+        StoreError::Newer { .. } => Some(
+            "use the newer xbuild, or another store: export XBUILD_STORE=/path/of/an/empty/folder".to_owned(),
+        ),
+        StoreError::Io { source, .. } => is_full(source).then(|| DISK_FULL.to_owned()),
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 /// The exit code that an error of a build has.

@@ -5,6 +5,8 @@ mod common;
 use common::{Project, Ran, Xbuild, xbuild};
 use fs_err as fs;
 use insta::assert_snapshot;
+use xbuild_output::{Artefact, Extent, Place, install};
+use xbuild_store::Disk;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
@@ -105,8 +107,7 @@ fn small_store() -> (tempfile::TempDir, Xbuild) {
     let store = folder.path().join("store");
     let xbuild = Xbuild::new().store(&store).folder(folder.path());
     xbuild.run(&["gc"]).ok();
-    let owner = rustix::process::geteuid().is_root().then_some((65534, 65534));
-    let disk = xbuild_store::Disk::open(&store, owner).unwrap();
+    let disk = open(&folder);
     for text in ["one", "two", "three"] {
         xbuild_action::Content::put_reader(&disk, &mut text.as_bytes()).unwrap();
     }
@@ -162,17 +163,39 @@ fn gc_says_what_would_go_and_then_removes_it() {
 
 #[test]
 fn a_result_is_a_root_of_collection() {
-    let project = Project::program("hello", "fn main() {\n    println!(\"hello\");\n}\n");
-    project.xbuild(&["build", "--target", TARGET]).ok();
-    let link = project.result(&format!("default/{TARGET}/bin/hello"));
-    // What the shared store would lose by age 0 is a question only: the other tests need it.
-    let dry = project.xbuild(&["gc", "--dry-run", "--keep-days", "0"]).ok();
-    assert!(dry.stdout.contains("would free "), "{}", dry.stdout);
-    let ran = project.xbuild(&["gc"]);
-    assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
-    assert_eq!(
-        std::process::Command::new(fs::canonicalize(link).unwrap()).output().unwrap().stdout,
-        b"hello\n"
+    let (folder, xbuild) = small_store();
+    let (disk, project) = (open(&folder), folder.path().join("project"));
+    fs::create_dir(&project).unwrap();
+    let digest = xbuild_action::Content::put_reader(&disk, &mut &b"a program"[..]).unwrap();
+    let artefact = Artefact {
+        variant: "default".to_owned(),
+        target: TARGET.parse().unwrap(),
+        place: Place::Bin,
+        name: "hello".to_owned(),
+        file: xbuild_action::File { digest, executable: true },
+    };
+    let links = install(&disk, &project, &[artefact], Extent::Part).unwrap();
+    drop(disk);
+    xbuild.run(&["gc", "--keep-days", "0"]).ok().says("freed 11 B\n");
+    assert_eq!(fs::read_to_string(&links[0]).unwrap(), "a program");
+    xbuild.run(&["store", "verify"]).ok();
+
+    fs::remove_dir_all(&project).unwrap();
+    xbuild.run(&["gc", "--keep-days", "0"]).ok();
+    assert!(
+        !fs::exists(
+            folder
+                .path()
+                .join("store/blobs")
+                .join(&digest.sha256().to_hex()[..2])
+                .join(digest.sha256().to_hex())
+        )
+        .unwrap()
     );
-    project.xbuild(&["build", "--target", TARGET]).ok();
+}
+
+/// The store of [`small_store`].
+fn open(folder: &tempfile::TempDir) -> Disk {
+    let owner = rustix::process::geteuid().is_root().then_some((65534, 65534));
+    Disk::open(&folder.path().join("store"), owner).unwrap()
 }

@@ -5,16 +5,16 @@ mod common;
 
 use std::path::Path;
 
-use common::{Project, Ran, Xbuild, copy};
+use common::{Project, Ran, Xbuild, copy, shared_store};
 use fs_err as fs;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
-/// `app` needs `middle` needs `leaf`; `other` needs nothing. No other run has the same sources, so that what is
-/// counted as built or cached is this run's own.
+/// `app` needs `middle` needs `leaf`; `other` needs nothing. No other run has the same sources or makes the same
+/// files, so that what is counted as built or cached, and what is damaged, is this run's own.
 fn workspace() -> Project {
     let project = Project::empty();
-    let unique = format!("// {}\n", project.folder.path().display());
+    let unique = format!("#[used]\nstatic UNIQUE: &str = \"{}\";\n", project.folder.path().display());
     let mut lock = String::from("version = 4\n");
     for (name, needs, source, code) in [
         ("app", "middle", "main", "fn main() {\n    println!(\"{}\", middle::twice());\n}\n"),
@@ -53,6 +53,10 @@ fn build_quickly(project: &Project) -> Ran {
 
 fn output(project: &Project, name: &str) -> std::path::PathBuf {
     project.result(&format!("default/{TARGET}/bin/{name}"))
+}
+
+fn sums_file() -> String {
+    format!("result/default/{TARGET}/SHA256SUMS")
 }
 
 #[track_caller]
@@ -108,7 +112,7 @@ fn an_edit_rebuilds_what_it_changes_and_no_more() {
 fn a_deleted_output_is_restored() {
     let project = workspace();
     build(&project);
-    let sums = project.read("result/SHA256SUMS");
+    let sums = project.read(&sums_file());
     let app = output(&project, "app");
     let stored = fs::canonicalize(&app).unwrap();
 
@@ -119,20 +123,29 @@ fn a_deleted_output_is_restored() {
     fs::remove_dir_all(project.root.join("result")).unwrap();
     build_quickly(&project);
     prints(&project, "app", "42\n");
-    assert_eq!(project.read("result/SHA256SUMS"), sums);
+    assert_eq!(project.read(&sums_file()), sums);
 
     // Deleted in the store itself: what is missing there is made again, and is the same.
     fs::remove_file(&stored).unwrap();
     build_quickly(&project);
     prints(&project, "app", "42\n");
-    assert_eq!(project.read("result/SHA256SUMS"), sums);
+    assert_eq!(project.read(&sums_file()), sums);
     assert_eq!(fs::canonicalize(&app).unwrap(), stored);
-
-    // A link to elsewhere is put right; a file that xbuild did not make is left alone, and named.
-    fs::remove_file(&app).unwrap();
-    std::os::unix::fs::symlink("/dev/null", &app).unwrap();
+    let digest = sums.lines().find_map(|line| line.strip_suffix("  bin/app")).unwrap();
+    let blobs = shared_store().join("blobs").join(&digest[..2]);
+    let is_app = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with(digest);
+    let all: Vec<_> = fs::read_dir(blobs).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let blob = all.iter().find(|path| is_app(path)).unwrap();
+    let away = blob.with_extension("away");
+    fs::rename(blob, &away).unwrap();
+    fs::remove_file(&stored).unwrap();
+    let ran = project.xbuild(&["build", "--target", TARGET]).fails(3);
+    ran.says("the store has no blob ").says("help: xbuild store verify --repair\n");
+    fs::rename(&away, blob).unwrap();
     build_quickly(&project);
     prints(&project, "app", "42\n");
+
+    // What xbuild did not make is left alone, and named.
     fs::remove_file(&app).unwrap();
     fs::write(&app, "mine").unwrap();
     project
@@ -172,18 +185,14 @@ fn a_file_that_is_touched_and_not_changed_costs_nothing() {
 fn outputs_that_are_asked_for_one_by_one_are_the_same_and_stay() {
     let project = workspace();
     build(&project);
-    let sums = project.read("result/SHA256SUMS");
+    let sums = project.read(&sums_file());
     let other = workspace();
     assert_ne!(other.root, project.root);
     fs::remove_dir_all(project.root.join("result")).unwrap();
     project.xbuild(&["build", "--target", TARGET, "app"]).ok();
     assert!(!output(&project, "other").exists());
     project.xbuild(&["build", "--target", TARGET, "other"]).ok();
-    assert_eq!(
-        project.read("result/SHA256SUMS"),
-        sums,
-        "the request changes no bits, and takes nothing away"
-    );
+    assert_eq!(project.read(&sums_file()), sums, "the request changes no bits, and takes nothing away");
     drop(other);
 
     // `--out-dir` has real files and leaves `result` alone; `--no-link` and `--print-out-paths` name the store's.

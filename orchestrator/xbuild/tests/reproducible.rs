@@ -2,19 +2,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use common::processes::{below, left_of, wait_for};
 use common::trace::{keys, trace};
 use common::{Project, TARGETS, XBUILD, Xbuild, shared_store};
-
-/// Somebody who is neither root nor the user that root's sandboxes run as.
-const SOMEBODY: u32 = 12345;
 
 /// What a store knows of fetched things: which blob and which tree came of which pin.
 const FETCHED: [&str; 2] = ["fetched-blob", "unpacked-tree"];
@@ -48,18 +46,16 @@ fn results(store: &Path) -> BTreeMap<String, Bits> {
     results
 }
 
-/// A store with what the shared one has fetched and unpacked, and no result of any action.
-fn without_results(owner: Option<u32>) -> tempfile::TempDir {
+/// A store with what the shared one has fetched and unpacked, and no result of any action. Its files are links to
+/// the shared store's.
+fn without_results() -> tempfile::TempDir {
     let shared = shared_store();
     let folder = tempfile::tempdir_in(shared.parent().unwrap()).unwrap();
     open_to_all(folder.path());
     let store = folder.path().join("store");
     fs::create_dir_all(store.join("memo")).unwrap();
-    // Another user needs files of his own; the same one shares them.
-    let copy = |from: &str, to: &str| {
-        let options = if owner.is_some() { "-a" } else { "-al" };
-        run(Command::new("cp").arg(options).arg(shared.join(from)).arg(store.join(to)));
-    };
+    let copy =
+        |from: &str, to: &str| run(Command::new("cp").arg("-al").arg(shared.join(from)).arg(store.join(to)));
     for name in ["blobs", "directories"] {
         copy(name, "");
     }
@@ -67,10 +63,16 @@ fn without_results(owner: Option<u32>) -> tempfile::TempDir {
         copy(&format!("memo/{name}"), "memo");
     }
     copy("format", "");
-    if let Some(owner) = owner {
-        run(Command::new("chown").arg("-R").arg(format!("{owner}:{owner}")).arg(&store));
+    if let Some(owner) = another_user() {
+        run(Command::new("chown").arg(format!("{owner}:{owner}")).args([&store, &store.join("memo")]));
     }
     folder
+}
+
+/// Root's store belongs to the user that its sandboxes run as: then he is the one who builds again.
+fn another_user() -> Option<u32> {
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(shared_store().join("blobs")).unwrap());
+    rustix::process::geteuid().is_root().then_some(owner)
 }
 
 fn run(command: &mut Command) {
@@ -78,7 +80,7 @@ fn run(command: &mut Command) {
 }
 
 fn open_to_all(folder: &Path) {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Gives every file below a folder another time.
@@ -102,11 +104,9 @@ fn every_result_and_every_output_is_the_same_bits() {
     let first = ours.xbuild(&[&arguments[..], &[traced.to_str().unwrap()]].concat()).ok();
     let first_keys = keys(&trace(&traced));
 
-    // Another user, folder, home, time, locale, umask; one processor for five jobs; other process ids and times of
-    // files by themselves.
-    let is_root = rustix::process::geteuid().is_root();
-    let user = is_root.then_some(SOMEBODY);
-    let world = without_results(user);
+    // Another user, folder, home, time, time zone, locale, umask, number of jobs and of processors; process ids are
+    // others by themselves.
+    let world = without_results();
     let theirs = world.path().join("some where/else");
     for name in ["rust-app", "glaze"] {
         common::copy(&common::repository().join("examples").join(name), &theirs.join(name));
@@ -114,29 +114,35 @@ fn every_result_and_every_output_is_the_same_bits() {
     age(&theirs);
     let home = world.path().join("home");
     fs::create_dir(&home).unwrap();
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&home, std::fs::Permissions::from_mode(0o777)).unwrap();
     // The target folder may be nobody else's to look into.
     let program = world.path().join("xbuild");
     fs::copy(XBUILD, &program).unwrap();
     run(Command::new("chmod").args(["-R", "a+rX"]).arg(&theirs).arg(&program));
     let traced = home.join("trace");
+    let store = world.path().join("store");
     let mut xbuild = Xbuild::new()
-        .store(&world.path().join("store"))
+        .store(&store)
         .folder(&theirs.join("rust-app"))
         .env("HOME", &home)
         .env("USER", "somebody")
         .env("LC_ALL", "tr_TR.UTF-8")
         .env("TZ", "Pacific/Chatham")
         .env("SOURCE_DATE_EPOCH", "1")
-        .through(&["taskset", "-c", &processor().to_string()])
         .through(&["/bin/sh", "-c", "umask 077; shift; exec \"$0\" \"$@\"", program.to_str().unwrap()]);
-    if let Some(user) = user {
+    if let Some(user) = another_user() {
         xbuild = xbuild.user(user);
     }
-    let arguments = [&["-j", "5", "--offline"], &arguments[..], &[traced.to_str().unwrap()]].concat();
-    let second = xbuild.run(&[&arguments[3..4], &arguments[..3], &arguments[4..]].concat()).ok();
-    assert_eq!(second.finished().1, 0, "nothing was there:\n{}", second.stderr);
-
+    // One target on one processor; the others on all of them, to save time.
+    let one_processor = ["taskset", "-c", &processor().to_string()].map(str::to_owned);
+    let mut pinned = xbuild.clone();
+    pinned.through.splice(0..0, one_processor);
+    let arguments_of_pinned = ["build", "--target", TARGETS[1], "--no-link", "--offline", "-j", "3"];
+    killed_in_the_middle(&store, &mut pinned.command(&arguments_of_pinned));
+    pinned.run(&arguments_of_pinned).ok();
+    let second = xbuild
+        .run(&[&["all", "--offline", "-j", "5"], &arguments[1..], &[traced.to_str().unwrap()]].concat())
+        .ok();
     assert_eq!(first_keys, keys(&trace(&traced)), "the keys");
     let [outputs, again] = [first.digests(), second.digests()];
     assert_eq!(outputs.len(), 2 * TARGETS.len(), "{outputs:?}");
@@ -145,8 +151,10 @@ fn every_result_and_every_output_is_the_same_bits() {
     }
     assert_eq!(outputs, again, "the outputs");
 
+    xbuild.run(&["store", "verify"]).ok().says("whole");
+
     // Planning steps, std and the sysroots' libraries are actions too.
-    let (known, made) = (results(&shared_store()), results(&world.path().join("store")));
+    let (known, made) = (results(&shared_store()), results(&store));
     assert!(made.len() > first_keys.len(), "{} results", made.len());
     let mut differing = Vec::new();
     for (key, bits) in &made {
@@ -165,6 +173,23 @@ fn every_result_and_every_output_is_the_same_bits() {
     }
     assert!(differing.is_empty(), "{} of {} differ:\n{}", differing.len(), made.len(), differing.join("\n"));
     println!("compared {} results and {} outputs: all are the same", made.len(), outputs.len());
+}
+
+/// Starts a build and ends it with `kill -9` when some of its results are there: the next one goes on from them.
+fn killed_in_the_middle(store: &Path, command: &mut Command) {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let some = wait_for("some results", || {
+        let is_over = child.try_wait().unwrap().is_some();
+        // There is no store before the build has opened it.
+        let made = if store.join("actions").exists() { results(store).len() } else { 0 };
+        Some(made).filter(|&count| count >= 40 || is_over)
+    });
+    let processes = below(child.id());
+    child.kill().unwrap();
+    let status = child.wait().unwrap();
+    assert!(!status.success() && some >= 40, "it ended before it was killed: {status}, {some} results");
+    println!("killed with {some} results, {} processes", processes.len());
+    assert_eq!(left_of(&processes, Duration::from_secs(3)), BTreeSet::new(), "processes go on");
 }
 
 /// A processor that this process may use.

@@ -47,6 +47,9 @@ struct Arguments {
     /// One round of a project that is as small as can be: shows that the benchmark works
     #[arg(long, conflicts_with_all = ["runs", "only"])]
     sample: bool,
+    /// Plan cargo's side and say how cargo would be called; build nothing
+    #[arg(long)]
+    dry_run: bool,
     /// A store that toolchains and std are taken from, and put into where they are missing
     #[arg(long, value_name = "DIR")]
     store: PathBuf,
@@ -110,6 +113,18 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         (Ground::open(root, &arguments.store)?, places.store("ready"))
     };
     let prepared = prepare(root, &ground, &places, &projects)?;
+    if arguments.dry_run {
+        for Prepared { project, plan, .. } in &prepared {
+            let calls = plan.graphs.iter().map(|graph| format!("  {}\n", graph.name())).collect::<String>();
+            print!(
+                "{}: {} calls of cargo over {} trees\n{calls}",
+                project.name,
+                plan.graphs.len(),
+                plan.layers.len()
+            );
+        }
+        return Ok(());
+    }
     stores::ready(&arguments.store, &ready)?;
     {
         let ready = Ground::open(root, &ready)?;

@@ -97,7 +97,7 @@ fn add_project(text: &mut String, measured: &Measured) {
     let _ = write!(
         text,
         "\n## {project}\n\nCargo is called {} times: {}. It starts {} programs (compilers and build scripts). xbuild \
-         executes {} actions for {} units; the other units have the same action as one of these.\n\n\
+         executes {} actions for {} units: units with the same action share one execution.\n\n\
          | | cargo | xbuild | ratio | at most | held |\n|---|--:|--:|--:|--:|---|\n",
         calls.len(),
         calls.join(", "),

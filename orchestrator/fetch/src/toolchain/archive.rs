@@ -12,6 +12,7 @@ use xbuild_describe::{Archive, Component};
 use super::problem::ToolchainError;
 use super::shape::Patterns;
 use crate::error::FetchError;
+use crate::progress::{Event, Progress};
 
 /// Whatever a builder reports.
 pub type BuildError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,10 +48,14 @@ pub(crate) fn build(
     component: &Component,
     archive: &Archive,
     layers: &[Digest<Tree>],
+    progress: &dyn Progress,
 ) -> Result<File, FetchError> {
     let own = *layers.first().ok_or_else(|| TreeError::Missing(RelPath::root()))?;
     let sources = sources(store, component, archive, own)?;
     let library = archive.output.file_name().unwrap_or("archive");
+    let (name, total) = (format!("{}: {library}", component.name), sources.len());
+    progress.event(&name, Event::Building { done: 0, total });
+    let compiled = AtomicUsize::new(0);
     let label = |what: &str| format!("{}: {library}: {what}", component.name);
     let failed = |what: String| {
         let component = component.name.to_string();
@@ -77,11 +82,13 @@ pub(crate) fn build(
     let compile = |source: &RelPath| {
         let compiler = archive.compiler.as_deref().unwrap_or("clang");
         let object = format!("{}.o", source.as_str().replace('/', "_"));
-        let name = source.file_name().unwrap_or_default();
+        let short = source.file_name().unwrap_or_default();
         let mut argv = vec![program(compiler)];
         argv.extend(archive.flags.iter().cloned());
         argv.extend(["-c".to_owned(), source.in_sandbox(), "-o".to_owned(), object.clone()]);
-        let file = run(name, command(argv, &object)?, &[])?;
+        let file = run(short, command(argv, &object)?, &[])?;
+        let done = compiled.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.event(&name, Event::Building { done, total });
         Ok((folder(&object)?, file))
     };
     let objects = in_parallel(builder.jobs(), &sources, &compile)?;

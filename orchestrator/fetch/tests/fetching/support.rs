@@ -152,6 +152,7 @@ impl Progress for Journal {
             Event::Advanced { done } => format!("{name} advanced {done}"),
             Event::Retrying { attempt, problem, .. } => format!("{name} retrying {attempt} {problem}"),
             Event::Unpacking => format!("{name} unpacking"),
+            Event::Building { done, total } => format!("{name} building {done} of {total}"),
             Event::Finished => format!("{name} finished"),
             Event::Failed => format!("{name} failed"),
         };

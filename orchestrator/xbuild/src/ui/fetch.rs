@@ -1,12 +1,13 @@
-//! Downloads: one bar over all of them.
+//! Downloads, and what is compiled of them for sysroots: one line over all of them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use xbuild_fetch::{Event, Progress};
 
 use super::Ui;
+use crate::error::counted;
 
 /// Shows what is being fetched.
 #[derive(Debug)]
@@ -19,7 +20,9 @@ pub(crate) struct FetchDisplay {
 struct State {
     bar: Option<ProgressBar>,
     /// Bytes that are there and bytes that are expected, of each thing under way.
-    under_way: HashMap<String, (u64, u64)>,
+    under_way: BTreeMap<String, (u64, u64)>,
+    /// Sources that are compiled and all sources, of each library under way.
+    building: BTreeMap<String, (usize, usize)>,
     finished: u64,
     bytes: u64,
 }
@@ -38,8 +41,8 @@ impl FetchDisplay {
         }
         if state.finished > 0 {
             let size = indicatif::HumanBytes(state.bytes);
-            let things = if state.finished == 1 { "thing" } else { "things" };
-            self.ui.status("Fetched", format!("{} {things}, {size}", state.finished));
+            let count = counted(usize::try_from(state.finished).unwrap_or(usize::MAX), "thing");
+            self.ui.status("Fetched", format!("{count}, {size}"));
         }
         *state = State::default();
     }
@@ -64,6 +67,21 @@ impl Progress for FetchDisplay {
                 return;
             }
             Event::Unpacking => {}
+            Event::Building { done: 0, total } if total > 0 => {
+                if !self.ui.live || self.ui.verbose > 0 {
+                    self.ui.status("Building", name);
+                }
+                state.building.insert(name.to_owned(), (0, total));
+            }
+            Event::Building { done, total } if done < total => {
+                // Several threads compile: their counts may come out of order.
+                if let Some(progress) = state.building.get_mut(name) {
+                    progress.0 = progress.0.max(done);
+                }
+            }
+            Event::Building { .. } => {
+                state.building.remove(name);
+            }
             Event::Finished => {
                 if let Some((done, size)) = state.under_way.remove(name) {
                     state.finished += 1;
@@ -78,22 +96,24 @@ impl Progress for FetchDisplay {
             return;
         }
         let bar = state.bar.get_or_insert_with(|| {
-            let bar = self.ui.bars().add(ProgressBar::new_spinner());
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
             let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} {wide_msg}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_prefix("Fetching");
-            bar
+            self.ui.bars().add(bar)
         });
         let bar = bar.clone();
-        let done: u64 = state.bytes + state.under_way.values().map(|(done, _)| done).sum::<u64>();
-        let mut names: Vec<&str> = state.under_way.keys().map(String::as_str).collect();
-        names.sort_unstable();
-        bar.set_message(format!(
-            "{}, {} done: {}",
-            indicatif::HumanBytes(done),
-            state.finished,
-            names.join(", ")
-        ));
+        if state.under_way.is_empty() && !state.building.is_empty() {
+            let libraries =
+                state.building.iter().map(|(name, (done, total))| format!("{name} {done}/{total}"));
+            bar.set_prefix("Building");
+            bar.set_message(libraries.collect::<Vec<_>>().join(", "));
+        } else {
+            let done: u64 = state.bytes + state.under_way.values().map(|(done, _)| done).sum::<u64>();
+            let names: Vec<&str> = state.under_way.keys().map(String::as_str).collect();
+            let count = counted(usize::try_from(state.finished).unwrap_or(usize::MAX), "thing");
+            bar.set_prefix("Fetching");
+            bar.set_message(format!("{count} done, {}: {}", indicatif::HumanBytes(done), names.join(", ")));
+        }
         bar.tick();
     }
 }

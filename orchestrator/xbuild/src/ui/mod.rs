@@ -117,6 +117,13 @@ impl Ui {
         }
     }
 
+    /// Takes away what is drawn live, for good: an error ends a verb wherever it is.
+    pub(crate) fn stop_drawing(&self) {
+        // Nobody can be told when standard error itself is gone.
+        let _ = self.bars.clear();
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
     pub(crate) fn bars(&self) -> &MultiProgress {
         &self.bars
     }

@@ -31,7 +31,7 @@ pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
             Ok(ExitCode::SUCCESS)
         }
         (false, true) => {
-            ui.output_line(&format!("removed {damaged}; what needs them is made again"));
+            ui.output_line(&format!("removed {damaged}; what needs it is made again"));
             Ok(ExitCode::SUCCESS)
         }
         (false, false) => {

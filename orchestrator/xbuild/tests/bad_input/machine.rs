@@ -13,11 +13,11 @@ use crate::{TARGET, built, results, shown};
 fn a_pinned_package_that_is_gone_names_the_command_that_moves_the_pin() {
     let project = built();
     let before = results(&project);
-    // A component of the project's own, and a pin of it that no mirror has.
+    // The project's own pin of a component, which no mirror has.
     project.write(
         ".xbuild/toolchains.toml",
-        "format = 1\n\n[pins.any.std-aarch64-gnu]\npackages = [\n  { name = \"libstd-rust-dev\", version = \"9.9\", \
-         arch = \"arm64\", suite = \"trixie\", path = \"pool/main/r/rustc/libstd-rust-dev_9.9_arm64.deb\", size = 10, \
+        "format = 1\n\n[pins.any.musl-x86_64]\npackages = [\n  { name = \"musl-dev\", version = \"9.9\", \
+         arch = \"amd64\", suite = \"trixie\", path = \"pool/main/m/musl/musl-dev_9.9_amd64.deb\", size = 10, \
          sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\" },\n]\n",
     );
     let server = Server::new(|_| Reply::status(404));
@@ -25,11 +25,11 @@ fn a_pinned_package_that_is_gone_names_the_command_that_moves_the_pin() {
         .folder(&project.root)
         .env("XBUILD_DEBIAN_MIRRORS", server.url.as_str())
         .env("XBUILD_FETCH_RETRIES", "0")
-        .run(&["build", "--target", "aarch64-unknown-linux-gnu"])
+        .run(&["build", "--target", TARGET])
         .fails(3);
     assert_snapshot!(shown(&project, &ran).replace(&server.url, "[mirror]"), @"
-    error: libstd-rust-dev 9.9 (arm64) is gone: none of the places that should have it does
-      [mirror]/pool/main/r/rustc/libstd-rust-dev_9.9_arm64.deb: 404, no such file
+    error: musl-dev 9.9 (amd64) is gone: none of the places that should have it does
+      [mirror]/pool/main/m/musl/musl-dev_9.9_amd64.deb: 404, no such file
     help: if it is a toolchain package, `xbuild toolchain update` moves its pin; to build with the old one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)
     ");
     assert_eq!(results(&project), before);

@@ -88,7 +88,7 @@ pub(crate) struct Xbuild {
     store: PathBuf,
     folder: Option<PathBuf>,
     environment: BTreeMap<String, OsString>,
-    through: Vec<String>,
+    pub(crate) through: Vec<String>,
     user: Option<u32>,
 }
 
@@ -121,7 +121,8 @@ impl Xbuild {
         self
     }
 
-    /// Started by another program, which is given `xbuild` and its arguments after its own: `taskset -c 0`.
+    /// Started by another program, which is given `xbuild` and its arguments after its own: `taskset -c 0`. The first
+    /// one that is named is the outermost.
     pub(crate) fn through(mut self, program: &[&str]) -> Self {
         self.through.extend(program.iter().map(|&word| word.to_owned()));
         self

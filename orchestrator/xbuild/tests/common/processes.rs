@@ -12,10 +12,10 @@ pub(crate) struct Process {
 
 /// All of them, with the ids of their parents. Zombies are left out.
 fn all() -> Vec<(Process, u32)> {
-    let folders = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let folders = fs_err::read_dir("/proc").unwrap().filter_map(Result::ok);
     let read = |id: u32| {
         // Name and brackets may hold anything: what counts comes after the last bracket, see proc_pid_stat(5).
-        let stat = std::fs::read(format!("/proc/{id}/stat")).ok()?;
+        let stat = fs_err::read(format!("/proc/{id}/stat")).ok()?;
         let stat = String::from_utf8_lossy(&stat);
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let alive = !matches!(fields[0], "Z" | "X");
@@ -41,7 +41,7 @@ pub(crate) fn below(id: u32) -> BTreeSet<Process> {
 /// Those whose arguments hold a text.
 pub(crate) fn with(text: &str) -> BTreeSet<u32> {
     let has = |id: u32| {
-        let arguments = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let arguments = fs_err::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&arguments).contains(text)
     };
     all().into_iter().map(|(process, _)| process.id).filter(|&id| has(id)).collect()
