@@ -10,10 +10,14 @@ use crate::workspace;
 /// The store that end-to-end tests share, in the target folder: it has the toolchains.
 const STORE: &str = "xbuild-test-store";
 
-/// Runs the benchmark with its own arguments (`--help` tells them). Only a sample is content with debug builds.
+/// Options with which nothing that counts is measured: debug builds do.
+const UNMEASURED: [&str; 4] = ["--sample", "--dry-run", "--help", "-h"];
+
+/// Runs the benchmark with its own arguments (`--help` tells them).
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<(), Error> {
     let has = |name: &str| arguments.iter().any(|argument| argument.to_string_lossy().starts_with(name));
-    let (profile, folder) = if has("--sample") { ("dev", "debug") } else { ("release", "release") };
+    let (profile, folder) =
+        if UNMEASURED.into_iter().any(has) { ("dev", "debug") } else { ("release", "release") };
     let build =
         ["build", "--locked", "--profile", profile, "--package", "xbuild", "--package", "xtask-bench"];
     execute(&mut cargo(root, &build))?;

@@ -70,7 +70,8 @@ impl Context {
         }
         let texts = self.texts_with_paths(index, effects, &argv, &environment)?;
         let own = self.own_scripts(index).iter().copied();
-        let script_directories = own.chain(texts.iter().flat_map(|text| self.scripts_named_in(text))).collect();
+        let script_directories =
+            own.chain(texts.iter().flat_map(|text| self.scripts_named_in(text))).collect();
         let packages = self.other_packages(index, &texts);
         Ok(Invocation {
             argv,

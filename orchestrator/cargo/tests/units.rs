@@ -334,8 +334,9 @@ fn who_is_pointed_into_a_packages_sources_finds_them() {
     effects.insert(run, Arc::new(context.parse_script_output(run, said.as_bytes()).unwrap()));
     let script = context.script_invocation(scene.index(&context, MID_RUN), &effects).unwrap();
     assert_eq!(script.invocation.packages, [deep.id.clone()].into());
-    let packages =
-        |unit| context.rustc_invocation(scene.index(&context, unit), &effects).unwrap().packages.contains(&deep.id);
+    let packages = |unit| {
+        context.rustc_invocation(scene.index(&context, unit), &effects).unwrap().packages.contains(&deep.id)
+    };
     // Its own sources are there anyway.
     assert_eq!([DEEP, MID, LIBRARY, PROGRAM].map(packages), [false, true, false, true]);
 }

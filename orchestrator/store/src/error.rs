@@ -99,7 +99,9 @@ impl Error {
             Self::Store(StoreError::Newer { .. }) => {
                 Some("use the newer xbuild, or another store: export XBUILD_STORE=…".to_owned())
             }
-            Self::Store(StoreError::Damaged { .. } | StoreError::Missing { .. }) => Some("xbuild store verify --repair".to_owned()),
+            Self::Store(StoreError::Damaged { .. } | StoreError::Missing { .. }) => {
+                Some("xbuild store verify --repair".to_owned())
+            }
             Self::Store(error) if error.is_disk_full() => Some("xbuild gc".to_owned()),
             Self::InUse(_) => Some("try again when it is done".to_owned()),
             Self::Store(_)

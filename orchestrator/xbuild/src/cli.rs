@@ -29,7 +29,7 @@ pub(crate) struct Global {
     /// Fail where a lock would have to change
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) locked: bool,
-    /// Say more: each unit, each command when given twice
+    /// Say more: each unit that is built; cached ones too when given twice
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
     pub(crate) verbose: u8,
     /// Say nothing but errors
@@ -90,7 +90,7 @@ pub(crate) enum Verb {
 /// What is built, and how.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Build {
-    /// Outputs as <variant>/<target>/<name>; leading parts optional, globs allowed
+    /// Outputs as VARIANT/TARGET/NAME; leading parts optional, globs allowed
     #[arg(value_name = "OUTPUT")]
     pub(crate) outputs: Vec<String>,
     /// Only outputs of this package

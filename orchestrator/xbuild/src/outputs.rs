@@ -2,7 +2,9 @@
 
 use xbuild_cargo::ArtefactKind as Kind;
 use xbuild_describe::{Asked, OutputKind};
-use xbuild_output::{Artefact, Extent, Place, Row, Status, install, is_installed, json_lines, store_path, table};
+use xbuild_output::{
+    Artefact, Extent, Place, Row, Status, install, is_installed, json_lines, store_path, table,
+};
 use xbuild_plan::graph::{Graph, UnitOf};
 
 use crate::cli::Build;

@@ -78,7 +78,6 @@ fn an_edit_rebuilds_what_it_changes_and_no_more() {
     copy(&project.root, &other.root);
     let ran = build(&other);
     assert_eq!(ran.finished(), (0, 4), "a project's folder is no part of a key");
-    assert!(ran.time.as_secs_f64() < 2.0, "{:?}", ran.time);
     prints(&other, "app", "42\n");
 
     // A leaf: its dependents follow, what doesn't need it stays.

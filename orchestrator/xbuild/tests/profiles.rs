@@ -26,17 +26,21 @@ fn main() {
 const PROFILES: &str = r#"
 [profile.fat-abort]
 inherits = "release"
+opt-level = 1
 lto = "fat"
 panic = "abort"
 [profile.fat-unwind]
 inherits = "release"
+opt-level = 1
 lto = "fat"
 [profile.thin-abort]
 inherits = "release"
+opt-level = 1
 lto = "thin"
 panic = "abort"
 [profile.thin-unwind]
 inherits = "release"
+opt-level = 1
 lto = "thin"
 "#;
 

@@ -55,9 +55,9 @@ pub(crate) const RIPGREP: Project = Project {
     ),
 };
 
-/// As little as can be built: it shows that the benchmark works, and what it prints says nothing.
+/// As little as can be built: it shows that the benchmark works.
 pub(crate) const SAMPLE: Project = Project {
-    name: "a sample",
+    name: "a sample of debug builds, whose figures say nothing",
     folder: "sample",
     leaf: "src/main.rs",
     origin: Origin::Files(&[

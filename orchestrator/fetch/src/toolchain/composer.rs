@@ -213,7 +213,8 @@ impl<'c> Composer<'c> {
         for archive in &component.archives {
             let so_far = builder.clone().build(store)?;
             let layers: Vec<Digest<Tree>> = std::iter::once(so_far).chain(uses.iter().copied()).collect();
-            let file = archive::build(store, self.builder, component, archive, &layers, self.fetcher.progress())?;
+            let file =
+                archive::build(store, self.builder, component, archive, &layers, self.fetcher.progress())?;
             builder.replace(store, &archive.output, Entry::File(file))?;
             own.push((archive.output.clone(), Entry::File(file)));
         }

@@ -33,11 +33,11 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     let lock = project::read_lock(&described.root)?;
     let local = LocalSources::import(&session.store, &described.root)?;
     let key = record::key(&described, &local, build, &host);
-    if build.trace.is_none() && !build.proof && !build.dry_run && ui.verbose == 0 {
-        if let Some(rows) = record::recall(&session.store, key) {
-            outputs::deliver(&session, &described, build, ui, rows)?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    // Whoever wants to see how it came about is shown all of it.
+    let terse = build.trace.is_none() && !build.proof && !build.dry_run && ui.verbose == 0;
+    if terse && let Some(rows) = record::recall(&session.store, key) {
+        outputs::deliver(&session, &described, build, ui, rows)?;
+        return Ok(ExitCode::SUCCESS);
     }
 
     let fetching = Fetching::new(&session, global, ui)?;
@@ -146,7 +146,7 @@ fn dry_run(
         ui.output_line(&format!("would build {label} [{}]", label.platform));
     }
     let cached = graph.len() - nodes.len();
-    ui.output_line(&format!("{} units would be built, {cached} are cached", nodes.len()));
+    ui.output_line(&format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
     Ok(ExitCode::SUCCESS)
 }
 
