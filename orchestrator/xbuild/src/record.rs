@@ -3,7 +3,7 @@
 //!
 //! | in the key | why |
 //! |---|---|
-//! | the format of this file, xbuild's version | a new version may plan otherwise |
+//! | the format of this file; xbuild's version, and size and time of its file | another xbuild may plan otherwise |
 //! | descriptions: built-in data, `xbuild.toml`, `.xbuild/`, `rust-toolchain.toml`, `--set` | they say what is built and with what |
 //! | the request, the isolation, the host's triple | they select and change |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
@@ -40,6 +40,7 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
         key.update(text.as_bytes());
     };
     add(env!("CARGO_PKG_VERSION"));
+    add(&this_program());
     add(described.fingerprint.to_string().as_str());
     add(host.as_str());
     add(&format!("{:?} {} {:?}", local.tree, local.workspace, local.packages));
@@ -68,6 +69,13 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
     add(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
     add(&format!("{all_features} {no_default_features} {profile:?} {release} {isolation:?}"));
     key.sha256()
+}
+
+/// What tells this build of xbuild from another of the same version. Hashing its file would take longer than all
+/// the rest; where it can't be told, the version alone must do.
+fn this_program() -> String {
+    let told = std::env::current_exe().and_then(fs_err::metadata);
+    told.map(|file| format!("{} {:?}", file.len(), file.modified().ok())).unwrap_or_default()
 }
 
 /// The outputs of an equal request before this one, if all of them are still in the store.

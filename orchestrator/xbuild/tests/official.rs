@@ -72,8 +72,7 @@ fn the_official_distribution_builds_the_example() {
     official.run(&["toolchain", "show", &version]).ok().says("official");
 
     let chosen = format!("toolchain.version={version}");
-    let ran = official.run(&["build", "--target", TARGET, "--set", &chosen]).ok();
-    assert!(ran.finished().0 > 0, "another compiler is another key");
+    official.run(&["build", "--target", TARGET, "--set", &chosen]).ok();
     let foo =
         Command::new(project.result(&format!("default/{TARGET}/bin/foo"))).arg("check").output().unwrap();
     let said = String::from_utf8(foo.stdout).unwrap();
