@@ -46,10 +46,13 @@ mod tests {
 
     #[test]
     fn the_folders_are_those_that_cargo_makes() {
-        // Seen with cargo 1.95: `dep = { git = "file:///tmp/q/g/repo.git" }`.
-        let folders = git_folders("file:///tmp/q/g/repo.git", "5802dfd097d6fd7cd4cc7ae622e985e4ac05b384");
-        assert_eq!(folders.database, "git/db/repo-921aedd7e51b8c27");
-        assert_eq!(folders.checkout, "git/checkouts/repo-921aedd7e51b8c27/5802dfd");
-        assert_eq!(folders, git_folders("file:///tmp/q/g/repo/", "5802dfd097d6fd7cd4cc7ae622e985e4ac05b384"));
+        // Seen with cargo 1.95.
+        let folders = git_folders("file:///srv/git/kneading.git", "5802dfd097d6fd7cd4cc7ae622e985e4ac05b384");
+        assert_eq!(folders.database, "git/db/kneading-739bcdc564fca29f");
+        assert_eq!(folders.checkout, "git/checkouts/kneading-739bcdc564fca29f/5802dfd");
+        assert_eq!(
+            folders,
+            git_folders("file:///srv/git/kneading/", "5802dfd097d6fd7cd4cc7ae622e985e4ac05b384")
+        );
     }
 }
