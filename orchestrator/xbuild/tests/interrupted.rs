@@ -118,7 +118,7 @@ fn ctrl_c_ends_everything_at_once() {
     println!("ended after {took:?}:\n{stderr}");
     assert_eq!(output.status.code(), Some(130), "{stderr}");
     assert!(stderr.contains("stopped"), "{stderr}");
-    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(took < Duration::from_secs(30), "the script would go on for a minute: {took:?}");
     assert_eq!(left_of(&processes, Duration::ZERO), BTreeSet::new());
     assert!(!project.root.join("result").exists());
 }
