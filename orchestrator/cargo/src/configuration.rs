@@ -331,10 +331,8 @@ fn machine_bound(option: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-    use crate::platform::parse_cfg;
+    use crate::platform::tests::platform;
 
     fn parse(texts: &[&str]) -> Result<Configuration, Vec<Error>> {
         let folder = RelPath::new("build/ws").unwrap();
@@ -343,16 +341,7 @@ mod tests {
     }
 
     fn linux() -> Platform {
-        Platform {
-            triple: "x86_64-unknown-linux-gnu".parse().unwrap(),
-            cfg: parse_cfg("unix\ntarget_os=\"linux\"").unwrap(),
-            split_debuginfo: BTreeSet::new(),
-            library_directory: String::new(),
-            linker: None,
-            link_arguments: Vec::new(),
-            rustc_arguments: Vec::new(),
-            script_environment: BTreeMap::new(),
-        }
+        platform("x86_64-unknown-linux-gnu", "unix\ntarget_os=\"linux\"")
     }
 
     #[test]

@@ -180,10 +180,11 @@ impl Platform {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn platform(triple: &str, cfg: &str) -> Platform {
+    /// A platform of which nothing but triple and cfg matters.
+    pub(crate) fn platform(triple: &str, cfg: &str) -> Platform {
         Platform {
             triple: triple.parse().unwrap(),
             cfg: parse_cfg(cfg).unwrap(),
