@@ -17,8 +17,9 @@ pub trait Staging: Content {
     /// `None` is the user who runs xbuild; root names an unprivileged one.
     fn owner(&self) -> Option<(u32, u32)>;
 
-    /// Lays out a tree, once for all, and returns its folder relative to [`Self::folder`]. Files are 0444 or
-    /// 0555, directories 0755, all times are one constant. Nobody may change it.
+    /// Lays out a tree, once for all, and returns its folder relative to [`Self::folder`]. Files are 0644 or
+    /// 0755, as the tools that made them would have left them; all times are one constant. Nobody may change it:
+    /// a sandbox lays a layer of its own over it.
     ///
     /// # Errors
     /// When content is missing or can't be written.

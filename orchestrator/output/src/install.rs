@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use xbuild_action::{Content as _, Staging as _};
+use xbuild_action::Content as _;
 use xbuild_base::{Digest, Hasher, RelPath, Sha256, Tree};
 use xbuild_store::{Disk, Keeps};
 
@@ -87,28 +87,29 @@ fn lay_out(store: &Disk, artefact: &Artefact) -> Result<(Digest<Tree>, PathBuf),
     let [lower, root] = artefact.tree();
     store.put_directory(&lower)?;
     let tree = store.put_directory(&root)?;
-    let folder = store.folder().join(store.materialise_whole(tree)?);
-    Ok((tree, folder.join(artefact.path_in_folder()?)))
+    Ok((tree, store.lay_out_result(tree)?.join(artefact.path_in_folder()?)))
 }
 
-/// Whether [`install`] would change nothing: a few system calls for each output, and no content is read.
+/// The links that [`install`] would make, in the order of the outputs, if it would change nothing: a few system
+/// calls for each output, and no content is read.
 #[must_use]
-pub fn is_installed(store: &Disk, project: &Path, artefacts: &[Artefact]) -> bool {
-    let result = project.join(RESULT);
+pub fn installed(store: &Disk, project: &Path, artefacts: &[Artefact]) -> Option<Vec<PathBuf>> {
+    let result = std::path::absolute(project).ok()?.join(RESULT);
     let mut sums_of = (RelPath::root(), Sums::default());
-    artefacts.iter().all(|artefact| {
-        let (Ok(folder), Ok(path)) = (artefact.folder(), artefact.path_in_folder()) else { return false };
+    let mut link = |artefact: &Artefact| {
+        let (folder, path) = (artefact.folder().ok()?, artefact.path_in_folder().ok()?);
         let link = result.join(&folder).join(&path);
         let [_, root] = artefact.tree();
-        let file = store.folder().join("trees").join(root.digest().to_hex()).join(&path);
+        let file = store.result_folder(root.digest()).join(&path);
         if sums_of.0 != folder {
-            let Ok(sums) = Sums::read(&result.join(&folder)) else { return false };
-            sums_of = (folder, sums);
+            sums_of = (folder.clone(), Sums::read(&result.join(&folder)).ok()?);
         }
-        fs_err::read_link(&link).is_ok_and(|to| to == file)
+        let is_installed = fs_err::read_link(&link).is_ok_and(|to| to == file)
             && fs_err::metadata(&file).is_ok_and(|file| file.len() == artefact.file.digest.size())
-            && sums_of.1.0.get(&path) == Some(&artefact.file.digest.sha256())
-    })
+            && sums_of.1.0.get(&path) == Some(&artefact.file.digest.sha256());
+        is_installed.then_some(link)
+    };
+    artefacts.iter().map(&mut link).collect()
 }
 
 /// Takes dead links of a target away, and writes the sums of those that live.
@@ -177,16 +178,17 @@ fn sum(link: &Path) -> Result<Option<Sha256>, OutputError> {
     Ok(Some(hasher.sha256()))
 }
 
-/// Whether something is a link as this module makes them, into whatever store: `…/trees/<hex>/{bin,lib}/<name>`.
+/// Whether something is a link as this module makes them, into whatever store: `…/results/<hex>/{bin,lib}/<name>`
+/// (`trees` in stores of format 1).
 fn leads_into_a_store(path: &Path) -> bool {
     let Ok(to) = fs_err::read_link(path) else { return false };
     let mut parts = to.components().rev().skip(1).map(|part| part.as_os_str().to_string_lossy());
     let mut next = || parts.next().unwrap_or_default();
-    let (place, tree, trees) = (next(), next(), next());
+    let (place, tree, part) = (next(), next(), next());
     to.is_absolute()
         && matches!(&*place, "bin" | "lib")
         && Sha256::from_hex(&tree).is_ok()
-        && trees == "trees"
+        && matches!(&*part, "results" | "trees")
 }
 
 /// The folders above a path, the uppermost first.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 use xbuild_action::{ContentExt as _, File};
-use xbuild_output::{Artefact, Extent, OutputError, Place, export, install, is_installed};
+use xbuild_output::{Artefact, Extent, OutputError, Place, export, install, installed};
 use xbuild_store::{Disk, Policy, Sweeping};
 
 const MUSL: &str = "x86_64-unknown-linux-musl";
@@ -52,7 +52,7 @@ impl Site {
     }
 
     fn is_installed(&self, artefacts: &[Artefact]) -> bool {
-        is_installed(&self.store, &self.project(), artefacts)
+        installed(&self.store, &self.project(), artefacts).is_some()
     }
 }
 
@@ -83,13 +83,13 @@ fn outputs_are_links_into_the_store_with_their_sums() {
     ];
     assert!(!place.is_installed(&artefacts));
     let paths = place.install(&artefacts, Extent::Whole).unwrap();
-    assert!(place.is_installed(&artefacts));
+    assert_eq!(installed(&place.store, &place.project(), &artefacts).as_ref(), Some(&paths));
 
     let result = place.project().join("result/default");
     assert_eq!(paths[1], result.join(MUSL).join("lib/libfoo.a"));
     assert_eq!(Command::new(&paths[0]).status().unwrap().code(), Some(3));
     let to = fs_err::read_link(&paths[0]).unwrap();
-    assert!(to.starts_with(place.folder.path().join("store/trees")) && to.ends_with("bin/foo"), "{to:?}");
+    assert!(to.starts_with(place.folder.path().join("store/results")) && to.ends_with("bin/foo"), "{to:?}");
     assert_eq!(check(&result.join(MUSL)), (true, 2));
     assert_eq!(check(&result.join(WINDOWS)), (true, 1));
     assert_eq!(names(&result.join(MUSL)), ["SHA256SUMS", "bin", "lib"]);
@@ -148,7 +148,7 @@ fn dangling_links_go_and_strangers_stay() {
     let place = Site::new();
     place.install(&[place.program("foo", "foo")], Extent::Part).unwrap();
     let bin = place.project().join("result/default").join(MUSL).join("bin");
-    let gone = format!("/nowhere/trees/{}/bin/gone", "0".repeat(64));
+    let gone = format!("/nowhere/results/{}/bin/gone", "0".repeat(64));
     fs_err::os::unix::fs::symlink(gone, bin.join("gone")).unwrap();
     fs_err::os::unix::fs::symlink("/nowhere/else", bin.join("stranger")).unwrap();
     fs_err::write(bin.join("notes"), "mine").unwrap();

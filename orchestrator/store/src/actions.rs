@@ -14,8 +14,6 @@ const FORMAT: u32 = 1;
 struct Record {
     format: u32,
     action: Digest<Action>,
-    /// The boot id under which all that the result names was last known to be there.
-    boot: String,
     result: ActionResult,
 }
 
@@ -55,46 +53,33 @@ impl ActionCache for Disk {
     fn result(&self, action: Digest<Action>) -> Result<Option<ActionResult>, StoreError> {
         let path = self.layout().action(action);
         let Some(bytes) = files::read(&path)? else { return Ok(None) };
-        let Ok(mut record) = parse(action, &bytes) else { return Ok(None) };
-        if !self.has_outputs(&record)? {
+        let Ok(Record { format: _, action: _, result }) = parse(action, &bytes) else { return Ok(None) };
+        if !self.has_outputs(&result)? {
             return Ok(None);
         }
-        if self.is_this_boot(&record.boot) {
-            files::touch(&path);
-        } else {
-            self.boot().clone_into(&mut record.boot);
-            self.write_result(&record)?;
-        }
-        Ok(Some(record.result))
+        files::touch(&path);
+        Ok(Some(result))
     }
 
     fn record(&self, action: Digest<Action>, result: &ActionResult) -> Result<(), StoreError> {
-        let record = Record { format: FORMAT, action, boot: self.boot().to_owned(), result: result.clone() };
-        self.write_result(&record)
-    }
-}
-
-impl Disk {
-    fn write_result(&self, record: &Record) -> Result<(), StoreError> {
-        let path = self.layout().action(record.action);
-        let mut bytes = serde_json::to_vec(record).map_err(|error| {
+        let record = Record { format: FORMAT, action, result: result.clone() };
+        let path = self.layout().action(action);
+        let mut bytes = serde_json::to_vec(&record).map_err(|error| {
             StoreError::io("write", &path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
         })?;
         bytes.push(b'\n');
         self.write_record(&path, &bytes)
     }
+}
 
-    /// Whether what a result names is still there: files and logs always, trees by their root message when the
-    /// result was seen whole since the machine started, else all of them.
-    fn has_outputs(&self, record: &Record) -> Result<bool, StoreError> {
-        let result = &record.result;
+impl Disk {
+    /// Whether what a result names is still there, each file of it: one `lstat` each, and what somebody deleted is
+    /// built again instead of being missed later.
+    fn has_outputs(&self, result: &ActionResult) -> Result<bool, StoreError> {
         for output in result.outputs.values() {
             let there = match output {
                 Output::File(file) => self.blob_is_there(file.digest)?,
-                Output::Tree(tree) if self.is_this_boot(&record.boot) => {
-                    files::size_of(&self.layout().directory(tree.sha256()))? == Some(tree.size())
-                }
-                Output::Tree(tree) => self.has_tree(*tree)?,
+                Output::Tree(tree) => self.is_complete(*tree)?,
             };
             if !there {
                 return Ok(false);

@@ -236,6 +236,14 @@ impl Disk {
         }
     }
 
+    /// Puts a stored file at `to`, where nothing is, as a file of its own that nobody may write to.
+    pub(crate) fn copy_protected(&self, file: File, to: &Path) -> Result<(), StoreError> {
+        let path = self.path_of(file)?;
+        let mut source = files::open(&path).map_err(io("open", &path))?;
+        let temporary = self.copy_checked(&mut source, &path, file.digest)?;
+        self.place_copy(temporary, to, Variant::of(file.executable).mode() & !0o222)
+    }
+
     /// Moves a copy to its place; where that is on another file system its bytes go there.
     fn place_copy(&self, temporary: Temporary, to: &Path, mode: u32) -> Result<(), StoreError> {
         files::seal(temporary.file(), temporary.path(), mode, self.owner_ids())?;

@@ -62,8 +62,14 @@ impl Disk {
         let tmp = layout.part("tmp");
         session::sweep(&tmp)?;
         let session = Session::start(&tmp, owner)?;
-        if made == Made::Now {
-            layout.write_format(&session, owner)?;
+        match made {
+            Made::Before => {}
+            Made::Now => layout.write_format(&session, owner)?,
+            Made::Older => {
+                let _alone = in_use.exclusive()?.ok_or_else(|| Error::InUse(folder.to_owned()))?;
+                layout.migrate()?;
+                layout.write_format(&session, owner)?;
+            }
         }
         let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Ok(Self {

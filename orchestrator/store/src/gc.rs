@@ -12,6 +12,7 @@ use crate::directories::COMPLETE;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{self, if_there, io};
+use crate::layout::LaidOut;
 use crate::roots::Standing;
 
 /// Whether collection really removes.
@@ -44,14 +45,15 @@ pub struct Swept {
     pub removed: u64,
     /// How many are left.
     pub kept: u64,
-    /// The sizes of the removed files together, in bytes. A laid-out tree counts nothing: its files are blobs.
+    /// The sizes of the removed files together, in bytes. A laid-out tree counts nothing: its files are blobs, or
+    /// copies of blobs.
     pub bytes: u64,
 }
 
 /// What collection did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GcReport {
-    /// By kind: `actions`, `blobs`, `directories`, `memo`, `roots`, `trees`.
+    /// By kind: `actions`, `blobs`, `directories`, `memo`, `results`, `roots`, `trees`.
     pub kinds: BTreeMap<&'static str, Swept>,
 }
 
@@ -85,6 +87,15 @@ struct Seen {
     size: u64,
     /// Whether it was made or used since the age limit.
     young: bool,
+}
+
+/// A tree that is laid out.
+struct Seated {
+    /// The folder of the store that it lies in.
+    kind: &'static str,
+    path: std::path::PathBuf,
+    tree: Option<Sha256>,
+    is_kept: bool,
 }
 
 /// Which of a file's times tells when it was used last.
@@ -175,7 +186,7 @@ impl<'a> Collection<'a> {
         for memo in memos.iter().filter(|memo| memo.young) {
             self.mark_memo(&memo.path)?;
         }
-        let laid_out = self.mark_trees()?;
+        let laid_out = self.mark_laid_out()?;
         for seen in directories.iter().filter(|seen| seen.young) {
             if let Some(tree) = seen.name {
                 self.mark_tree(tree)?;
@@ -196,13 +207,12 @@ impl<'a> Collection<'a> {
         if self.sweeping == Sweeping::Remove {
             self.store.forget_marks()?;
         }
-        for (hex, is_kept) in laid_out {
+        for Seated { kind, path, tree: _, is_kept } in laid_out {
             if is_kept {
-                self.report.kinds.entry("trees").or_default().kept += 1;
+                self.report.kinds.entry(kind).or_default().kept += 1;
                 continue;
             }
-            let path = self.store.layout().part("trees").join(&hex);
-            self.sweep("trees", &path, 0)?;
+            self.sweep(kind, &path, 0)?;
             if self.sweeping == Sweeping::Remove {
                 files::remove_all(&path.with_extension("checked"))?;
             }
@@ -281,25 +291,29 @@ impl<'a> Collection<'a> {
         Ok(())
     }
 
-    /// The names of all laid-out trees, and whether each is kept; what the young ones hold is marked.
-    fn mark_trees(&mut self) -> Result<Vec<(String, bool)>, StoreError> {
-        let folder = self.store.layout().part("trees");
+    /// All laid-out trees, and whether each is kept; what the young ones hold is marked.
+    fn mark_laid_out(&mut self) -> Result<Vec<Seated>, StoreError> {
         let mut trees = Vec::new();
-        for (name, kind) in files::list(&folder)? {
-            if kind != rustix::fs::FileType::Directory {
-                continue;
+        for kind in LaidOut::ALL.map(LaidOut::folder) {
+            let folder = self.store.layout().part(kind);
+            for (name, file_type) in files::list(&folder)? {
+                if file_type != rustix::fs::FileType::Directory {
+                    continue;
+                }
+                let mark = look(&folder, &format!("{name}.checked"), Clock::Modified, self.limit)?;
+                let tree = Sha256::from_hex(&name).ok();
+                let is_kept = mark.is_some_and(|mark| mark.young);
+                if let (true, Some(tree)) = (is_kept, tree) {
+                    self.mark_tree(tree)?;
+                }
+                trees.push(Seated { kind, path: folder.join(name), tree, is_kept });
             }
-            let mark = look(&folder, &format!("{name}.checked"), Clock::Modified, self.limit)?;
-            let tree = Sha256::from_hex(&name).ok();
-            let young = mark.is_some_and(|mark| mark.young);
-            if let (true, Some(tree)) = (young, tree) {
-                self.mark_tree(tree)?;
-            }
-            trees.push((name, tree, young));
         }
         // Only now: what was marked later than a tree was seen can be that tree.
-        let kept = |tree: Option<Sha256>| tree.is_some_and(|tree| self.marked.trees.contains(&tree));
-        Ok(trees.into_iter().map(|(name, tree, young)| (name, young || kept(tree))).collect())
+        for seated in &mut trees {
+            seated.is_kept |= seated.tree.is_some_and(|tree| self.marked.trees.contains(&tree));
+        }
+        Ok(trees)
     }
 
     /// Marks a tree with all that is in it, as far as it is there.
@@ -342,7 +356,7 @@ impl<'a> Collection<'a> {
         swept.bytes += size;
         match (self.sweeping, kind) {
             (Sweeping::DryRun, _) => Ok(()),
-            (Sweeping::Remove, "trees") => self.store.take_away(path),
+            (Sweeping::Remove, "trees" | "results") => self.store.take_away(path),
             (Sweeping::Remove, _) => files::remove_all(path),
         }
     }

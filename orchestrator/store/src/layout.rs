@@ -11,11 +11,11 @@ use crate::files::{self, Owner, Temporary, io};
 use crate::session::Session;
 
 /// The newest format on disk that this version knows, and the one that it writes.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The folders that a store has.
-const FOLDERS: [&str; 9] =
-    ["actions", "blobs", "directories", "imports", "locks", "memo", "roots", "tmp", "trees"];
+const FOLDERS: [&str; 10] =
+    ["actions", "blobs", "directories", "imports", "locks", "memo", "results", "roots", "tmp", "trees"];
 
 /// Where the store is when nobody says otherwise: `$XBUILD_STORE`, else `$XDG_CACHE_HOME/xbuild`, else
 /// `$HOME/.cache/xbuild`. The values of the three variables are given; empty counts as unset, and a relative
@@ -41,12 +41,15 @@ pub fn default_folder(
     }
 }
 
+/// How the name of a blob's executable file ends.
+const EXECUTABLE: &str = ".x";
+
 /// Which of a blob's two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Variant {
-    /// Mode 0444.
+    /// Mode 0644.
     Plain,
-    /// Mode 0555.
+    /// Mode 0755.
     Executable,
 }
 
@@ -64,8 +67,31 @@ impl Variant {
 
     pub(crate) const fn mode(self) -> u32 {
         match self {
-            Self::Plain => 0o444,
-            Self::Executable => 0o555,
+            Self::Plain => 0o644,
+            Self::Executable => 0o755,
+        }
+    }
+}
+
+/// For whom a tree is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaidOut {
+    /// For sandboxes: its files are links to blobs, and the sandbox lays a layer of its own over them before
+    /// anything can write.
+    Inputs,
+    /// For people and whatever they run: its files are its own and write-protected, so that a tool that changes
+    /// a program in place through a link in `result` changes no blob.
+    Results,
+}
+
+impl LaidOut {
+    pub(crate) const ALL: [Self; 2] = [Self::Inputs, Self::Results];
+
+    /// The folder in the store.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Inputs => "trees",
+            Self::Results => "results",
         }
     }
 }
@@ -98,7 +124,7 @@ impl Layout {
     pub(crate) fn blob(&self, blob: Sha256, variant: Variant) -> PathBuf {
         let suffix = match variant {
             Variant::Plain => "",
-            Variant::Executable => ".x",
+            Variant::Executable => EXECUTABLE,
         };
         self.sharded("blobs", blob, suffix)
     }
@@ -115,19 +141,19 @@ impl Layout {
         self.sharded(&format!("memo/{namespace}"), key, "")
     }
 
-    pub(crate) fn tree(&self, tree: Digest<Tree>) -> PathBuf {
-        self.folder.join(format!("trees/{}", tree.to_hex()))
+    pub(crate) fn tree(&self, laid_out: LaidOut, tree: Digest<Tree>) -> PathBuf {
+        self.part(laid_out.folder()).join(tree.to_hex())
     }
 
-    pub(crate) fn tree_mark(&self, tree: Digest<Tree>) -> PathBuf {
-        self.folder.join(format!("trees/{}.checked", tree.to_hex()))
+    pub(crate) fn tree_mark(&self, laid_out: LaidOut, tree: Digest<Tree>) -> PathBuf {
+        self.tree(laid_out, tree).with_extension("checked")
     }
 
     /// Refuses a store of a newer format, a folder that is no store, and somebody else's. Makes the folders.
     pub(crate) fn prepare(&self, owner: Owner) -> Result<Made, Error> {
         let made = match self.format()? {
             Some(FORMAT) => Made::Before,
-            // There is no older format yet: whatever is not a known number is newer.
+            Some(1) => Made::Older,
             Some(found) => {
                 let path = self.folder.clone();
                 return Err(StoreError::Newer { path, found, known: FORMAT }.into());
@@ -188,6 +214,22 @@ impl Layout {
         })
     }
 
+    /// Brings a store of format 1 to this one, while nobody else uses it: gives each blob its mode, which all that
+    /// is laid out of it has too. A crash leaves format 1.
+    pub(crate) fn migrate(&self) -> Result<(), StoreError> {
+        let blobs = self.part("blobs");
+        for (shard, _) in files::list(&blobs)? {
+            let shard = blobs.join(shard);
+            for (name, _) in files::list(&shard)? {
+                let variant = Variant::of(name.ends_with(EXECUTABLE));
+                let path = shard.join(name);
+                rustix::fs::chmod(&path, rustix::fs::Mode::from_raw_mode(variant.mode()))
+                    .map_err(io("set the mode of", &path))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Says that everything is in place.
     pub(crate) fn write_format(&self, session: &Session, owner: Owner) -> Result<(), StoreError> {
         let mut file = Temporary::create(session.fresh())?;
@@ -205,6 +247,8 @@ fn is_denied(error: &StoreError) -> bool {
 pub(crate) enum Made {
     /// It was.
     Before,
+    /// It was, in format 1: all files in it are write-protected, and there are no results.
+    Older,
     /// Its folders are new, and its format is not written yet.
     Now,
 }

@@ -3,16 +3,17 @@
 //! [`Disk`] implements [`Content`](xbuild_action::Content), [`ActionCache`](xbuild_action::ActionCache) and
 //! [`Staging`](xbuild_action::Staging). Many processes may use one store at once.
 //!
-//! # Layout (format 1)
+//! # Layout (format 2)
 //!
 //! | path | what it holds | how it is written | after a crash |
 //! |---|---|---|---|
-//! | `format` | the text `1` | renamed into place, last of all when a store is made | the store is made again |
-//! | `blobs/ab/<hex>` | a blob, mode 0444 | temporary file, renamed | a wrong size counts as missing, and is replaced |
-//! | `blobs/ab/<hex>.x` | the same bytes, mode 0555: an inode of its own, since hard links share a mode | as above; made when it is asked for | as above |
+//! | `format` | the text `2` | renamed into place, last of all when a store is made | the store is made again |
+//! | `blobs/ab/<hex>` | a blob, mode 0644 | temporary file, renamed | a wrong size counts as missing, and is replaced |
+//! | `blobs/ab/<hex>.x` | the same bytes, mode 0755: an inode of its own, since hard links share a mode | as above; made when it is asked for | as above |
 //! | `directories/ab/<hex>` | an encoded `Directory` message | temporary file, renamed | as above; its checksum is checked at each first read |
 //! | `trees/<hex>/` | a tree laid out: hard links to blobs | built below `tmp/`, renamed | sizes are checked once after each boot; a wrong one is laid out again |
 //! | `trees/<hex>.checked` | the boot id under which that tree was last checked; its mtime is the last use | renamed | checked again |
+//! | `results/<hex>/`, `results/<hex>.checked` | a tree laid out for people, where links lead from outside: files of their own, 0444 and 0555 | as above | each file is looked at each time |
 //! | `actions/ab/<hex>.json` | an action's result, with a format number; its mtime is the last use | after its blobs; renamed | what can't be read is a miss |
 //! | `memo/<namespace>/ab/<hex>` | a checksum and a small record; its mtime is the last use | renamed | a wrong checksum is a miss |
 //! | `imports/<hex>` | the stat cache of one project folder | renamed | a wrong checksum is an empty cache |

@@ -12,7 +12,7 @@ use xbuild_base::{Blob, Digest, Tree};
 use crate::blobs::is_executable;
 use crate::disk::Disk;
 use crate::files::{self, if_there, io};
-use crate::layout::Variant;
+use crate::layout::{LaidOut, Variant};
 use crate::lock::FileLock;
 
 impl Content for Disk {
@@ -57,20 +57,11 @@ impl Staging for Disk {
     }
 
     fn materialise(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
-        let relative = PathBuf::from(format!("trees/{}", tree.to_hex()));
-        if self.laid_out().contains(&tree) {
-            return Ok(relative);
+        if !self.laid_out().contains(&tree) {
+            self.ensure_laid_out(LaidOut::Inputs, tree)?;
+            self.laid_out().insert(tree);
         }
-        if !self.is_laid_out(tree)? {
-            // One process lays it out, the others wait: a toolchain is wanted by many at the same moment.
-            let name = format!("tree-{}", tree.to_hex());
-            let _lock = FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())?;
-            if !self.is_laid_out(tree)? {
-                self.lay_out(tree)?;
-            }
-        }
-        self.laid_out().insert(tree);
-        Ok(relative)
+        Ok(Path::new(LaidOut::Inputs.folder()).join(tree.to_hex()))
     }
 
     fn link(&self, file: File, path: &Path) -> Result<(), StoreError> {
@@ -93,24 +84,40 @@ impl Staging for Disk {
 }
 
 impl Disk {
-    /// Lays a tree out as [`Staging::materialise`] does, but looks at each file of it: what was deleted from it
-    /// since is restored. For small trees that people have paths into.
+    /// Lays a small tree out for people, where links lead from outside: files of their own, 0444 and 0555. Each
+    /// file is looked at each time, and what was deleted since is restored. Returns the folder.
     ///
     /// # Errors
     /// When content is missing, or the folder can't be written.
-    pub fn materialise_whole(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
-        let path = self.layout().tree(tree);
+    pub fn lay_out_result(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
+        let path = self.result_folder(tree);
         if !self.is_whole(tree, &path)? {
-            self.laid_out().remove(&tree);
             self.take_away(&path)?;
         }
-        self.materialise(tree)
+        self.ensure_laid_out(LaidOut::Results, tree)?;
+        Ok(path)
+    }
+
+    /// Where [`Self::lay_out_result`] lays a tree out.
+    #[must_use]
+    pub fn result_folder(&self, tree: Digest<Tree>) -> PathBuf {
+        self.layout().tree(LaidOut::Results, tree)
+    }
+
+    fn ensure_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<(), StoreError> {
+        if self.is_laid_out(for_whom, tree)? {
+            return Ok(());
+        }
+        // One process lays it out, the others wait: a toolchain is wanted by many at the same moment.
+        let name = format!("tree-{}", tree.to_hex());
+        let _lock = FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())?;
+        if self.is_laid_out(for_whom, tree)? { Ok(()) } else { self.lay_out(for_whom, tree) }
     }
 
     /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
     /// linked to may have been lost; a tree that isn't whole is taken away.
-    fn is_laid_out(&self, tree: Digest<Tree>) -> Result<bool, StoreError> {
-        let (path, mark) = (self.layout().tree(tree), self.layout().tree_mark(tree));
+    fn is_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<bool, StoreError> {
+        let (path, mark) = (self.layout().tree(for_whom, tree), self.layout().tree_mark(for_whom, tree));
         if if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))?.is_none() {
             return Ok(false);
         }
@@ -162,27 +169,30 @@ impl Disk {
         Ok(())
     }
 
-    fn lay_out(&self, tree: Digest<Tree>) -> Result<(), StoreError> {
-        let path = self.layout().tree(tree);
+    fn lay_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<(), StoreError> {
+        let path = self.layout().tree(for_whom, tree);
         let scratch = self.scratch()?;
         let building = scratch.path().join("tree");
-        self.lay_out_at(tree, &building)?;
+        self.lay_out_at(for_whom, tree, &building)?;
         match rustix::fs::rename(&building, &path) {
             // Somebody else's, without the lock: the same files.
             Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
             Err(error) => return Err(io("write", &path)(error)),
         }
-        self.write_record(&self.layout().tree_mark(tree), self.boot().as_bytes())
+        self.write_record(&self.layout().tree_mark(for_whom, tree), self.boot().as_bytes())
     }
 
-    fn lay_out_at(&self, tree: Digest<Tree>, path: &Path) -> Result<(), StoreError> {
+    fn lay_out_at(&self, for_whom: LaidOut, tree: Digest<Tree>, path: &Path) -> Result<(), StoreError> {
         let directory = self.read_directory(tree)?;
         files::make_directory(path, self.owner_ids())?;
         let mut below = Vec::new();
         for (name, entry) in &directory.entries {
             let path = path.join(name);
             match entry {
-                Entry::File(file) => self.link_file(*file, &path)?,
+                Entry::File(file) => match for_whom {
+                    LaidOut::Inputs => self.link_file(*file, &path)?,
+                    LaidOut::Results => self.copy_protected(*file, &path)?,
+                },
                 Entry::Directory(digest) => below.push((*digest, path)),
                 Entry::Symlink(target) => {
                     rustix::fs::symlink(target.as_str(), &path).map_err(io("make the link", &path))?;
@@ -194,7 +204,7 @@ impl Disk {
         // Not in parallel by rayon: a caller on one of its threads could be given other work while it holds the
         // tree's lock, and wait for that very lock. A link takes some 10 µs.
         for (digest, path) in below {
-            self.lay_out_at(digest, &path)?;
+            self.lay_out_at(for_whom, digest, &path)?;
         }
         // Last: each name that was made in it has changed its time.
         files::set_time(path)

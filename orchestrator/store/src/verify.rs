@@ -13,7 +13,7 @@ use crate::blobs::is_executable;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{self, if_there, io, pump};
-use crate::layout::Variant;
+use crate::layout::{LaidOut, Variant};
 
 /// What to do with damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub struct Damage {
 /// What verification found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct VerifyReport {
-    /// How many things of each kind were looked at: `actions`, `blobs`, `directories`, `trees`.
+    /// How many things of each kind were looked at: `actions`, `blobs`, `directories`, `results`,
+    /// `trees`.
     pub checked: BTreeMap<&'static str, u64>,
     /// How many bytes were read.
     pub bytes: u64,
@@ -66,7 +67,9 @@ impl Disk {
         self.forget();
         self.verify_blobs(&mut report, cancel)?;
         self.verify_directories(&mut report)?;
-        self.verify_trees(&mut report, cancel)?;
+        for laid_out in LaidOut::ALL {
+            self.verify_laid_out(laid_out.folder(), &mut report, cancel)?;
+        }
         if repair == Repair::Remove {
             self.remove_damaged(&report)?;
         }
@@ -143,8 +146,13 @@ impl Disk {
         Ok(())
     }
 
-    fn verify_trees(&self, report: &mut VerifyReport, cancel: &Cancel) -> Result<(), Error> {
-        let folder = self.layout().part("trees");
+    fn verify_laid_out(
+        &self,
+        part: &'static str,
+        report: &mut VerifyReport,
+        cancel: &Cancel,
+    ) -> Result<(), Error> {
+        let folder = self.layout().part(part);
         let bad: HashSet<PathBuf> = report.damaged.iter().map(|damage| damage.path.clone()).collect();
         for (name, kind) in files::list(&folder)? {
             if kind != FileType::Directory {
@@ -153,7 +161,7 @@ impl Disk {
             if cancel.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            report.looked_at("trees", 1);
+            report.looked_at(part, 1);
             let path = folder.join(&name);
             let problem = match Sha256::from_hex(&name) {
                 Ok(tree) => self.tree_problem(tree, &path, &bad)?,

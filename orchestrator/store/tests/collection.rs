@@ -27,7 +27,7 @@ fn later(days: u64) -> SystemTime {
 }
 
 fn contents(folder: &Path) -> Vec<PathBuf> {
-    ["actions", "blobs", "directories", "memo", "roots", "trees"]
+    ["actions", "blobs", "directories", "memo", "results", "roots", "trees"]
         .iter()
         .flat_map(|part| files_below(&folder.join(part)))
         .collect()
@@ -50,6 +50,7 @@ fn what_roots_need_stays_and_the_rest_goes() {
     let unkept_tree = tree(&store, &[("a/b", "in the other tree")]);
     for tree in [kept_tree, unkept_tree] {
         store.materialise(tree).unwrap();
+        store.lay_out_result(tree).unwrap();
         store.has_tree(tree).unwrap();
     }
     store.put_memo(MEMO, key.sha256(), b"x").unwrap();
@@ -64,7 +65,9 @@ fn what_roots_need_stays_and_the_rest_goes() {
     assert_eq!(did, would);
     assert_eq!((did.kinds["roots"].kept, did.kinds["roots"].removed), (1, 1));
     assert_eq!((did.kinds["actions"].kept, did.kinds["actions"].removed), (1, 1));
-    assert_eq!((did.kinds["trees"].kept, did.kinds["trees"].removed), (1, 1));
+    for kind in ["trees", "results"] {
+        assert_eq!((did.kinds[kind].kept, did.kinds[kind].removed), (1, 1), "{kind}");
+    }
     assert_eq!((did.kinds["memo"].kept, did.kinds["memo"].removed), (0, 1));
     assert!(did.bytes() > 0);
 
@@ -224,6 +227,12 @@ fn verification_finds_a_flipped_byte_wherever_it_is_and_repairs() {
     assert!(!store.has_tree(tree_).unwrap());
     store.put(b"laid out").unwrap();
     store.materialise(tree_).unwrap();
+
+    // A file of a result is its own.
+    let result = store.lay_out_result(tree_).unwrap();
+    flip(&result.join("y"));
+    assert_eq!(damage(Repair::Remove), std::slice::from_ref(&result));
+    assert_eq!(verify(Repair::Report).damaged, []);
 
     // A file too many, and a directory message.
     fs_err::write(laid_out.join("d/stranger"), "").unwrap();

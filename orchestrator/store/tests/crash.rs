@@ -30,7 +30,7 @@ fn a_truncated_blob_is_missing_and_is_stored_again() {
     assert!(matches!(store.get(digest), Err(StoreError::Missing { .. })));
     assert_eq!(store.put(b"whole").unwrap(), digest);
     assert_eq!(store.get(digest).unwrap(), b"whole");
-    assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o444);
+    assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
 }
 
 #[test]
@@ -81,17 +81,34 @@ fn an_action_whose_output_is_gone_is_a_miss() {
     store.put(b"a").unwrap();
     assert_eq!(store.result(key).unwrap().as_ref(), Some(&result));
 
-    // Recorded before the machine went down: then the whole tree is looked at.
-    let path = &files_below(&folder.join("actions"))[0];
-    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let earlier = fs_err::read_to_string(path).unwrap().replace(boot.trim(), "another-boot");
+    // In a tree, by a process that has not seen the tree whole.
     let lost = Digest::<xbuild_base::Blob>::of(b"in a tree");
     fs_err::remove_file(blob_path(&folder, &lost.to_hex())).unwrap();
-    fs_err::write(path, &earlier).unwrap();
-    assert_eq!(store.result(key).unwrap(), None);
-    store.put(b"in a tree").unwrap();
-    assert_eq!(store.result(key).unwrap(), Some(result));
-    assert!(fs_err::read_to_string(path).unwrap().contains(boot.trim()), "and is so once for each boot");
+    let another = Disk::open(&folder, None).unwrap();
+    assert_eq!(another.result(key).unwrap(), None);
+    another.put(b"in a tree").unwrap();
+    assert_eq!(another.result(key).unwrap(), Some(result));
+}
+
+#[test]
+fn a_store_of_format_1_becomes_one_of_this_format_unless_somebody_uses_it() {
+    let Temporary { store, folder, host: _host } = temporary();
+    let file = |executable| xbuild_action::File { digest: Digest::of(b"whole"), executable };
+    store.put(b"whole").unwrap();
+    let paths = [false, true].map(|executable| store.path_of(file(executable)).unwrap());
+    for (path, mode) in paths.iter().zip([0o444, 0o555]) {
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs_err::write(folder.join("format"), "1\n").unwrap();
+    fs_err::remove_dir(folder.join("results")).unwrap();
+    assert!(matches!(Disk::open(&folder, None), Err(Error::InUse(_))));
+    drop(store);
+
+    let store = Disk::open(&folder, None).unwrap();
+    let modes = paths.map(|path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777);
+    assert_eq!(modes, [0o644, 0o755]);
+    assert_eq!(fs_err::read_to_string(folder.join("format")).unwrap(), "2\n");
+    assert_eq!(store.get(Digest::of(b"whole")).unwrap(), b"whole");
 }
 
 #[test]
@@ -133,7 +150,7 @@ fn a_store_that_was_just_being_made_is_made_again() {
     fs_err::create_dir_all(folder.join("blobs")).unwrap();
     fs_err::write(folder.join("format"), "").unwrap();
     drop(Disk::open(&folder, None).unwrap());
-    assert_eq!(fs_err::read_to_string(folder.join("format")).unwrap(), "1\n");
+    assert_eq!(fs_err::read_to_string(folder.join("format")).unwrap(), "2\n");
 }
 
 #[test]
@@ -148,8 +165,8 @@ fn a_newer_format_and_a_stranger_s_folder_are_refused_untouched() {
         assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 1);
         (error.to_string().replace(&host.path().display().to_string(), "HOST"), error.help().unwrap())
     };
-    let (text, help) = refused("newer", "format", "2\n");
-    assert_eq!(text, "the store at HOST/newer has format 2; this xbuild knows formats up to 1");
+    let (text, help) = refused("newer", "format", "3\n");
+    assert_eq!(text, "the store at HOST/newer has format 3; this xbuild knows formats up to 2");
     assert_eq!(help, "use the newer xbuild, or another store: export XBUILD_STORE=…");
     let (text, _) = refused("strange", "thesis.tex", "");
     assert_eq!(text, "HOST/strange is not a store: it has no `format` file, and holds `thesis.tex`");

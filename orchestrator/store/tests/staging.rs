@@ -52,7 +52,7 @@ fn a_laid_out_tree_has_its_modes_links_and_times() {
     let relative = store.materialise(tree).unwrap();
     assert!(relative.is_relative());
     let at = folder.join(relative);
-    assert_eq!((mode(&at.join("bin/run")), mode(&at.join("share/run"))), (0o555, 0o444));
+    assert_eq!((mode(&at.join("bin/run")), mode(&at.join("share/run"))), (0o755, 0o644));
     assert_eq!(fs_err::read_link(at.join("bin/link")).unwrap(), Path::new("../share/run"));
     for name in ["", "bin", "bin/run", "bin/link", "share", "share/run", "empty"] {
         let stat = fs_err::symlink_metadata(at.join(name)).unwrap();
@@ -67,6 +67,26 @@ fn a_laid_out_tree_has_its_modes_links_and_times() {
     assert_ne!(inode(&blob), inode(&at.join("share/run")), "links share a mode");
     assert_eq!(store.materialise(tree).unwrap(), store.materialise(tree).unwrap());
     assert!(store.has_tree(tree).unwrap());
+}
+
+#[test]
+fn a_result_is_laid_out_in_files_of_its_own_that_cannot_be_written() {
+    let Temporary { store, host: _host, .. } = temporary();
+    let digest = store.put(b"#!/bin/sh\n").unwrap();
+    let mut builder = TreeBuilder::default();
+    for (name, executable) in [("bin/run", true), ("lib/run", false)] {
+        builder.insert(&store, &path(name), Entry::File(File { digest, executable })).unwrap();
+    }
+    let tree = builder.build(&store).unwrap();
+    let at = store.lay_out_result(tree).unwrap();
+    assert_eq!((mode(&at.join("bin/run")), mode(&at.join("lib/run"))), (0o555, 0o444));
+
+    // Whoever changes it by force has changed no blob, and it comes back.
+    set_mode(&at.join("bin/run"), 0o755);
+    fs_err::write(at.join("bin/run"), "changed").unwrap();
+    assert_eq!(store.get(digest).unwrap(), b"#!/bin/sh\n");
+    assert_eq!(store.lay_out_result(tree).unwrap(), at);
+    assert_eq!(fs_err::read(at.join("bin/run")).unwrap(), b"#!/bin/sh\n");
 }
 
 #[test]
@@ -99,7 +119,7 @@ fn adopting_takes_the_file_and_its_mode() {
         assert!(!made.exists());
         let stored = store.path_of(file).unwrap();
         assert_eq!(fs_err::metadata(&stored).unwrap().ino(), inode, "moved, not copied");
-        assert_eq!(mode(&stored), if file.executable { 0o555 } else { 0o444 });
+        assert_eq!(mode(&stored), if file.executable { 0o755 } else { 0o644 });
 
         fs_err::write(&made, bytes).unwrap();
         store.adopt(&made).unwrap();
@@ -149,7 +169,7 @@ fn linking_makes_the_variant_that_is_wanted() {
         let to = scratch.path().join(if executable { "x" } else { "plain" });
         store.link(File { digest, executable }, &to).unwrap();
         assert_eq!(fs_err::read(&to).unwrap(), b"program");
-        assert_eq!(mode(&to), if executable { 0o555 } else { 0o444 });
+        assert_eq!(mode(&to), if executable { 0o755 } else { 0o644 });
         assert!(store.link(File { digest, executable }, &to).is_err(), "something is there");
     }
 }
@@ -162,7 +182,7 @@ fn where_no_link_can_be_made_there_is_a_copy() {
     let digest = store.put(b"program").unwrap();
     let to = other.path().join("copy");
     store.link(File { digest, executable: true }, &to).unwrap();
-    assert_eq!((fs_err::read(&to).unwrap(), mode(&to)), (b"program".to_vec(), 0o555));
+    assert_eq!((fs_err::read(&to).unwrap(), mode(&to)), (b"program".to_vec(), 0o755));
     let adopted = store.adopt(&to).unwrap();
     assert_eq!(adopted, File { digest, executable: true });
     fs_err::write(&to, "from elsewhere").unwrap();

@@ -3,7 +3,7 @@
 use xbuild_cargo::ArtefactKind as Kind;
 use xbuild_describe::{Asked, OutputKind};
 use xbuild_output::{
-    Artefact, Extent, Place, Row, Status, install, is_installed, json_lines, store_path, table,
+    Artefact, Extent, Place, Row, Status, install, installed, json_lines, store_path, table,
 };
 use xbuild_plan::graph::{Graph, UnitOf};
 
@@ -86,8 +86,10 @@ pub(crate) fn deliver(
     let artefacts: Vec<Artefact> = rows.iter().map(|row| row.artefact.clone()).collect();
     let paths = if let Some(folder) = &build.out_dir {
         Some(xbuild_output::export(&session.store, folder, &artefacts)?)
-    } else if build.no_link || is_installed(&session.store, &described.root, &artefacts) {
+    } else if build.no_link {
         None
+    } else if let Some(paths) = installed(&session.store, &described.root, &artefacts) {
+        Some(paths)
     } else {
         Some(install(&session.store, &described.root, &artefacts, Extent::Part)?)
     };

@@ -135,12 +135,10 @@ fn the_hosts_files_are_out_of_reach() {
 fn nothing_is_written_outside() {
     let folder = open_folder();
     let outside = folder.path().join("planted");
-    // The script sees its own writes (inputs are read-only files, and can be replaced). Nobody else does: not the
-    // host, and not the compiler that comes after it.
+    // The script sees its own writes. Nobody else does: not the host, and not the compiler that comes after it.
     let project = package(&format!(
         "let write = |path: &str, text: &str| {{\n\
            fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();\n\
-           let _ = fs::remove_file(path);\n\
            fs::write(path, text).unwrap();\n\
            assert_eq!(fs::read_to_string(path).unwrap(), text);\n\
          }};\n\
