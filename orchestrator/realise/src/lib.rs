@@ -10,6 +10,7 @@
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `run` | a finished program, run by its target's emulator |
 //! | `tokens` | the jobserver |
+//! | `tracked` | which files git tracks |
 
 pub mod engine;
 mod error;
@@ -20,6 +21,7 @@ pub mod project;
 pub mod run;
 pub mod std_library;
 mod tokens;
+mod tracked;
 
 pub use error::RealiseError;
 pub use local::LocalSources;

@@ -13,6 +13,7 @@ use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_store::Disk;
 
 use crate::error::RealiseError;
+use crate::tracked::tracked;
 
 /// What is xbuild's own in a workspace's root: descriptions and results, never sources.
 const NOT_SOURCES: [&str; 6] = ["target", "result", ".git", "xbuild.toml", "xbuild.lock", ".xbuild"];
@@ -181,7 +182,7 @@ fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
     }
 }
 
-/// Lists a folder: the files that git does not ignore; outside git all but build results.
+/// Lists a folder: the files that git tracks or does not ignore; outside git all but build results.
 fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
     let mut files = Vec::new();
     let walk = WalkBuilder::new(host)
@@ -205,7 +206,11 @@ fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
         })?;
         files.push(RelPath::new(text).map_err(path_error)?);
     }
+    // What lies at the top and is no source isn't one by being tracked.
+    let is_source = |path: &RelPath| path.components().next().is_some_and(|top| !NOT_SOURCES.contains(&top));
+    files.extend(tracked(host)?.into_iter().filter(is_source));
     files.sort();
+    files.dedup();
     Ok(Folder { host: host.to_owned(), relative, files })
 }
 
@@ -240,6 +245,24 @@ mod tests {
         let places: Vec<&str> = folders.iter().map(|folder| folder.relative.as_str()).collect();
         assert_eq!(places, ["", "../../glaze", "../y", "../../z"]);
         assert_eq!(folders[0].files.len(), 2, "the target folder is no source");
+    }
+
+    #[test]
+    fn a_tracked_file_is_a_source_though_a_pattern_ignores_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = |arguments: &[&str]| {
+            let status = std::process::Command::new("git").args(arguments).current_dir(dir.path()).status();
+            assert!(status.unwrap().success(), "git {arguments:?}");
+        };
+        git(&["init", "--quiet"]);
+        for path in ["Cargo.toml", "src/made.rs", "src/junk.o", "src/kept.o", "target/tracked"] {
+            write(dir.path(), path, "");
+        }
+        write(dir.path(), ".gitignore", "*.o\n");
+        git(&["add", "--force", "src/kept.o", "target/tracked"]);
+        let files = folder(dir.path(), String::new()).unwrap().files;
+        let files: Vec<&str> = files.iter().map(RelPath::as_str).collect();
+        assert_eq!(files, [".gitignore", "Cargo.toml", "src/kept.o", "src/made.rs"]);
     }
 
     #[test]
