@@ -94,6 +94,9 @@ pub enum FetchError {
         #[source]
         problem: ArchiveError,
     },
+    /// It was asked to stop.
+    #[error("stopped")]
+    Cancelled,
     /// Several things went wrong.
     #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))]
     Several {
@@ -213,7 +216,8 @@ impl FetchError {
             | Self::Git { .. }
             | Self::Program { .. }
             | Self::Io(_)
-            | Self::Store(_) => Tier::Environment,
+            | Self::Store(_)
+            | Self::Cancelled => Tier::Environment,
             Self::Tree(_) => Tier::Bug,
             Self::Debian(error) => error.tier(),
             Self::Toolchain(error) => error.tier(),

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use xbuild_action::{Content, Directory, Entry, File};
+use xbuild_action::{Cancel, Content, Directory, Entry, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 
 use crate::download::Downloader;
@@ -43,6 +43,13 @@ impl<'s> Fetcher<'s> {
     pub fn new(store: &'s dyn Store, settings: Settings, progress: &'s dyn Progress) -> Self {
         let downloader = Downloader::new(&settings);
         Self { store, progress, settings, downloader }
+    }
+
+    /// Lets `cancel` stop it: then everything that is asked for is [`FetchError::Cancelled`].
+    #[must_use]
+    pub fn stopped_by(mut self, cancel: Cancel) -> Self {
+        self.downloader.cancel = cancel;
+        self
     }
 
     /// The store that it fetches into.
@@ -192,7 +199,7 @@ impl<'s> Fetcher<'s> {
         let stop = AtomicBool::new(false);
         let done: Mutex<Vec<(usize, Result<T, FetchError>)>> = Mutex::new(Vec::with_capacity(todo.len()));
         let work = || {
-            while !stop.load(Ordering::Relaxed) {
+            while !stop.load(Ordering::Relaxed) && !self.downloader.cancel.is_cancelled() {
                 let position = next.fetch_add(1, Ordering::Relaxed);
                 let Some(index) = todo.get(position) else { break };
                 let output = &wanted[*index];
@@ -230,6 +237,9 @@ impl<'s> Fetcher<'s> {
                 Ok(answer) => answers.push(answer),
                 Err(error) => errors.push((todo[position], error)),
             }
+        }
+        if self.downloader.cancel.is_cancelled() {
+            return Err(FetchError::Cancelled);
         }
         if errors.is_empty() {
             return Ok(answers);

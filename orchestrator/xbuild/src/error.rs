@@ -166,7 +166,19 @@ fn not_tried(skipped: usize) -> String {
     }
 }
 
+/// Ends the process as Ctrl-C does, when it does not end of itself.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place beside main, for a thread that main doesn't wait for"
+)]
+pub(crate) fn stop_now() -> ! {
+    std::process::exit(STOPPED.into())
+}
+
 fn of_fetch(error: &FetchError) -> u8 {
+    if matches!(error, FetchError::Cancelled) {
+        return STOPPED;
+    }
     match error.tier() {
         Tier::User => USER,
         Tier::Environment => MACHINE,

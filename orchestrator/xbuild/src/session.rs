@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
 use xbuild_exec::Sandbox;
+use xbuild_fetch::Fetcher;
 use xbuild_fetch::debian::{MirrorSettings, Mirrors};
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_realise::engine::Engine;
@@ -13,9 +15,12 @@ use xbuild_realise::fetching::FetchStore;
 use xbuild_store::Disk;
 
 use crate::cli::{Global, IsolationLevel};
-use crate::error::XbuildError;
+use crate::error::{XbuildError, stop_now};
 use crate::settings;
 use crate::ui::{FetchDisplay, Ui};
+
+/// How long everything may take to end of itself after Ctrl-C.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The store and an executor over it, ready for use.
 #[derive(Debug)]
@@ -33,7 +38,12 @@ impl Session {
         let cancel = Cancel::default();
         let on_signal = cancel.clone();
         // A second handler in one process is a mistake of ours, and one without is no reason not to build.
-        let _ = ctrlc::set_handler(move || on_signal.cancel());
+        let _ = ctrlc::set_handler(move || {
+            on_signal.cancel();
+            // What waits for a silent server, or for git, can't be asked. A store takes any end.
+            std::thread::sleep(PATIENCE);
+            stop_now();
+        });
         Ok(Self { store, sandbox: Sandbox::new(staging), cancel })
     }
 
@@ -64,6 +74,7 @@ pub(crate) struct Fetching<'s> {
     pub(crate) display: FetchDisplay,
     /// The environment, for cargo's configuration.
     pub(crate) variables: BTreeMap<String, String>,
+    cancel: Cancel,
 }
 
 impl<'s> Fetching<'s> {
@@ -83,6 +94,13 @@ impl<'s> Fetching<'s> {
             wheels,
             display: FetchDisplay::new(ui),
             variables,
+            cancel: session.cancel.clone(),
         })
+    }
+
+    /// A fetcher, which Ctrl-C stops.
+    pub(crate) fn fetcher(&self) -> Fetcher<'_> {
+        let fetcher = Fetcher::new(&self.store, self.settings.clone(), &self.display);
+        fetcher.stopped_by(self.cancel.clone())
     }
 }

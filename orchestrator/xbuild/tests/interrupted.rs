@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -120,6 +121,25 @@ fn ctrl_c_ends_everything_at_once() {
     assert!(stderr.contains("stopped"), "{stderr}");
     assert!(took < Duration::from_secs(30), "the script would go on for a minute: {took:?}");
     assert_eq!(left_of(&processes, Duration::ZERO), BTreeSet::new());
+    assert!(!project.root.join("result").exists());
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_a_silent_server() {
+    // It takes connections, and never answers.
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = format!("http://{}/debian", server.local_addr().unwrap());
+    let store = tempfile::tempdir().unwrap();
+    let project = Project::program("app", "fn main() {}\n");
+    let xbuild = Xbuild::new().folder(&project.root).store(&store.path().join("store"));
+    let xbuild = xbuild.env("XBUILD_DEBIAN_MIRRORS", mirror).env("XBUILD_FETCH_TIMEOUT", "600");
+    let mut command = xbuild.command(&["build", "--target", TARGET]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let connection = server.accept().unwrap();
+    kill_process(pid(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(connection);
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!project.root.join("result").exists());
 }
 

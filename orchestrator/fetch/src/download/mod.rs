@@ -7,6 +7,7 @@ mod stream;
 use std::io::Read;
 use std::time::Duration;
 
+use xbuild_action::Cancel;
 use xbuild_base::{Blob, Digest};
 
 use crate::error::FetchError;
@@ -51,6 +52,8 @@ pub(crate) struct Downloader {
     pause: Duration,
     mirrors: Vec<String>,
     offline: bool,
+    /// Stops what is under way.
+    pub(crate) cancel: Cancel,
 }
 
 impl Downloader {
@@ -61,6 +64,7 @@ impl Downloader {
             pause: settings.pause,
             mirrors: settings.mirrors.clone(),
             offline: settings.offline,
+            cancel: Cancel::default(),
         }
     }
 

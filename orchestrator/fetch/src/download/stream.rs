@@ -1,7 +1,7 @@
 //! A reader over a file that goes on after cuts and fails at its end when the bytes are wrong.
 
 use std::io::{self, Read};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xbuild_base::{Hasher, Sha256};
 
@@ -17,6 +17,9 @@ const REAL_PROGRESS: u64 = 1 << 20;
 const STEP: u64 = 1 << 18;
 /// No pause is longer, unless a server asks for it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long it may take until a cancellation is seen.
+const PROMPTLY: Duration = Duration::from_millis(50);
 
 /// What the bytes must be.
 #[derive(Debug, Clone, Copy)]
@@ -151,6 +154,7 @@ impl<'s> Stream<'s> {
     /// Connects, again and again while there is hope, so that the next byte is number `done`.
     fn connect(&mut self) -> io::Result<()> {
         loop {
+            self.check_cancelled()?;
             let Source::Http { downloader, url, authorization, accept, body: None } = &self.source else {
                 return Ok(());
             };
@@ -220,12 +224,30 @@ impl<'s> Stream<'s> {
                 if self.failures == 1 { String::new() } else { format!(" ({} tries)", self.failures) };
             return Err(self.fail(Trouble::Unreachable(format!("{problem}{times}"))));
         }
+        let cancel = &downloader.cancel;
         let pause = pause.unwrap_or_else(|| {
             downloader.pause.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE)
         });
         self.progress.event(self.name, Event::Retrying { attempt: self.failures, pause, problem: &problem });
-        std::thread::sleep(pause);
+        let until = Instant::now() + pause;
+        while !cancel.is_cancelled() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            std::thread::sleep(left.min(PROMPTLY));
+        }
         Ok(())
+    }
+
+    /// Whether everything was asked to stop.
+    fn check_cancelled(&mut self) -> io::Result<()> {
+        match &self.source {
+            Source::Http { downloader, .. } if downloader.cancel.is_cancelled() => {
+                Err(self.fail(Trouble::Fatal(FetchError::Cancelled)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The end as the place says it: is it the file's?
@@ -290,6 +312,7 @@ impl Read for Stream<'_> {
             return Ok(0);
         }
         loop {
+            self.check_cancelled()?;
             self.connect()?;
             let read = match &mut self.source {
                 Source::Ended => return Ok(0),

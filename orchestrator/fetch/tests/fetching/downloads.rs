@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xbuild_action::{Content as _, ContentExt as _};
+use xbuild_action::{Cancel, Content as _, ContentExt as _};
 use xbuild_base::{Blob, Digest, Sha256};
 use xbuild_fetch::{FetchError, Fetcher, FixedOutput, Quiet, Settings, Tier};
 
@@ -114,6 +114,24 @@ fn a_silent_server_is_left_after_the_time_out() {
     let wanted = file("greeting", HELLO, &[&slow.url, &good.url]);
     fetch(&Counting::new(), settings, &wanted).unwrap();
     assert_eq!(good.requests().len(), 1);
+}
+
+#[test]
+fn what_is_cancelled_stops_between_two_tries_and_keeps_nothing() {
+    let cancel = Cancel::default();
+    let pressed = cancel.clone();
+    let busy = Server::new(move |_| {
+        pressed.cancel();
+        Reply::status(503).header("Retry-After", "30")
+    });
+    let store = Counting::new();
+    let wanted = [file("greeting", HELLO, &[&busy.url]), file("other", b"other", &[&busy.url])];
+    let fetcher = Fetcher::new(&store, Settings { jobs: 1, ..quick() }, &Quiet).stopped_by(cancel);
+    let start = std::time::Instant::now();
+    let error = fetcher.blobs(&wanted).unwrap_err();
+    assert!(matches!(error, FetchError::Cancelled), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(20), "the server's pause was sat out");
+    assert_eq!(busy.requests().len(), 1, "nothing more is asked for");
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use xbuild_base::Triple;
 use xbuild_describe::{Asked, Request, evaluate};
-use xbuild_fetch::Fetcher;
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::toolchain::Composer;
@@ -41,7 +40,7 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     }
 
     let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let fetcher = fetching.fetcher();
     let server = Server::from_environment(&settings::variable);
     let builder = ComponentBuilder { engine: &engine };
     let composer = Composer {

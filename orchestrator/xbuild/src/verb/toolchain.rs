@@ -8,7 +8,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use indicatif::HumanBytes;
 use xbuild_base::Triple;
 use xbuild_describe::{ComponentName, PinHost, Toolchains};
-use xbuild_fetch::Fetcher;
 use xbuild_fetch::debian::Indexes;
 use xbuild_fetch::official::{Server, Wanted, add};
 use xbuild_fetch::toolchain::{
@@ -128,7 +127,7 @@ fn add_official(
     let (path, text) = file(global, path)?;
     let session = Session::open()?;
     let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let fetcher = fetching.fetcher();
     // This machine's own is needed, the others are taken along.
     let mut hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
     let own = super::build::host()?;
@@ -145,7 +144,7 @@ fn add_official(
 }
 
 fn indexes<'f>(
-    fetcher: &'f Fetcher<'f>,
+    fetcher: &'f xbuild_fetch::Fetcher<'f>,
     fetching: &'f Fetching<'_>,
     toolchains: &Toolchains,
 ) -> Result<Indexes<'f>, XbuildError> {
@@ -169,7 +168,7 @@ fn update_pins(
     let (path, text) = file(global, path)?;
     let session = Session::open()?;
     let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let fetcher = fetching.fetcher();
     let indexes = indexes(&fetcher, &fetching, toolchains)?;
     let update = update(toolchains, &indexes, &|wheel| find_wheel(&fetcher, &fetching.wheels, wheel))?;
     fetching.display.finish();
@@ -204,7 +203,7 @@ fn update_pins(
 fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let session = Session::open()?;
     let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = Fetcher::new(&fetching.store, fetching.settings.clone(), &fetching.display);
+    let fetcher = fetching.fetcher();
     let indexes =
         if fetching.settings.offline { None } else { Some(indexes(&fetcher, &fetching, toolchains)?) };
     let asked = indexes.as_ref().map(|indexes| indexes as &dyn xbuild_fetch::debian::IndexSource);
