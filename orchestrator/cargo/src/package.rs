@@ -26,6 +26,8 @@ struct RawPackage {
     source: Option<String>,
     targets: Vec<Target>,
     features: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    dependencies: Vec<RawDependency>,
     manifest_path: String,
     #[serde(default)]
     authors: Vec<String>,
@@ -37,6 +39,12 @@ struct RawPackage {
     homepage: Option<String>,
     links: Option<String>,
     rust_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawDependency {
+    name: String,
+    rename: Option<String>,
 }
 
 /// All packages of a workspace and of its lock file.
@@ -63,6 +71,8 @@ pub struct Package {
     pub targets: Vec<Target>,
     /// All features that it declares, sorted, those of optional dependencies among them.
     pub features: BTreeSet<String>,
+    /// Its dependencies, as its manifest calls them.
+    pub dependencies: BTreeSet<String>,
     /// Its folder in the sandbox.
     pub root: RelPath,
     /// Its manifest in the sandbox.
@@ -184,6 +194,7 @@ impl Package {
             source,
             targets,
             features,
+            dependencies,
             manifest_path,
             authors,
             description,
@@ -203,6 +214,7 @@ impl Package {
             source,
             targets,
             features: features.into_keys().collect(),
+            dependencies: dependencies.into_iter().map(|one| one.rename.unwrap_or(one.name)).collect(),
             root: manifest.parent().unwrap_or_default(),
             manifest,
             links,

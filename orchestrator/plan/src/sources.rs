@@ -19,19 +19,76 @@ pub struct Vendored {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// The checksum of its archive, as `Cargo.lock` has it.
-    pub checksum: Sha256,
+    /// The checksum of its archive, as `Cargo.lock` has it; a package of a git repository has none.
+    pub checksum: Option<Sha256>,
     /// Its files.
     pub tree: Digest<Tree>,
 }
 
-/// A registry and what was fetched of it.
+/// Where cargo takes packages of a folder to come from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The default registry.
+    CratesIo,
+    /// Another one: its source as `Cargo.lock` has it, such as `registry+https://…`.
+    Registry(String),
+    /// A git repository that the project's configuration replaces with a folder.
+    Git {
+        /// Its address.
+        url: String,
+        /// What the manifest asks for, as `(branch | tag | rev, value)`; `None` is the default branch.
+        reference: Option<(String, String)>,
+    },
+}
+
+/// A registry, or what stands for one, and what was fetched of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registry {
-    /// Its source as `Cargo.lock` has it, such as `registry+https://…`; `None` for the default registry.
-    pub source: Option<String>,
+    /// What it is to cargo.
+    pub origin: Origin,
+    /// The name under which cargo's configuration speaks of it, if it does: cargo takes no second definition.
+    pub name: Option<String>,
     /// Its packages.
     pub packages: Vec<Vendored>,
+}
+
+impl Registry {
+    /// Configuration by which cargo takes its packages from `directory`. `own` is a name that nobody else uses.
+    fn configuration(&self, own: &str, directory: &str) -> String {
+        let quoted = |text: &str| toml_string(text);
+        let definition = match &self.origin {
+            Origin::CratesIo => String::new(),
+            Origin::Registry(source) => {
+                format!("registry = {}\n", quoted(source.strip_prefix("registry+").unwrap_or(source)))
+            }
+            Origin::Git { url, reference } => {
+                let reference = reference.iter().map(|(kind, value)| format!("{kind} = {}\n", quoted(value)));
+                format!("git = {}\n{}", quoted(url), reference.collect::<String>())
+            }
+        };
+        let name = match (&self.origin, &self.name) {
+            (Origin::CratesIo, _) => "crates-io".to_owned(),
+            (_, Some(name)) => name.clone(),
+            (_, None) => format!("{own}-replaced"),
+        };
+        format!(
+            "[source.{}]\n{definition}replace-with = \"{own}\"\n[source.{own}]\ndirectory = \"{directory}\"\n",
+            quoted(&name)
+        )
+    }
+}
+
+/// A basic string of TOML.
+fn toml_string(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
 }
 
 /// A git repository at a commit.
@@ -95,7 +152,7 @@ pub struct Sources {
     pub local: Digest<Tree>,
     /// Folders of local packages.
     pub packages: BTreeSet<RelPath>,
-    /// Registries, the default one first, the others in the order of their sources.
+    /// Registries, the default one first, the others in the order of their origins.
     pub registries: Vec<Registry>,
     /// Git repositories, in the order of source and commit.
     pub git: Vec<GitTree>,
@@ -244,22 +301,14 @@ impl Sources {
             for package in &registry.packages {
                 let folder = place.join(&places::place(&format!("{}-{}", package.name, package.version)));
                 builder.insert(store, &folder, Entry::Directory(what(store, package.tree)?))?;
-                let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", package.checksum.to_hex());
+                let checksum =
+                    package.checksum.map_or_else(|| "null".to_owned(), |sum| format!("\"{}\"", sum.to_hex()));
+                let checksum = format!("{{\"files\":{{}},\"package\":{checksum}}}");
                 let digest = store.put(checksum.as_bytes())?;
                 let file = Entry::File(File { digest, executable: false });
                 builder.replace(store, &folder.join(&places::place(".cargo-checksum.json")), file)?;
             }
-            let (source, directory) = (format!("xbuild-{index}"), place.in_sandbox());
-            match &registry.source {
-                None => config.push_str(&format!("[source.crates-io]\nreplace-with = \"{source}\"\n")),
-                Some(url) => {
-                    let url = url.strip_prefix("registry+").unwrap_or(url);
-                    config.push_str(&format!(
-                        "[source.{url:?}]\nregistry = {url:?}\nreplace-with = \"{source}\"\n"
-                    ));
-                }
-            }
-            config.push_str(&format!("[source.{source}]\ndirectory = \"{directory}\"\n"));
+            config.push_str(&registry.configuration(&format!("xbuild-{index}"), &place.in_sandbox()));
         }
         for git in &self.git {
             builder.insert(store, &git.place(), Entry::Directory(what(store, git.tree)?))?;

@@ -12,13 +12,13 @@ use xbuild_cargo::{
 };
 use xbuild_describe::{Asked, Member, OutputKind, TargetSpec, Workspace};
 use xbuild_fetch::Fetcher;
-use xbuild_fetch::source::cargo_config::CargoConfig;
+use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates;
 use xbuild_fetch::source::git::{self, GitCommit};
 use xbuild_fetch::source::lock::{Lock, LockedSource};
 use xbuild_plan::graph::Part;
 use xbuild_plan::planning::{self, Ground, Selection};
-use xbuild_plan::sources::{GitTree, Registry, Scope, Sources, Vendored};
+use xbuild_plan::sources::{GitTree, Origin, Registry, Scope, Sources, Vendored};
 
 use crate::engine::Engine;
 use crate::error::RealiseError;
@@ -65,20 +65,35 @@ pub fn gather(
 ) -> Result<Project, RealiseError> {
     let locked = crates::from_lock(lock, cargo)?;
     let trees = crates::fetch(fetcher, &locked)?;
-    // The default registry first, whatever spelling the lock has for it; then the others by their sources.
-    let mut registries: BTreeMap<Option<String>, Vec<Vendored>> = BTreeMap::from([(None, Vec::new())]);
+    // The default registry first, whatever spelling the lock has for it; then the others in order.
+    let mut registries = BTreeMap::from([(Origin::CratesIo, (None, Vec::new()))]);
     for (one, tree) in locked.iter().zip(trees) {
-        let source = (!one.is_default_registry()).then(|| one.registry.clone());
-        registries.entry(source).or_default().push(Vendored {
+        let (origin, name) = if one.is_default_registry() {
+            (Origin::CratesIo, None)
+        } else {
+            (Origin::Registry(one.registry.clone()), cargo.source_name(&one.registry))
+        };
+        registries.entry(origin).or_insert((name, Vec::new())).1.push(Vendored {
             name: one.name.clone(),
             version: one.version.clone(),
-            checksum: one.checksum,
+            checksum: Some(one.checksum),
             tree,
         });
     }
     let mut commits: Vec<GitCommit> = Vec::new();
     for package in &lock.packages {
         if let Some(LockedSource::Git(source)) = &package.source {
+            if let Some(GitReplacement { name, folder }) = cargo.git_replacement(source)? {
+                let tree = crates::vendored_from_git(fetcher, &package.name, &package.version, &folder)?;
+                let origin = Origin::Git { url: source.url.clone(), reference: source.reference.clone() };
+                registries.entry(origin).or_insert((Some(name), Vec::new())).1.push(Vendored {
+                    name: package.name.clone(),
+                    version: package.version.clone(),
+                    checksum: None,
+                    tree,
+                });
+                continue;
+            }
             let same = |commit: &GitCommit| {
                 (&commit.source.url, &commit.source.commit) == (&source.url, &source.commit)
             };
@@ -101,7 +116,10 @@ pub fn gather(
         workspace: local.workspace.clone(),
         local: local.tree,
         packages: local.packages.clone(),
-        registries: registries.into_iter().map(|(source, packages)| Registry { source, packages }).collect(),
+        registries: registries
+            .into_iter()
+            .map(|(origin, (name, packages))| Registry { origin, name, packages })
+            .collect(),
         git: git_trees,
         scope: Scope::Package,
     };
@@ -115,7 +133,8 @@ fn configuration(store: &dyn Content, sources: &Sources) -> Result<Configuration
     let mut local = TreeBuilder::from_tree(sources.local);
     let mut texts = Vec::new();
     for folder in std::iter::successors(Some(sources.workspace.clone()), RelPath::parent) {
-        for name in [".cargo/config.toml", ".cargo/config"] {
+        // The name without an ending is the older one, and wins.
+        for name in [".cargo/config", ".cargo/config.toml"] {
             let path =
                 folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
             if let Some(Entry::File(file)) = local.get(store, &path)? {
@@ -321,7 +340,8 @@ pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
                 });
             }
         }
-        let member = Member { outputs, features: package.features.clone(), ..Member::default() };
+        let (features, dependencies) = (package.features.clone(), package.dependencies.clone());
+        let member = Member { outputs, features, dependencies };
         workspace.members.insert(package.name.clone(), member);
     }
     Ok(workspace)

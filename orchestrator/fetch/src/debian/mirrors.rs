@@ -207,7 +207,7 @@ fn archive_in(url: &str) -> Option<&'static str> {
 
 /// Schemes that are fetched from; apt knows more (`cdrom:`, `mirror+…:`).
 fn is_reachable(url: &str) -> bool {
-    ["http://", "https://", "file:///"].iter().any(|scheme| url.starts_with(scheme))
+    ["http://", "https://", "file:/"].iter().any(|scheme| url.starts_with(scheme))
 }
 
 /// An entry of apt's configuration.

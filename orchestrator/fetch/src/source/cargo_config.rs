@@ -113,6 +113,15 @@ pub enum CrateOrigin {
     Directory(PathBuf),
 }
 
+/// A folder in place of a git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitReplacement {
+    /// The name under which `[source]` speaks of the repository.
+    pub name: String,
+    /// The folder, with an unpacked folder for each package.
+    pub folder: PathBuf,
+}
+
 impl CargoConfig {
     /// Reads the configuration that applies in `project`: `.cargo/config.toml` there and in the folders above,
     /// `$CARGO_HOME/config.toml`, `$CARGO_HOME/credentials.toml`, and `CARGO_REGISTRIES_*`, `CARGO_REGISTRY_*`
@@ -177,11 +186,11 @@ impl CargoConfig {
         Ok(origin)
     }
 
-    /// The folder that a git source is replaced with, as `cargo vendor` does it, if it is.
+    /// What a git source is replaced with, as `cargo vendor` does it, if it is.
     ///
     /// # Errors
     /// [`FetchError::Registry`] when the replacement leads nowhere or is no folder.
-    pub fn git_replacement(&self, git: &GitSource) -> Result<Option<PathBuf>, FetchError> {
+    pub fn git_replacement(&self, git: &GitSource) -> Result<Option<GitReplacement>, FetchError> {
         let found = self.sources.iter().find(|(_, source)| {
             let reference = |kind: &str| {
                 git.reference.as_ref().filter(|(of, _)| of == kind).map(|(_, value)| value.as_str())
@@ -191,7 +200,10 @@ impl CargoConfig {
                 && source.tag.as_deref() == reference("tag")
                 && source.rev.as_deref() == reference("rev")
         });
-        let Some(next) = found.and_then(|(_, source)| source.replace_with.as_ref()) else { return Ok(None) };
+        let Some((own_name, Some(next))) = found.map(|(name, source)| (name, source.replace_with.as_ref()))
+        else {
+            return Ok(None);
+        };
         let mut name = next;
         for _ in 0..self.sources.len() {
             match self.sources.get(name).and_then(|source| source.replace_with.as_ref()) {
@@ -200,7 +212,9 @@ impl CargoConfig {
             }
         }
         match self.named(name) {
-            Some(CrateOrigin::Directory(folder)) => Ok(Some(folder)),
+            Some(CrateOrigin::Directory(folder)) => {
+                Ok(Some(GitReplacement { name: own_name.clone(), folder }))
+            }
             _ => Err(FetchError::Registry {
                 registry: git.url.clone(),
                 problem: format!("it is replaced with `{name}`, which is no folder of vendored crates"),
@@ -227,7 +241,8 @@ impl CargoConfig {
     }
 
     /// The name under which `[source]` speaks of a lock's registry.
-    fn source_name(&self, locked: &str) -> Option<String> {
+    #[must_use]
+    pub fn source_name(&self, locked: &str) -> Option<String> {
         if is_crates_io(locked) {
             return Some(CRATES_IO.to_owned());
         }

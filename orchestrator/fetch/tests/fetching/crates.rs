@@ -333,9 +333,10 @@ fn a_git_dependency_that_is_vendored_is_found_by_its_reference() {
     };
     let config = project.config();
     assert_eq!(config.git_replacement(&source(None)).unwrap(), None);
-    let folder = config.git_replacement(&source(Some(("tag", "v1")))).unwrap().unwrap();
+    let replacement = config.git_replacement(&source(Some(("tag", "v1")))).unwrap().unwrap();
+    assert_eq!(replacement.name, "git+https://h.example/g?tag=v1");
     let store = Counting::new();
     let fetcher = Fetcher::new(&store, offline(), &Quiet);
-    let tree = crates::vendored_from_git(&fetcher, "g", "0.1.0", &folder).unwrap();
+    let tree = crates::vendored_from_git(&fetcher, "g", "0.1.0", &replacement.folder).unwrap();
     assert_eq!(store.listing(tree)[0].0, "Cargo.toml");
 }
