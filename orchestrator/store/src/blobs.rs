@@ -79,6 +79,20 @@ impl Disk {
         Ok(None)
     }
 
+    /// Whether a blob's bytes are what its name says, in either variant. A file whose bytes aren't is removed.
+    pub(crate) fn remove_unsound(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
+        let mut sound = true;
+        for variant in [Variant::Plain, Variant::Executable] {
+            let path = self.layout().blob(digest.sha256(), variant);
+            let Some(mut file) = if_there(files::open(&path)).map_err(io("open", &path))? else { continue };
+            if pump(&mut file, &path, None, Hasher::default())? != digest {
+                self.take_away(&path)?;
+                sound = false;
+            }
+        }
+        Ok(sound)
+    }
+
     pub(crate) fn blob_is_there(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
         Ok(self.find_blob(digest)?.is_some())
     }

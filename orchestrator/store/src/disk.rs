@@ -93,7 +93,8 @@ impl Disk {
     }
 
     /// What tells one boot of the machine from another; empty when the machine doesn't say.
-    pub(crate) fn boot(&self) -> &str {
+    #[must_use]
+    pub fn boot(&self) -> &str {
         &self.boot
     }
 

@@ -91,10 +91,11 @@ impl Disk {
     /// When content is missing, or the folder can't be written.
     pub fn lay_out_result(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
         let path = self.result_folder(tree);
-        if !self.is_whole(tree, &path)? {
+        if !self.is_laid_out(LaidOut::Results, tree)? || !self.is_whole(tree, &path)? {
+            let _lock = self.lock_tree(tree)?;
             self.take_away(&path)?;
+            self.lay_out(LaidOut::Results, tree)?;
         }
-        self.ensure_laid_out(LaidOut::Results, tree)?;
         Ok(path)
     }
 
@@ -109,13 +110,21 @@ impl Disk {
             return Ok(());
         }
         // One process lays it out, the others wait: a toolchain is wanted by many at the same moment.
+        let _lock = self.lock_tree(tree)?;
+        if self.is_laid_out(for_whom, tree)? {
+            return Ok(());
+        }
+        self.take_away(&self.layout().tree(for_whom, tree))?;
+        self.lay_out(for_whom, tree)
+    }
+
+    fn lock_tree(&self, tree: Digest<Tree>) -> Result<FileLock, StoreError> {
         let name = format!("tree-{}", tree.to_hex());
-        let _lock = FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())?;
-        if self.is_laid_out(for_whom, tree)? { Ok(()) } else { self.lay_out(for_whom, tree) }
+        FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())
     }
 
     /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
-    /// linked to may have been lost; a tree that isn't whole is taken away.
+    /// linked to may have been lost; what a result holds is then not trusted at all.
     fn is_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<bool, StoreError> {
         let (path, mark) = (self.layout().tree(for_whom, tree), self.layout().tree_mark(for_whom, tree));
         if if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))?.is_none() {
@@ -126,12 +135,11 @@ impl Disk {
             files::touch(&mark);
             return Ok(true);
         }
-        if self.is_whole(tree, &path)? {
+        let is_whole = for_whom == LaidOut::Inputs && self.is_whole(tree, &path)?;
+        if is_whole {
             self.write_record(&mark, self.boot().as_bytes())?;
-            return Ok(true);
         }
-        self.take_away(&path)?;
-        Ok(false)
+        Ok(is_whole)
     }
 
     /// Whether all that a tree names is below `path`, by kind, size and mode.

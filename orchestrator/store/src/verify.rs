@@ -60,8 +60,15 @@ impl Disk {
     /// and trees name must be there, and laid-out trees must be as they were made.
     ///
     /// # Errors
-    /// [`Error::Cancelled`], or when something can't be read or removed. Damage is no error.
+    /// [`Error::InUse`] when something may be removed and another process uses the store; [`Error::Cancelled`], or
+    /// when something can't be read or removed. Damage is no error.
     pub fn verify(&self, repair: Repair, cancel: &Cancel) -> Result<VerifyReport, Error> {
+        let _alone = match repair {
+            Repair::Remove => Some(
+                self.in_use().exclusive()?.ok_or_else(|| Error::InUse(self.layout().folder().to_owned()))?,
+            ),
+            Repair::Report => None,
+        };
         let mut report = VerifyReport::default();
         // What is known in memory comes from files that may have been damaged since.
         self.forget();

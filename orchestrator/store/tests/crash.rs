@@ -91,6 +91,31 @@ fn an_action_whose_output_is_gone_is_a_miss() {
 }
 
 #[test]
+fn a_result_of_an_earlier_boot_is_read_before_it_is_used() {
+    let Temporary { store, folder, host: _host } = temporary();
+    let key: Digest<Action> = Digest::of(KEY);
+    let tree = tree(&store, &[("d/x", "linked")]);
+    let result = success(&store, &[("t", Output::Tree(tree))]);
+    store.record(key, &result).unwrap();
+    let path = &files_below(&folder.join("actions"))[0];
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let earlier = fs_err::read_to_string(path).unwrap().replace(boot.trim(), "another-boot");
+    fs_err::write(path, &earlier).unwrap();
+    assert_eq!(store.result(key).unwrap().as_ref(), Some(&result));
+    assert!(fs_err::read_to_string(path).unwrap().contains(boot.trim()), "and is so once for each boot");
+
+    // The size is there, the bytes are not.
+    let blob = blob_path(&folder, &Digest::<xbuild_base::Blob>::of(b"linked").to_hex());
+    overwrite(&blob, &[0; 6]);
+    fs_err::write(path, &earlier).unwrap();
+    assert_eq!(store.result(key).unwrap(), None);
+    store.put(b"linked").unwrap();
+    assert_eq!(fs_err::read(&blob).unwrap(), b"linked", "what is no good is not in the way");
+    store.record(key, &result).unwrap();
+    assert_eq!(store.result(key).unwrap(), Some(result));
+}
+
+#[test]
 fn a_store_of_format_1_becomes_one_of_this_format_unless_somebody_uses_it() {
     let Temporary { store, folder, host: _host } = temporary();
     let file = |executable| xbuild_action::File { digest: Digest::of(b"whole"), executable };

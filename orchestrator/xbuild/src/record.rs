@@ -21,7 +21,14 @@ use crate::cli::Build;
 use crate::description::Described;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-1");
+const REQUESTS: Namespace = Namespace::new("request-2");
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Record {
+    /// The boot of the machine under which it was written: results of an earlier one are looked at first.
+    boot: String,
+    outputs: Vec<Recorded>,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Recorded {
@@ -43,7 +50,7 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
     add(&this_program());
     add(described.fingerprint.to_string().as_str());
     add(host.as_str());
-    add(&format!("{:?} {} {:?}", local.tree, local.workspace, local.packages));
+    add(&format!("{:?} {}", local.tree, local.workspace));
     let Build {
         outputs,
         packages,
@@ -80,7 +87,10 @@ fn this_program() -> String {
 
 /// The outputs of an equal request before this one, if all of them are still in the store.
 pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Vec<Row>> {
-    let recorded: Vec<Recorded> = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+    let Record { boot, outputs } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+    if boot != store.boot() {
+        return None;
+    }
     let row = |one: Recorded| {
         let there = store.has_blob(one.file.digest).is_ok_and(|there| there);
         there.then_some(Row {
@@ -95,12 +105,12 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Vec<Row>> {
             path: None,
         })
     };
-    recorded.into_iter().map(row).collect()
+    outputs.into_iter().map(row).collect()
 }
 
 /// Remembers the outputs of a request. That it can't be written costs time later, and no more.
 pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row]) {
-    let recorded: Vec<Recorded> = rows
+    let outputs = rows
         .iter()
         .map(|Row { artefact, status: _, path: _ }| Recorded {
             variant: artefact.variant.clone(),
@@ -110,7 +120,8 @@ pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row]) {
             file: artefact.file,
         })
         .collect();
-    if let Ok(bytes) = serde_json::to_vec(&recorded) {
+    let record = Record { boot: store.boot().to_owned(), outputs };
+    if let Ok(bytes) = serde_json::to_vec(&record) {
         let _ = store.put_memo(REQUESTS, key, &bytes);
     }
 }
