@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use xbuild_base::{Action, Blob, Digest, Tree};
+use xbuild_base::{Action, Blob, Digest, Hasher, Tree};
 
 use crate::directory::Directory;
 use crate::outcome::ActionResult;
@@ -129,6 +129,45 @@ pub trait ContentExt: Content {
 }
 
 impl<C: Content + ?Sized> ContentExt for C {}
+
+/// A store that is read and not written: what is put has its digest, and is not kept. For keys.
+pub struct Unstored<'s>(pub &'s dyn Content);
+
+impl std::fmt::Debug for Unstored<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Unstored").finish_non_exhaustive()
+    }
+}
+
+impl Content for Unstored<'_> {
+    fn has_blob(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
+        self.0.has_blob(digest)
+    }
+
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+        self.0.open_blob(digest)
+    }
+
+    fn put_reader(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        let mut hasher = Hasher::default();
+        std::io::copy(reader, &mut hasher).map_err(StoreError::io("read", "a stream"))?;
+        Ok(hasher.digest())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the error names the path")]
+    fn put_file(&self, path: &Path) -> Result<Digest<Blob>, StoreError> {
+        let mut file = std::fs::File::open(path).map_err(StoreError::io("open", path))?;
+        self.put_reader(&mut file)
+    }
+
+    fn directory(&self, digest: Digest<Tree>) -> Result<Arc<Directory>, StoreError> {
+        self.0.directory(digest)
+    }
+
+    fn put_directory(&self, directory: &Directory) -> Result<Digest<Tree>, StoreError> {
+        Ok(directory.digest())
+    }
+}
 
 /// Results of actions by their keys.
 pub trait ActionCache: Send + Sync {

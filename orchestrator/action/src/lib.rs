@@ -22,8 +22,8 @@ mod outcome;
 mod staging;
 mod tree;
 
-pub use command::{ActionKey, Command};
-pub use content::{ActionCache, Content, ContentExt, Memory, StoreError};
+pub use command::{ActionKey, Command, WORLD};
+pub use content::{ActionCache, Content, ContentExt, Memory, StoreError, Unstored};
 pub use directory::{Directory, Entry, File};
 pub use executor::{Cancel, Executor, Limits, Observer, Request, Running, Silent, Stream, Unkeyed};
 pub use input::{InputRoot, merge_layers};

@@ -12,6 +12,10 @@ use crate::specification::{Failure, KernelLimits, Step as _};
 /// The stack's hard limit is what GCC raises its own to.
 pub(crate) fn apply(limits: Option<KernelLimits>) -> Result<(), Failure> {
     let set = |resource, soft: u64, hard: u64, name: &str| {
+        // Nobody but root may raise what the machine already holds lower, and lower is no harm: what fails for it
+        // fails here and is not kept.
+        let most = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let (soft, hard) = (soft.min(most), hard.min(most));
         rustix::process::setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
             .step(format!("limit {name} to {hard}"))
     };

@@ -19,6 +19,8 @@ pub(crate) struct Watch {
     memory: u64,
     processes: u64,
     next: Instant,
+    /// Whether the process could not be seen at the last look.
+    unseen: bool,
 }
 
 /// What all processes of a sandbox use.
@@ -35,7 +37,7 @@ impl Watch {
     /// `init` is the process on the host whose descendants are watched; it isn't counted itself.
     pub(crate) fn new(init: i32, limits: &Limits) -> Self {
         let Limits { time: _, memory, processes, file_size: _ } = *limits;
-        Self { init, memory, processes, next: Instant::now() + INTERVAL }
+        Self { init, memory, processes, next: Instant::now() + INTERVAL, unseen: false }
     }
 
     /// When to look next.
@@ -49,7 +51,14 @@ impl Watch {
         if start < self.next {
             return Ok(None);
         }
-        let usage = usage_below(self.init)?;
+        let Some(usage) = usage_below(self.init)? else {
+            // It has ended, which is heard at once; or this machine's /proc hides it.
+            if std::mem::replace(&mut self.unseen, true) {
+                return Err(std::io::Error::other("/proc hides them (its mount option `hidepid`)"));
+            }
+            self.next = start + INTERVAL;
+            return Ok(None);
+        };
         let took = start.elapsed();
         self.next = start + took + INTERVAL.max(took * SHARE);
         Ok(if usage.memory > self.memory {
@@ -62,10 +71,14 @@ impl Watch {
     }
 }
 
-fn usage_below(init: i32) -> std::io::Result<Usage> {
+/// `None` when there is no such process, or no longer.
+fn usage_below(init: i32) -> std::io::Result<Option<Usage>> {
     let mut usage = Usage::default();
-    let mut pending =
-        children(init).or_else(|error| if has_ended(init) { Ok(Vec::new()) } else { Err(error) })?;
+    let mut pending = match children(init) {
+        Ok(children) => children,
+        Err(_) if has_ended(init) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     while let Some(process) = pending.pop() {
         // One that ends while it is looked at doesn't count.
         let Ok(status) = fs_err::read_to_string(format!("/proc/{process}/status")) else { continue };
@@ -74,7 +87,7 @@ fn usage_below(init: i32) -> std::io::Result<Usage> {
         usage.tasks += one.tasks;
         pending.extend(children(process).unwrap_or_default());
     }
-    Ok(usage)
+    Ok(Some(usage))
 }
 
 /// A zombie has no threads to list, and a reaped process no folder.
@@ -130,7 +143,7 @@ mod tests {
     fn descendants_are_counted_and_the_process_itself_is_not() {
         let own = std::process::id().cast_signed();
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let usage = usage_below(own).unwrap();
+        let usage = usage_below(own).unwrap().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(usage.tasks >= 1 && usage.memory > 0, "{usage:?}");
@@ -141,6 +154,6 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id().cast_signed();
         child.wait().unwrap();
-        assert_eq!(usage_below(pid).unwrap(), Usage::default());
+        assert_eq!(usage_below(pid).unwrap(), None);
     }
 }

@@ -93,6 +93,12 @@ impl Queue {
         None
     }
 
+    /// How long the way is that begins with a node, in the unit of the costs.
+    #[must_use]
+    pub fn priority(&self, node: Node) -> u64 {
+        self.items[node].priority
+    }
+
     /// Whether a node can start.
     #[must_use]
     pub fn has_ready(&self) -> bool {

@@ -4,13 +4,16 @@
 //! Per action: bind (its inputs are known) → key → the same action may run already: follow it → cache hit →
 //! lock (another process may run it) → cache again → execute → record.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+mod drive;
+
+use std::collections::HashMap;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{
-    ActionCache as _, ActionKey, ActionResult, Cancel, Command, ContentExt as _, Executor, File, InputRoot,
-    Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, merge_layers,
+    ActionCache as _, ActionKey, ActionResult, Cancel, Command, Content, ContentExt as _, Executor, File,
+    InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, Unstored,
+    merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
 use xbuild_plan::queue::{Node, Queue};
@@ -19,6 +22,7 @@ use xbuild_store::Disk;
 
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
+use drive::Run;
 
 /// How a node got its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum Source {
 pub trait Events {
     /// A node's process was started.
     fn started(&mut self, node: Node, action: Digest<Action>);
+    /// A node waits for another process, which runs the same action.
+    fn waits(&mut self, node: Node);
     /// A node's metadata was given out, its process goes on.
     fn metadata(&mut self, node: Node);
     /// A node succeeded.
@@ -100,7 +106,13 @@ pub struct Engine<'a> {
     pub keep_going: bool,
     /// Stops everything.
     pub cancel: Cancel,
+    /// What layers come to when they are merged.
+    pub merged: Merged,
 }
+
+/// Merged trees by their layers: they are the same for thousands of actions.
+#[derive(Debug, Default)]
+pub struct Merged(Mutex<HashMap<Vec<Digest<Tree>>, Digest<Tree>>>);
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -116,19 +128,14 @@ pub struct Summary {
 }
 
 enum Event {
+    /// Another process runs the same action.
+    Waits(Digest<Action>),
     Early(Digest<Action>, File),
     Ended(Digest<Action>, Box<Executed>),
 }
 
 /// What came of an execution: a result, or why there is none, with what the program printed.
 type Executed = Result<(ActionResult, Source), Box<(Cause, Option<ActionResult>)>>;
-
-/// The nodes that wait for one action's execution.
-struct InFlight {
-    nodes: Vec<Node>,
-    command: Command,
-    early: Option<File>,
-}
 
 impl std::fmt::Debug for Engine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -149,25 +156,15 @@ impl Engine<'_> {
         let tokens = Tokens::new(self.jobs).map_err(RealiseError::io("make the jobserver's pipe"))?;
         let (sender, receiver) = channel();
         std::thread::scope(|scope| {
-            let mut run = Run {
-                engine: self,
-                queue: Queue::new(&work.nodes()),
-                work,
-                events,
-                unkeyed: tokens.unkeyed(),
-                tokens: &tokens,
-                layers: HashMap::new(),
-                in_flight: BTreeMap::new(),
-                summary: Summary::default(),
-                stopping: false,
-            };
-            let spawn = |digest: Digest<Action>, bound: Bound, unkeyed: Unkeyed, sender: Sender<Event>| {
+            let unkeyed = tokens.unkeyed();
+            let spawn = |digest: Digest<Action>, bound: Bound| {
+                let (report, unkeyed) = (Report::new(digest, sender.clone()), unkeyed.clone());
                 scope.spawn(move || {
-                    let outcome = self.execute(digest, &bound, &unkeyed, Some(&sender));
-                    let _ = sender.send(Event::Ended(digest, Box::new(outcome)));
+                    let outcome = self.execute(digest, &bound, &unkeyed, Some(&report.sender));
+                    report.ended(outcome);
                 });
             };
-            run.drive(&receiver, &sender, &spawn)
+            Run::new(self, work, events, &tokens).drive(&receiver, &spawn)
         })
     }
 
@@ -178,12 +175,10 @@ impl Engine<'_> {
     /// When a node can't be bound, or the cache can't be read.
     pub fn missing(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
         let mut queue = Queue::new(&work.nodes());
-        let mut layers = HashMap::new();
         let mut missing = Vec::new();
         while let Some(node) = queue.take() {
             let bound = work.bind(node)?;
-            let base = self.base(&mut layers, &bound.inputs.layers)?;
-            match self.store.result(self.key(&bound.command, &bound.inputs, Some(base))?)? {
+            match self.store.result(self.key(&bound.command, &bound.inputs)?)? {
                 Some(result) => {
                     work.succeeded(node, &result)?;
                     queue.succeeded(node);
@@ -198,17 +193,14 @@ impl Engine<'_> {
         Ok(missing)
     }
 
-    /// The merged tree of layers: it is the same for thousands of actions.
-    fn base(
-        &self,
-        known: &mut HashMap<Vec<Digest<Tree>>, Digest<Tree>>,
-        layers: &[Digest<Tree>],
-    ) -> Result<Digest<Tree>, RealiseError> {
-        if let Some(base) = known.get(layers) {
+    /// The merged tree of layers.
+    fn base(&self, layers: &[Digest<Tree>]) -> Result<Digest<Tree>, RealiseError> {
+        let merged = || self.merged.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(base) = merged().get(layers) {
             return Ok(*base);
         }
         let base = merge_layers(self.store, layers)?;
-        known.insert(layers.to_vec(), base);
+        merged().insert(layers.to_vec(), base);
         Ok(base)
     }
 
@@ -222,7 +214,7 @@ impl Engine<'_> {
         command: &Command,
         inputs: &InputRoot,
     ) -> Result<ActionResult, RealiseError> {
-        let key = self.key(command, inputs, None)?;
+        let key = self.key(command, inputs)?;
         if let Some(result) = self.store.result(key)? {
             return Ok(result);
         }
@@ -250,16 +242,27 @@ impl Engine<'_> {
         }
     }
 
-    fn key(
+    /// An action's key. Nothing is stored: the executor takes the parts, and nobody asks for the whole by digest.
+    fn key(&self, command: &Command, inputs: &InputRoot) -> Result<Digest<Action>, RealiseError> {
+        Ok(self.action(&Unstored(self.store), command, inputs)?.digest())
+    }
+
+    /// Stores an action with its command and its input root, so that it can be looked at and run again.
+    fn keep(&self, bound: &Bound) -> Result<(), RealiseError> {
+        let action = self.action(self.store, &bound.command, &bound.inputs)?;
+        self.store.put(&action.encode())?;
+        Ok(())
+    }
+
+    fn action(
         &self,
+        store: &dyn Content,
         command: &Command,
         inputs: &InputRoot,
-        base: Option<Digest<Tree>>,
-    ) -> Result<Digest<Action>, RealiseError> {
-        let input_root = inputs.tree(self.store, base)?;
-        let command = self.store.put(&command.encode())?;
-        let key = ActionKey { command, input_root, isolation: self.isolation };
-        Ok(key.digest())
+    ) -> Result<ActionKey, RealiseError> {
+        let input_root = inputs.tree(store, Some(self.base(&inputs.layers)?))?;
+        let command = store.put(&command.encode())?;
+        Ok(ActionKey { command, input_root, isolation: self.isolation })
     }
 
     fn execute(
@@ -270,8 +273,13 @@ impl Engine<'_> {
         sender: Option<&Sender<Event>>,
     ) -> Executed {
         let broken = |error: RealiseError| Box::new((Cause::Error(error), None));
+        let mut waits = || {
+            if let Some(sender) = sender {
+                let _ = sender.send(Event::Waits(digest));
+            }
+        };
         let _lock =
-            self.store.lock(digest, &self.cancel, &mut || {}).map_err(|error| broken(error.into()))?;
+            self.store.lock(digest, &self.cancel, &mut waits).map_err(|error| broken(error.into()))?;
         if let Some(result) = self.store.result(digest).map_err(|error| broken(error.into()))? {
             return Ok((result, Source::Cached));
         }
@@ -289,10 +297,47 @@ impl Engine<'_> {
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
                 Ok((result, Source::Executed))
             }
-            Outcome::Failed(result) => Err(Box::new((Cause::Exit(result.exit_code), Some(result)))),
-            Outcome::OverLimit { limit, result } => Err(Box::new((Cause::Limit(limit), Some(result)))),
+            Outcome::Failed(result) => {
+                self.keep(bound).map_err(broken)?;
+                Err(Box::new((Cause::Exit(result.exit_code), Some(result))))
+            }
+            Outcome::OverLimit { limit, result } => {
+                self.keep(bound).map_err(broken)?;
+                Err(Box::new((Cause::Limit(limit), Some(result))))
+            }
             Outcome::Cancelled => Err(broken(RealiseError::Cancelled)),
             Outcome::Broken(error) => Err(broken(error.into())),
+        }
+    }
+}
+
+/// Tells how an execution ended, whatever happens to its thread: the run waits for it.
+struct Report {
+    digest: Digest<Action>,
+    sender: Sender<Event>,
+    is_sent: bool,
+}
+
+impl Report {
+    const fn new(digest: Digest<Action>, sender: Sender<Event>) -> Self {
+        Self { digest, sender, is_sent: false }
+    }
+
+    fn ended(mut self, outcome: Executed) {
+        self.send(outcome);
+    }
+
+    fn send(&mut self, outcome: Executed) {
+        self.is_sent = true;
+        let _ = self.sender.send(Event::Ended(self.digest, Box::new(outcome)));
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            let error = RealiseError::io("run an action")(std::io::Error::other("its thread has panicked"));
+            self.send(Err(Box::new((Cause::Error(error), None))));
         }
     }
 }
@@ -321,196 +366,4 @@ impl Observer for Announcements<'_> {
 
 fn contains(line: &[u8], part: &[u8]) -> bool {
     line.windows(part.len()).any(|window| window == part)
-}
-
-/// The state of one run.
-struct Run<'r> {
-    engine: &'r Engine<'r>,
-    queue: Queue,
-    work: &'r mut dyn Work,
-    events: &'r mut dyn Events,
-    tokens: &'r Tokens,
-    unkeyed: Unkeyed,
-    layers: HashMap<Vec<Digest<Tree>>, Digest<Tree>>,
-    in_flight: BTreeMap<Digest<Action>, InFlight>,
-    summary: Summary,
-    stopping: bool,
-}
-
-type Spawn<'s> = dyn Fn(Digest<Action>, Bound, Unkeyed, Sender<Event>) + 's;
-
-impl Run<'_> {
-    fn drive(
-        &mut self,
-        receiver: &Receiver<Event>,
-        sender: &Sender<Event>,
-        spawn: &Spawn<'_>,
-    ) -> Result<Summary, RealiseError> {
-        let mut waiting: Option<(Node, Digest<Action>, Bound)> = None;
-        loop {
-            if self.engine.cancel.is_cancelled() {
-                self.stopping = true;
-            }
-            // Start what can be started: cached nodes at once, others as tokens allow.
-            while !self.stopping {
-                let Some((node, digest, bound)) = waiting.take().or_else(|| self.next()) else { break };
-                let token = self.tokens.try_take().map_err(RealiseError::io("read the jobserver's pipe"))?;
-                if !token {
-                    waiting = Some((node, digest, bound));
-                    break;
-                }
-                let command = bound.command.clone();
-                self.in_flight.insert(digest, InFlight { nodes: vec![node], command, early: None });
-                self.events.started(node, digest);
-                spawn(digest, bound, self.unkeyed.clone(), sender.clone());
-            }
-            if self.in_flight.is_empty() && (self.stopping || waiting.is_none()) {
-                if self.stopping || !self.queue.has_ready() {
-                    break;
-                }
-                continue;
-            }
-            if self.in_flight.is_empty() {
-                // Tokens were lost with a killed process.
-                self.tokens.refill().map_err(RealiseError::io("fill the jobserver's pipe"))?;
-                continue;
-            }
-            // A token that rustc puts back isn't an event: look again soon while something waits for one.
-            let patience = Duration::from_millis(if waiting.is_some() { 5 } else { 100 });
-            match receiver.recv_timeout(patience) {
-                Ok(event) => self.handle(event)?,
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => self.events.tick(),
-            }
-        }
-        if self.engine.cancel.is_cancelled() {
-            return Err(RealiseError::Cancelled);
-        }
-        self.summary.skipped += self.queue.unfinished();
-        Ok(self.summary)
-    }
-
-    /// The next node that must be executed; those with a result are finished on the way.
-    fn next(&mut self) -> Option<(Node, Digest<Action>, Bound)> {
-        while let Some(node) = self.queue.take() {
-            match self.look_up(node) {
-                Ok(Some((digest, bound))) => return Some((node, digest, bound)),
-                Ok(None) => {}
-                Err(error) => self.fail(vec![node], None, None, Cause::Error(error), None),
-            }
-            if self.stopping {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// Binds a node. `None` when its result is there already or will come from an action that runs.
-    fn look_up(&mut self, node: Node) -> Result<Option<(Digest<Action>, Bound)>, RealiseError> {
-        let bound = self.work.bind(node)?;
-        let base = self.engine.base(&mut self.layers, &bound.inputs.layers)?;
-        let digest = self.engine.key(&bound.command, &bound.inputs, Some(base))?;
-        if let Some(running) = self.in_flight.get_mut(&digest) {
-            running.nodes.push(node);
-            if let Some(file) = running.early {
-                self.work.early(node, file);
-                self.queue.metadata(node);
-            }
-            return Ok(None);
-        }
-        if let Some(result) = self.engine.store.result(digest)? {
-            if let Err(error) = self.succeed(node, digest, Source::Cached, &result) {
-                self.fail(vec![node], Some(digest), None, Cause::Error(error), Some(result));
-            }
-            return Ok(None);
-        }
-        Ok(Some((digest, bound)))
-    }
-
-    fn handle(&mut self, event: Event) -> Result<(), RealiseError> {
-        match event {
-            Event::Early(digest, file) => {
-                let Some(running) = self.in_flight.get_mut(&digest) else { return Ok(()) };
-                running.early = Some(file);
-                for node in running.nodes.clone() {
-                    self.work.early(node, file);
-                    self.queue.metadata(node);
-                    self.events.metadata(node);
-                }
-            }
-            Event::Ended(digest, outcome) => {
-                self.tokens.put().map_err(RealiseError::io("write the jobserver's pipe"))?;
-                let Some(running) = self.in_flight.remove(&digest) else { return Ok(()) };
-                match *outcome {
-                    Ok((result, source)) => {
-                        for (place, node) in running.nodes.into_iter().enumerate() {
-                            let source = if place == 0 { source } else { Source::Cached };
-                            if let Err(error) = self.succeed(node, digest, source, &result) {
-                                let result = Some(result.clone());
-                                self.fail(vec![node], Some(digest), None, Cause::Error(error), result);
-                            }
-                        }
-                    }
-                    Err(failed) => {
-                        let (cause, result) = *failed;
-                        self.fail(running.nodes, Some(digest), Some(running.command), cause, result);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn succeed(
-        &mut self,
-        node: Node,
-        digest: Digest<Action>,
-        source: Source,
-        result: &ActionResult,
-    ) -> Result<(), RealiseError> {
-        let stderr = self.engine.store.get(result.stderr)?;
-        self.work.succeeded(node, result)?;
-        self.queue.succeeded(node);
-        match source {
-            Source::Executed => self.summary.executed += 1,
-            Source::Cached => self.summary.cached += 1,
-        }
-        let warnings = self.work.warnings(node);
-        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings });
-        Ok(())
-    }
-
-    fn fail(
-        &mut self,
-        nodes: Vec<Node>,
-        action: Option<Digest<Action>>,
-        command: Option<Command>,
-        cause: Cause,
-        result: Option<ActionResult>,
-    ) {
-        let mut streams = [Vec::new(), Vec::new()];
-        if let Some(result) = result {
-            // What can't be read back is shown as nothing; the failure itself is what counts.
-            streams = [result.stdout, result.stderr]
-                .map(|digest| self.engine.store.get(digest).unwrap_or_default());
-        }
-        let [stdout, stderr] = streams;
-        let mut dependents = 0;
-        let first = nodes.first().copied();
-        for node in nodes {
-            self.summary.failed += 1;
-            let dead = self.queue.failed(node).len();
-            self.summary.skipped += dead;
-            dependents += dead;
-        }
-        if matches!(cause, Cause::Error(RealiseError::Cancelled)) {
-            self.stopping = true;
-            return;
-        }
-        if !self.engine.keep_going {
-            self.stopping = true;
-        }
-        if let Some(node) = first {
-            self.events.failed(node, &Failure { action, command, cause, stdout, stderr, dependents });
-        }
-    }
 }

@@ -36,11 +36,13 @@ pub struct StdRequest<'a> {
 impl StdRequest<'_> {
     fn key(&self, engine: &Engine<'_>) -> Sha256 {
         let mut key = Hasher::default();
-        key.update(b"xbuild std 1\n");
+        // Counts up when the same request would be planned or put together otherwise.
+        key.update(b"xbuild std 2\n");
         for layer in self.layers.target().iter().chain([&self.source]) {
             key.update(format!("{layer}\n").as_bytes());
         }
-        key.update(format!("{:?}\n{:?}\n", self.spec.triple, self.spec.link).as_bytes());
+        let TargetSpec { triple, c, link, .. } = self.spec;
+        key.update(format!("{triple:?}\n{c:?}\n{link:?}\n").as_bytes());
         key.update(engine.isolation.as_str().as_bytes());
         key.sha256()
     }

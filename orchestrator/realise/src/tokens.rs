@@ -2,18 +2,23 @@
 //!
 //! GNU make's protocol: a pipe with one byte a token. A running action holds one token; rustc and make take more
 //! of them for more threads and put them back. A killed process keeps what it held, so the pipe is filled up
-//! again whenever nothing runs.
+//! again whenever no action runs.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use xbuild_action::Unkeyed;
 
 /// The pipe and its tokens.
 #[derive(Debug)]
 pub(crate) struct Tokens {
+    /// What children get.
     read: OwnedFd,
+    /// The same pipe, opened once more: reading here never waits, and make, which changes how reading from the
+    /// other behaves, changes nothing here.
+    own: OwnedFd,
     write: OwnedFd,
     total: usize,
 }
@@ -23,26 +28,21 @@ impl Tokens {
     pub(crate) fn new(total: usize) -> std::io::Result<Self> {
         // Children get duplicates under the same numbers; nothing else may inherit the pipe.
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        let tokens = Self { read, write, total: total.max(1) };
+        let path = format!("/proc/self/fd/{}", read.as_raw_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let own = rustix::fs::open(path, flags, Mode::empty())?;
+        let tokens = Self { read, own, write, total: total.max(1) };
         tokens.refill()?;
         Ok(tokens)
     }
 
     /// Takes a token if one is free.
     pub(crate) fn try_take(&self) -> std::io::Result<bool> {
-        let mut fds = [rustix::event::PollFd::new(&self.read, rustix::event::PollFlags::IN)];
-        let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
-        match rustix::event::poll(&mut fds, Some(&now)) {
-            Ok(0) | Err(Errno::INTR) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        // Another taker may have been quicker: then the read waits until a token is put back, which is short,
-        // because only processes that hold one can take it.
         let mut byte = [0];
         loop {
-            match rustix::io::read(&self.read, &mut byte) {
+            match rustix::io::read(&self.own, &mut byte) {
                 Ok(count) => return Ok(count == 1),
+                Err(Errno::AGAIN) => return Ok(false),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -85,6 +85,9 @@ mod tests {
         let tokens = Tokens::new(3).unwrap();
         let taken = |tokens: &Tokens| std::iter::from_fn(|| tokens.try_take().unwrap().then_some(())).count();
         assert_eq!(taken(&tokens), 3);
+        // Not even where a child has made reading wait, or not wait, for everybody with its end.
+        rustix::fs::fcntl_setfl(&tokens.read, OFlags::empty()).unwrap();
+        assert!(!tokens.try_take().unwrap(), "there is none, and nobody waits for one");
         tokens.put().unwrap();
         tokens.refill().unwrap();
         assert_eq!(taken(&tokens), 3);

@@ -60,6 +60,7 @@ impl Session {
             },
             keep_going: false,
             cancel: self.cancel.clone(),
+            merged: Default::default(),
         }
     }
 }

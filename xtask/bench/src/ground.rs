@@ -239,6 +239,7 @@ impl Ground {
             isolation: Isolation::Full,
             keep_going: false,
             cancel: Cancel::default(),
+            merged: Default::default(),
         };
         let builder = ComponentBuilder { engine: &engine };
         let composer = Composer {

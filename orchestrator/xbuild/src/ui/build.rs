@@ -148,6 +148,11 @@ impl Events for BuildDisplay<'_> {
         self.redraw();
     }
 
+    fn waits(&mut self, node: Node) {
+        let label = &self.labels[node];
+        self.ui.status("Waiting", format!("for another xbuild, which builds {label} [{}]", label.platform));
+    }
+
     fn metadata(&mut self, node: Node) {
         self.trace[node].metadata = Some(self.origin.elapsed());
     }

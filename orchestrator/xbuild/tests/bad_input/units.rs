@@ -1,8 +1,9 @@
 //! Units that can't be built, and what compilers and build scripts say.
 
+use fs_err as fs;
 use insta::assert_snapshot;
 
-use crate::common::{Project, Ran};
+use crate::common::{Project, Ran, shared_store};
 use crate::{TARGET, built, refused, shown, unique};
 
 /// `broken` doesn't compile, `dependent` needs it, `fine` doesn't.
@@ -126,6 +127,18 @@ fn a_build_script_that_fails_shows_both_its_streams() {
 }
 
 #[test]
+fn the_action_of_a_failed_unit_is_kept() {
+    let project = built();
+    project.write("src/main.rs", &format!("fn main() {{ nonsense }}\n{}", unique()));
+    let ran = refused(&project, 1, &[]);
+    let action = ran.stderr.lines().find_map(|line| line.trim().strip_prefix("action:")).unwrap().trim();
+    // With the command and the input root that it names, it is all that is needed to run it again.
+    let hex = action.strip_prefix("sha256:").unwrap().split('/').next().unwrap();
+    let message = fs::read(shared_store().join("blobs").join(&hex[..2]).join(hex)).unwrap();
+    assert_eq!(format!("sha256:{hex}/{}", message.len()), action);
+}
+
+#[test]
 fn a_build_script_that_reports_an_error_has_failed_although_it_ended_well() {
     let project = built();
     project.write("build.rs", "fn main() {\n    println!(\"cargo::error=no foo found\");\n}\n");
@@ -137,8 +150,9 @@ fn a_build_script_that_reports_an_error_has_failed_although_it_ended_well() {
       1 other unit needs it and was not built
     error: 1 of 3 units could not be built, 1 was not tried
     ");
-    // From the cache it is no less of an error.
-    refused(&project, 1, &[]).says("reported no foo found");
+    // Such a result is not kept: the script may find its foo next time.
+    let again = refused(&project, 1, &[]).says("reported no foo found");
+    assert!(again.stderr.contains("Building hello 0.1.0 (build script run)"), "{}", again.stderr);
     project.write("build.rs", "fn main() {\n    println!(\"cargo::rustc-nonsense=1\");\n}\n");
     refused(&project, 1, &[]).says("the key `rustc-nonsense` is not known");
     project.write("build.rs", "fn main() {\n    println!(\"cargo::warning=foo is too old\");\n}\n");

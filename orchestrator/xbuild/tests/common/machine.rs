@@ -56,6 +56,7 @@ pub(crate) fn with_machine<T>(
         isolation: Isolation::Full,
         keep_going: false,
         cancel: Cancel::default(),
+        merged: Default::default(),
     };
     let variable = |name: &str| std::env::var(name).ok();
     let fetch_store = FetchStore::new(&store).unwrap();

@@ -1,0 +1,294 @@
+//! The state of one run, and the loop that drives it.
+//!
+//! A token that an ended action held goes straight to the next action: given to the pipe, it would be taken by a
+//! compiler for one more thread, and the action on the longest way would wait for that thread's end.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use xbuild_action::{ActionCache as _, ActionResult, Command, ContentExt as _, File};
+use xbuild_base::{Action, Digest};
+use xbuild_plan::queue::{Node, Queue};
+use xbuild_plan::{Bound, Work};
+
+use super::{Cause, Engine, Event, Events, Failure, Source, Success, Summary};
+use crate::error::RealiseError;
+use crate::tokens::Tokens;
+
+/// So many actions are made ready while there is no token for them: cached ones behind them are found meanwhile.
+const READY: usize = 16;
+
+/// The nodes that wait for one action's execution.
+struct InFlight {
+    nodes: Vec<Node>,
+    command: Command,
+    early: Option<File>,
+}
+
+/// An action that waits for a token. The one on the longest way is the greatest.
+struct Ready {
+    priority: u64,
+    node: Node,
+    digest: Digest<Action>,
+    bound: Bound,
+}
+
+impl Ready {
+    fn rank(&self) -> (u64, std::cmp::Reverse<Node>) {
+        (self.priority, std::cmp::Reverse(self.node))
+    }
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank() == other.rank()
+    }
+}
+
+impl Eq for Ready {}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// The state of one run.
+pub(super) struct Run<'r> {
+    engine: &'r Engine<'r>,
+    queue: Queue,
+    work: &'r mut dyn Work,
+    events: &'r mut dyn Events,
+    tokens: &'r Tokens,
+    /// Tokens of actions that have ended, not yet given to others.
+    held: usize,
+    ready: BinaryHeap<Ready>,
+    in_flight: BTreeMap<Digest<Action>, InFlight>,
+    summary: Summary,
+    stopping: bool,
+}
+
+/// Starts an action in a thread of its own.
+pub(super) type Spawn<'s> = dyn Fn(Digest<Action>, Bound) + 's;
+
+impl<'r> Run<'r> {
+    pub(super) fn new(
+        engine: &'r Engine<'r>,
+        work: &'r mut dyn Work,
+        events: &'r mut dyn Events,
+        tokens: &'r Tokens,
+    ) -> Self {
+        Self {
+            engine,
+            queue: Queue::new(&work.nodes()),
+            work,
+            events,
+            tokens,
+            held: 0,
+            ready: BinaryHeap::new(),
+            in_flight: BTreeMap::new(),
+            summary: Summary::default(),
+            stopping: false,
+        }
+    }
+
+    pub(super) fn drive(
+        mut self,
+        receiver: &Receiver<Event>,
+        spawn: &Spawn<'_>,
+    ) -> Result<Summary, RealiseError> {
+        loop {
+            if self.engine.cancel.is_cancelled() {
+                self.stopping = true;
+            }
+            self.start(spawn)?;
+            // Nobody of ours wants them: compilers may have more threads.
+            while self.held > 0 {
+                self.tokens.put().map_err(RealiseError::io("write the jobserver's pipe"))?;
+                self.held -= 1;
+            }
+            if self.in_flight.is_empty() {
+                // A killed process keeps what it held.
+                self.tokens.refill().map_err(RealiseError::io("fill the jobserver's pipe"))?;
+                if self.stopping || (self.ready.is_empty() && !self.queue.has_ready()) {
+                    break;
+                }
+                continue;
+            }
+            // A token that rustc puts back isn't an event: look again soon while something waits for one.
+            let patience = Duration::from_millis(if self.ready.is_empty() { 100 } else { 5 });
+            match receiver.recv_timeout(patience) {
+                Ok(event) => self.handle(event),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => self.events.tick(),
+            }
+            while let Ok(event) = receiver.try_recv() {
+                self.handle(event);
+            }
+        }
+        if self.engine.cancel.is_cancelled() {
+            return Err(RealiseError::Cancelled);
+        }
+        self.summary.skipped += self.queue.unfinished();
+        Ok(self.summary)
+    }
+
+    /// Starts what can be started: cached nodes are finished at once, others as tokens allow.
+    fn start(&mut self, spawn: &Spawn<'_>) -> Result<(), RealiseError> {
+        while !self.stopping {
+            if !self.ready.is_empty() && self.take_token()? {
+                let Some(Ready { node, digest, bound, .. }) = self.ready.pop() else { return Ok(()) };
+                let command = bound.command.clone();
+                self.in_flight.insert(digest, InFlight { nodes: vec![node], command, early: None });
+                self.events.started(node, digest);
+                spawn(digest, bound);
+                continue;
+            }
+            if self.ready.len() >= READY {
+                break;
+            }
+            let Some(node) = self.queue.take() else { break };
+            match self.look_up(node) {
+                Ok(ready) => self.ready.extend(ready),
+                Err(error) => self.fail(vec![node], None, None, Cause::Error(error), None),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_token(&mut self) -> Result<bool, RealiseError> {
+        if self.held > 0 {
+            self.held -= 1;
+            return Ok(true);
+        }
+        self.tokens.try_take().map_err(RealiseError::io("read the jobserver's pipe"))
+    }
+
+    /// Binds a node. `None` when its result is there already or will come from an action that runs.
+    fn look_up(&mut self, node: Node) -> Result<Option<Ready>, RealiseError> {
+        let bound = self.work.bind(node)?;
+        let digest = self.engine.key(&bound.command, &bound.inputs)?;
+        if let Some(running) = self.in_flight.get_mut(&digest) {
+            running.nodes.push(node);
+            if let Some(file) = running.early {
+                self.work.early(node, file);
+                self.queue.metadata(node);
+            }
+            return Ok(None);
+        }
+        if let Some(result) = self.engine.store.result(digest)? {
+            self.succeed(vec![node], digest, Source::Cached, &result);
+            return Ok(None);
+        }
+        Ok(Some(Ready { priority: self.queue.priority(node), node, digest, bound }))
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Waits(digest) => {
+                for node in self.in_flight.get(&digest).map_or(&[][..], |running| &running.nodes) {
+                    self.events.waits(*node);
+                }
+            }
+            Event::Early(digest, file) => {
+                let Some(running) = self.in_flight.get_mut(&digest) else { return };
+                running.early = Some(file);
+                for node in running.nodes.clone() {
+                    self.work.early(node, file);
+                    self.queue.metadata(node);
+                    self.events.metadata(node);
+                }
+            }
+            Event::Ended(digest, outcome) => {
+                self.held += 1;
+                let Some(running) = self.in_flight.remove(&digest) else { return };
+                match *outcome {
+                    Ok((result, source)) => self.succeed(running.nodes, digest, source, &result),
+                    Err(failed) => {
+                        let (cause, result) = *failed;
+                        self.fail(running.nodes, Some(digest), Some(running.command), cause, result);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes a result for all nodes of its action, the first of which may have executed it.
+    fn succeed(
+        &mut self,
+        nodes: Vec<Node>,
+        digest: Digest<Action>,
+        mut source: Source,
+        result: &ActionResult,
+    ) {
+        for node in nodes {
+            if let Err(error) = self.take(node, digest, source, result) {
+                // What can't be made sense of must not be met again: the next run tries anew.
+                let forgotten = self.engine.store.forget_result(digest);
+                let cause = Cause::Error(forgotten.err().map_or(error, RealiseError::from));
+                self.fail(vec![node], Some(digest), None, cause, Some(result.clone()));
+            }
+            source = Source::Cached;
+        }
+    }
+
+    fn take(
+        &mut self,
+        node: Node,
+        digest: Digest<Action>,
+        source: Source,
+        result: &ActionResult,
+    ) -> Result<(), RealiseError> {
+        let stderr = self.engine.store.get(result.stderr)?;
+        self.work.succeeded(node, result)?;
+        self.queue.succeeded(node);
+        match source {
+            Source::Executed => self.summary.executed += 1,
+            Source::Cached => self.summary.cached += 1,
+        }
+        let warnings = self.work.warnings(node);
+        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings });
+        Ok(())
+    }
+
+    fn fail(
+        &mut self,
+        nodes: Vec<Node>,
+        action: Option<Digest<Action>>,
+        command: Option<Command>,
+        cause: Cause,
+        result: Option<ActionResult>,
+    ) {
+        let mut streams = [Vec::new(), Vec::new()];
+        if let Some(result) = result {
+            // What can't be read back is shown as nothing; the failure itself is what counts.
+            streams = [result.stdout, result.stderr]
+                .map(|digest| self.engine.store.get(digest).unwrap_or_default());
+        }
+        let [stdout, stderr] = streams;
+        let mut dependents = 0;
+        let first = nodes.first().copied();
+        for node in nodes {
+            self.summary.failed += 1;
+            let dead = self.queue.failed(node).len();
+            self.summary.skipped += dead;
+            dependents += dead;
+        }
+        if matches!(cause, Cause::Error(RealiseError::Cancelled)) {
+            self.stopping = true;
+            return;
+        }
+        if !self.engine.keep_going {
+            self.stopping = true;
+        }
+        if let Some(node) = first {
+            self.events.failed(node, &Failure { action, command, cause, stdout, stderr, dependents });
+        }
+    }
+}
