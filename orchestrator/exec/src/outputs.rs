@@ -52,8 +52,8 @@ impl<'a> Collector<'a> {
         };
         if metadata.is_dir() {
             self.refuse_merged(path, index, &below)?;
-            // Everything is looked at before any file moves away: links lead to files.
-            let listing = list(path, &place, &mut Vec::new(), &place)?;
+            // Everything is looked at before any file moves away: what is refused leaves nothing half done.
+            let listing = list(path, &place)?;
             return self.tree(path, &place, listing).map(|tree| Some(Output::Tree(tree)));
         }
         if metadata.is_symlink() {
@@ -230,38 +230,29 @@ enum Listed {
     File(std::fs::Metadata),
 }
 
-/// Lists the folder at `place`, which is `parts` below the output `output` at `top`.
-fn list(
-    output: &RelPath,
-    place: &Path,
-    parts: &mut Vec<String>,
-    top: &Path,
-) -> Result<Listing, ExecutionError> {
+/// Lists the folder at `place` on the host, which is `path` in the sandbox.
+fn list(path: &RelPath, place: &Path) -> Result<Listing, ExecutionError> {
     let metadata = place.symlink_metadata().map_err(StoreError::io("look at", place))?;
     open_up(place, &metadata)?;
     let mut listing = Listing::new();
     for entry in fs_err::read_dir(place).map_err(StoreError::io("read", place))? {
         let entry = entry.map_err(StoreError::io("read", place))?;
-        let at = parts.iter().fold(output.clone(), |path, part| below(&path, part));
         let name = entry
             .file_name()
             .into_string()
-            .map_err(|name| problem(&at, &format!("the name {name:?} in it is not UTF-8")))?;
-        let (at, place) = (below(&at, &name), place.join(&name));
+            .map_err(|name| problem(path, &format!("the name {name:?} in it is not UTF-8")))?;
+        let (at, place) = (below(path, &name), place.join(&name));
         let metadata = place.symlink_metadata().map_err(StoreError::io("look at", &place))?;
-        parts.push(name.clone());
         let listed = if is_whiteout(&metadata) {
             None
         } else if metadata.is_dir() {
-            Some(Listed::Directory(list(output, &place, parts, top)?))
+            Some(Listed::Directory(list(&at, &place)?))
         } else if metadata.is_symlink() {
-            let target = links::normalise(top, output, parts).map_err(|why| problem(&at, &why))?;
-            Some(Listed::Link(target))
+            Some(Listed::Link(links::relative(&place, &at).map_err(|why| problem(&at, &why))?))
         } else {
             refuse_special(&at, &metadata)?;
             Some(Listed::File(metadata))
         };
-        parts.pop();
         if let Some(listed) = listed {
             listing.insert(name, listed);
         }

@@ -14,6 +14,9 @@ use crate::specification::{Failure, Overlay, Specification, Step as _};
 /// Where the root is put together, in the scratch folder.
 pub(crate) const ROOT: &str = "root";
 
+/// A boot id that is the same everywhere, in the scratch folder.
+const BOOT_ID: &str = "boot-id";
+
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
 const DEVICE_LINKS: [(&str, &str); 4] = [
@@ -26,6 +29,7 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 /// Makes the folders that the overlays need, as their owner: before the mounts, in the scratch folder.
 pub(crate) fn prepare(specification: &Specification) -> Result<(), Failure> {
     make_directory(ROOT)?;
+    fs::write(BOOT_ID, "00000000-0000-4000-8000-000000000000\n").step("make a boot id")?;
     for (index, overlay) in specification.overlays.iter().enumerate() {
         prepare_overlay(index, overlay)?;
     }
@@ -62,6 +66,7 @@ pub(crate) fn mount(specification: &Specification) -> Result<(), Failure> {
     rustix::process::chdir(ROOT).step("enter the root")?;
     if specification.is_isolated() {
         mount_proc("proc")?;
+        mask_proc()?;
         mount_dev(specification.shm_size)?;
         if let Some(size) = specification.tmp_size {
             let options = format!("mode=1777,size={size},uid={INSIDE},gid={INSIDE}");
@@ -97,6 +102,16 @@ pub(crate) fn mount_overlay(index: usize, overlay: &Overlay, target: &Path) -> R
 /// Mounts the `/proc` of the current process namespace.
 pub(crate) fn mount_proc(target: &str) -> Result<(), Failure> {
     mount_new("proc", target, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, "")
+}
+
+/// Hides what `/proc` tells of the host's own boot, which programs have been seen to take for an identity.
+fn mask_proc() -> Result<(), Failure> {
+    let boot_id = format!("../{BOOT_ID}");
+    for (file, mask) in [("cmdline", "/dev/null"), ("sys/kernel/random/boot_id", &boot_id)] {
+        let target = format!("proc/{file}");
+        rustix::mount::mount_bind(mask, target.as_str()).step(format!("mask /{target}"))?;
+    }
+    Ok(())
 }
 
 fn mount_dev(size: u64) -> Result<(), Failure> {

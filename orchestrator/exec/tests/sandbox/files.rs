@@ -14,6 +14,7 @@ crate::tests![
     tmp_and_shm_are_private_and_writable,
     devices_work,
     an_etc_of_the_inputs_comes_first,
+    the_proc_says_nothing_of_the_hosts_boot,
     the_proc_shows_own_processes_only,
     a_root_mount_is_a_layer,
 ];
@@ -132,6 +133,14 @@ fn an_etc_of_the_inputs_comes_first() {
     let mut action = world.script("cat /etc/passwd; ls /etc", &[]);
     action.inputs.layers.push(world.tree(&[("etc/passwd", "mine\n"), ("etc/ssl/cert", "")]));
     assert_eq!(world.run(&action).printed(&world), "mine\ngroup\nhosts\nnsswitch.conf\npasswd\nssl\n");
+}
+
+fn the_proc_says_nothing_of_the_hosts_boot() {
+    let world = World::new();
+    let printed = world
+        .run(&world.script("cat /proc/cmdline; cat /proc/sys/kernel/random/boot_id", &[]))
+        .printed(&world);
+    assert_eq!(printed, "00000000-0000-4000-8000-000000000000\n");
 }
 
 fn the_proc_shows_own_processes_only() {
