@@ -125,9 +125,16 @@ impl Context {
         (always || !plain || !self.package(index).is_local()).then(|| self.hash(index).name.as_str())
     }
 
-    /// Cargo's check that a target can make at least one of the crate types.
-    pub(crate) fn check_crate_types(&self) -> Result<(), Error> {
-        for (index, unit) in self.graph.units() {
+    /// Cargo's check that a target can make at least one of the crate types of each unit that is built.
+    ///
+    /// # Errors
+    /// [`Error::CrateTypes`] for the first that it can't make.
+    ///
+    /// # Panics
+    /// When an index is another graph's.
+    pub fn check_crate_types(&self, units: impl IntoIterator<Item = UnitIndex>) -> Result<(), Error> {
+        for index in units {
+            let unit = self.unit(index);
             if !unit.is_script_run() && self.artefacts(index).is_empty() {
                 let crate_types: Vec<_> = unit.target.crate_types.iter().map(CrateType::as_str).collect();
                 return Err(Error::CrateTypes {

@@ -9,12 +9,13 @@
 //! | `source`, `registries`, `registry`, `net`, `http`, `credential-alias` | honoured | fetching reads them |
 //! | `target.*.linker`, `target.*.runner`, `target.*.ar`, `target.*.rustdocflags` | overridden with a notice | the target's description names them |
 //! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.rustdocflags`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
-//! | `build.rustc`, `unstable`, `host`, `target-applies-to-host` | refused | another compiler, unstable features |
+//! | `build.rustc` | refused | another compiler |
+//! | `unstable`, `host`, `target-applies-to-host` | ignored with a notice | as a stable cargo does |
 //! | `target.<triple>.<links>` (overrides of build scripts), `include`, `paths` | refused | not done yet; ignoring them would build something else |
 //! | `alias`, `cache`, `cargo-new`, `doc`, `future-incompat-report`, `install`, `term` | ignored | they change no artefact |
 //! | anything else | ignored with a notice | as cargo does |
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_platform::CfgExpr;
 use toml::{Table, Value};
@@ -22,6 +23,9 @@ use xbuild_base::RelPath;
 
 use crate::error::Error;
 use crate::platform::Platform;
+
+/// Keys that mean something to a nightly cargo alone.
+pub const UNSTABLE: [&str; 3] = ["unstable", "host", "target-applies-to-host"];
 
 /// A configuration file of cargo's.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,8 @@ pub struct Configuration {
     environment: BTreeMap<String, Variable>,
     build_rustflags: Vec<String>,
     target_rustflags: BTreeMap<String, Vec<String>>,
+    /// Targets that have rustflags, those included that were left out: for them `build.rustflags` don't count.
+    own_rustflags: BTreeSet<String>,
     inherited_profiles: BTreeMap<String, String>,
     notices: Vec<Notice>,
 }
@@ -119,7 +125,11 @@ impl Configuration {
             .flatten()
             .cloned()
             .collect();
-        if flags.is_empty() { self.build_rustflags.clone() } else { flags }
+        let has_own = self
+            .own_rustflags
+            .iter()
+            .any(|key| key == platform.triple.as_str() || CfgExpr::matches_key(key, &platform.cfg));
+        if has_own { flags } else { self.build_rustflags.clone() }
     }
 }
 
@@ -153,11 +163,9 @@ impl Reader<'_> {
                 ("profile" | "patch" | "resolver" | "source" | "registries" | "registry", _)
                 | ("net" | "http" | "credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
                 | ("future-incompat-report" | "install" | "term", _) => {}
-                ("unstable" | "host" | "target-applies-to-host", _) => self.refuse(
-                    key,
-                    "unstable features of cargo are not used",
-                    "take it away; what a target needs is in its file under `targets/`",
-                ),
+                (key, _) if UNSTABLE.contains(&key) => {
+                    self.notice(key, "ignored: unstable features of cargo are not used");
+                }
                 ("include", _) => self.refuse(
                     key,
                     "included configuration files are not read",
@@ -208,6 +216,14 @@ impl Reader<'_> {
             match (key.as_str(), value) {
                 ("rustflags", value) => {
                     if let Some(flags) = self.flags(&path, value) {
+                        let is_empty = |value: &Value| {
+                            value
+                                .as_str()
+                                .map_or_else(|| value.as_array().is_some_and(Vec::is_empty), str::is_empty)
+                        };
+                        if !is_empty(value) {
+                            self.configuration.own_rustflags.insert(target.to_owned());
+                        }
                         let all = self.configuration.target_rustflags.entry(target.to_owned()).or_default();
                         all.extend(flags);
                     }
@@ -248,7 +264,8 @@ impl Reader<'_> {
             };
             let value = match (relative && !text.starts_with('/')).then(|| self.file.folder.resolve(text)) {
                 None => text.to_owned(),
-                Some(Ok(resolved)) => resolved.in_sandbox(),
+                // Joined and not normalised, as cargo does it: an empty value ends in a slash.
+                Some(Ok(_)) => format!("{}/{text}", self.file.folder.in_sandbox()),
                 Some(Err(problem)) => {
                     self.refuse(&path, &problem.to_string(), "name a file inside the project");
                     continue;
@@ -322,7 +339,10 @@ fn machine_bound(option: &str) -> Option<&'static str> {
         Some("it names the machine that builds; name a CPU such as `x86-64-v3`")
     } else if option.starts_with("linker=") {
         Some("the sandbox has the target's own linker")
-    } else if option.starts_with("link-arg=-fuse-ld=") {
+    } else if ["link-arg=-fuse-ld=", "link-args=-fuse-ld=", "link-arg=--ld-path="]
+        .iter()
+        .any(|start| option.starts_with(start))
+    {
         Some("the sandbox links with lld")
     } else {
         None
@@ -377,6 +397,25 @@ mod tests {
     }
 
     #[test]
+    fn build_rustflags_don_t_count_where_the_target_has_some_that_are_left_out() {
+        let text = "[build]\nrustflags = \"--cfg all\"\n[target.'cfg(unix)']\nrustflags = \
+                    [\"-Clink-args=-fuse-ld=mold\", \"-C\", \"link-arg=--ld-path=/opt/wild\"]";
+        let configuration = parse(&[text]).unwrap();
+        assert_eq!(configuration.rustflags(&linux()), [""; 0]);
+        assert_eq!(configuration.notices().len(), 2);
+        let empty = "[build]\nrustflags = \"--cfg all\"\n[target.'cfg(unix)']\nrustflags = []";
+        assert_eq!(parse(&[empty]).unwrap().rustflags(&linux()), ["--cfg", "all"]);
+    }
+
+    #[test]
+    fn what_only_a_nightly_cargo_heeds_is_ignored_with_a_notice() {
+        let configuration =
+            parse(&["target-applies-to-host = false\n[unstable]\nhost-config = true"]).unwrap();
+        let keys: Vec<&str> = configuration.notices().iter().map(|notice| notice.key.as_str()).collect();
+        assert_eq!(keys, ["target-applies-to-host", "unstable"]);
+    }
+
+    #[test]
     fn variables_are_resolved_and_the_nearest_file_wins() {
         let near = "[env]\nA = \"near\"\nP = { value = \"x/y\", relative = true, force = true }";
         let configuration = parse(&[near, "[env]\nA = \"far\"\nB = \"b\""]).unwrap();
@@ -384,6 +423,9 @@ mod tests {
         assert_eq!(get("A").value, "near");
         assert_eq!(get("B").value, "b");
         assert_eq!(*get("P"), Variable { value: "/build/ws/x/y".to_owned(), force: true });
+        // As cargo joins them: code counts on the slash at the end.
+        let root = parse(&["[env]\nROOT = { value = \"\", relative = true }"]).unwrap();
+        assert_eq!(root.environment()["ROOT"].value, "/build/ws/");
     }
 
     #[test]
@@ -391,7 +433,7 @@ mod tests {
         let text = "include = \"a\"\npaths = []\nunstable.x = true\n[build]\nrustc = \"mine\"\n\
                     [target.x.foo]\nrustc-link-lib = []\n[env]\nCARGO_HOME = \"x\"\nA = 1";
         let errors = parse(&[text, "x = "]).unwrap_err();
-        assert_eq!(errors.len(), 8, "{errors:#?}");
+        assert_eq!(errors.len(), 7, "{errors:#?}");
         assert!(errors.iter().any(|e| e.to_string().contains("`target.x.foo` in `.cargo/config.toml`")));
     }
 }

@@ -96,7 +96,6 @@ impl Context {
         };
         let runs = context.graph.units().filter(|(_, unit)| unit.is_script_run());
         context.script_folders = runs.map(|(index, _)| (context.script_folder(index), index)).collect();
-        context.check_crate_types()?;
         Ok(context)
     }
 

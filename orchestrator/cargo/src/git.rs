@@ -31,11 +31,15 @@ pub fn git_folders(url: &str, commit: &str) -> GitFolders {
     GitFolders { database: format!("git/db/{ident}"), checkout: format!("git/checkouts/{ident}/{short}") }
 }
 
-/// Cargo's `CanonicalUrl`: no slash and no `.git` at the end; GitHub doesn't tell upper from lower case.
+/// Cargo's `CanonicalUrl`: no slash and no `.git` at the end; GitHub doesn't tell upper from lower case, and is the
+/// same by whatever scheme.
 fn canonical(url: &str) -> String {
     let mut url = url.trim_end_matches('/').to_owned();
-    if let Some(path) = url.split_once("://").and_then(|(_, rest)| rest.strip_prefix("github.com/")) {
-        url = format!("https://github.com/{}", path.to_lowercase());
+    if let Some((authority, path)) = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+        let host = authority.rsplit('@').next().and_then(|host| host.split(':').next());
+        if host == Some("github.com") {
+            url = format!("https://{authority}/{}", path.to_lowercase());
+        }
     }
     url.strip_suffix(".git").map(str::to_owned).unwrap_or(url)
 }
@@ -54,5 +58,16 @@ mod tests {
             folders,
             git_folders("file:///srv/git/kneading/", "5802dfd097d6fd7cd4cc7ae622e985e4ac05b384")
         );
+    }
+
+    #[test]
+    fn github_is_the_same_by_every_scheme_and_in_either_case() {
+        for (url, same) in [
+            ("ssh://git@github.com/Org/Repo.git", "https://git@github.com/org/repo"),
+            ("https://github.com/Org/Repo/", "https://github.com/org/repo"),
+            ("https://h.example/Org/Repo.git", "https://h.example/Org/Repo"),
+        ] {
+            assert_eq!(canonical(url), same);
+        }
     }
 }

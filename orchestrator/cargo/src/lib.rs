@@ -44,7 +44,7 @@ mod script;
 mod unit_graph;
 
 pub use artefact::{Artefact, ArtefactKind};
-pub use configuration::{Configuration, ConfigurationFile, Notice, Variable};
+pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable};
 pub use context::{Context, Effects};
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
 pub use error::Error;

@@ -450,7 +450,12 @@ fn what_a_target_cannot_make_is_refused() {
     let files = context.artefacts(both.index(&context, LIBRARY));
     assert_eq!(files.iter().map(|file| file.kind).collect::<Vec<_>>(), [ArtefactKind::Linkable]);
     let alone = Scene { library_types: &["cdylib"], ..musl };
-    let error = alone.context().unwrap_err();
+    let context = alone.context().unwrap();
+    let index = alone.index(&context, LIBRARY);
+    context
+        .check_crate_types(context.graph().units().map(|(other, _)| other).filter(|other| *other != index))
+        .unwrap();
+    let error = context.check_crate_types([index]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot make cdylib of `core-lib` for `x86_64-unknown-linux-musl`: the target does not support it"

@@ -92,6 +92,7 @@ impl<'s> Graph<'s> {
         };
         for (index, part) in parts.iter().enumerate() {
             let needed = needed(&part.context, &part.wanted);
+            part.context.check_crate_types(needed.iter().copied())?;
             for unit in part.context.graph().dependencies_first()? {
                 if needed.contains(&unit) {
                     graph.add(part, UnitOf { part: index, unit });
@@ -181,11 +182,23 @@ impl<'s> Graph<'s> {
         for path in part.include.get(&package.name).into_iter().flatten() {
             include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
         }
-        let sources =
-            part.sources.of_package(self.store, &package.root, &include).map_err(|error| match error {
-                xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
-                error => error.into(),
-            })?;
+        // `path` of a target may lead out of its package: with what lies beside that file, for its modules.
+        for target in &package.targets {
+            let source = RelPath::root().resolve(target.src_path.trim_start_matches('/'));
+            if let Ok(source) = source
+                && package.is_local()
+                && source.strip_prefix(&package.root).is_none()
+            {
+                include.extend(source.parent());
+            }
+        }
+        let locals = part.context.packages().iter().filter(|package| package.is_local());
+        let locals: BTreeSet<RelPath> = locals.map(|package| package.root.clone()).collect();
+        let of_package = part.sources.of_package(self.store, &package.root, &locals, &include);
+        let sources = of_package.map_err(|error| match error {
+            xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
+            error => error.into(),
+        })?;
         self.sources.insert(key, sources.clone());
         Ok(sources)
     }

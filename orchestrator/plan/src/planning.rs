@@ -12,7 +12,7 @@ use crate::places::{CARGO_CONFIG, CARGO_HOME, place};
 /// is no part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
-    /// Packages by name; none means the workspace's default members.
+    /// Packages by id; none means the workspace's default members.
     pub packages: Vec<String>,
     /// Features, as cargo's `--features` takes them.
     pub features: Vec<String>,
@@ -24,6 +24,8 @@ pub struct Selection {
     pub profile: String,
     /// Further options, for std.
     pub options: Vec<&'static str>,
+    /// The user's rustflags for the target: cfgs may follow from them, and dependencies from cfgs.
+    pub rustflags: Vec<String>,
 }
 
 /// Over what a planning step runs.
@@ -40,7 +42,8 @@ pub struct Ground<'a> {
 /// `cargo build --unit-graph`: every unit of a selection for one target.
 #[must_use]
 pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
-    let Selection { packages, features, all_features, no_default_features, profile, options } = selection;
+    let Selection { packages, features, all_features, no_default_features, profile, options, rustflags } =
+        selection;
     let mut argv = ground.cargo(&["build", "--unit-graph", "-Zunstable-options"]);
     argv.extend(["--target".to_owned(), target.to_string(), "--profile".to_owned(), profile.clone()]);
     for package in packages {
@@ -52,13 +55,14 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
     argv.extend(all_features.then(|| "--all-features".to_owned()));
     argv.extend(no_default_features.then(|| "--no-default-features".to_owned()));
     argv.extend(options.iter().map(|&option| option.to_owned()));
-    ground.step(argv)
+    // It outranks what the project's own configuration says, of which some is left out.
+    ground.step(argv, &[("CARGO_ENCODED_RUSTFLAGS", &rustflags.join("\u{1f}"))])
 }
 
 /// `cargo metadata`: every package of the workspace and its lock.
 #[must_use]
 pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
-    ground.step(ground.cargo(&["metadata", "--format-version=1"]))
+    ground.step(ground.cargo(&["metadata", "--format-version=1"]), &[])
 }
 
 /// `rustc --print WHAT` for a target, with the user's rustflags for it, or for the host.
@@ -92,14 +96,18 @@ impl Ground<'_> {
         argv
     }
 
-    fn step(&self, argv: Vec<String>) -> (Command, InputRoot) {
-        let environment = environment(&[
+    fn step(&self, argv: Vec<String>, more: &[(&str, &str)]) -> (Command, InputRoot) {
+        let mut environment = environment(&[
             ("CARGO_HOME", &place(CARGO_HOME).in_sandbox()),
             ("CARGO_TERM_COLOR", "never"),
             // `--unit-graph` is a nightly option of cargo's; no compiler of the build ever sees this.
             ("RUSTC_BOOTSTRAP", "1"),
             ("RUSTC", "/usr/bin/rustc"),
+            // None, whatever the project's configuration names: the sandbox has no such program.
+            ("RUSTC_WRAPPER", ""),
+            ("RUSTC_WORKSPACE_WRAPPER", ""),
         ]);
+        environment.extend(more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let command = Command {
             argv,
             environment,

@@ -150,8 +150,6 @@ pub struct Sources {
     pub workspace: RelPath,
     /// Local sources, from the sandbox's root.
     pub local: Digest<Tree>,
-    /// Folders of local packages.
-    pub packages: BTreeSet<RelPath>,
     /// Registries, the default one first, the others in the order of their origins.
     pub registries: Vec<Registry>,
     /// Git repositories, in the order of source and commit.
@@ -177,14 +175,7 @@ impl Sources {
     /// Local sources alone.
     #[must_use]
     pub const fn local(workspace: RelPath, local: Digest<Tree>) -> Self {
-        Self {
-            workspace,
-            local,
-            packages: BTreeSet::new(),
-            registries: Vec::new(),
-            git: Vec::new(),
-            scope: Scope::Package,
-        }
+        Self { workspace, local, registries: Vec::new(), git: Vec::new(), scope: Scope::Package }
     }
 
     /// Where the packages of the `index`-th registry lie.
@@ -213,8 +204,8 @@ impl Sources {
     }
 
     /// The part of the sources that a package's own actions see, by place: its folder without the packages
-    /// nested in it, what `include` adds, and for a local one the workspace's manifest. A git package sees its
-    /// whole repository.
+    /// nested in it (of `packages`, the folders of all local ones), what `include` adds, and for a local one the
+    /// workspace's manifest. A git package sees its whole repository.
     ///
     /// # Errors
     /// When there is no such folder or included path, or the store fails.
@@ -222,6 +213,7 @@ impl Sources {
         &self,
         store: &dyn Content,
         folder: &RelPath,
+        packages: &BTreeSet<RelPath>,
         include: &[RelPath],
     ) -> Result<PackageSources, TreeError> {
         let mut sources = PackageSources::default();
@@ -243,7 +235,7 @@ impl Sources {
             return Err(TreeError::Missing(folder.clone()));
         };
         let mut own = TreeBuilder::from_tree(whole);
-        for nested in self.packages.iter().filter(|package| *package != folder) {
+        for nested in packages.iter().filter(|package| *package != folder) {
             if let Some(below) = nested.strip_prefix(folder) {
                 own.remove(store, &below)?;
             }

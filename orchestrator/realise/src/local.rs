@@ -4,7 +4,7 @@
 //! levels deeper as they go up, so that every relative path between local packages stays what it is, while the
 //! name of the workspace's own folder and of those above it are no part of any key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
@@ -25,8 +25,6 @@ pub struct LocalSources {
     pub workspace: RelPath,
     /// All local sources, from the sandbox's root.
     pub tree: Digest<Tree>,
-    /// Each local package's folder in the sandbox (a folder with a `Cargo.toml`).
-    pub packages: BTreeSet<RelPath>,
 }
 
 /// A folder of sources on the host.
@@ -53,15 +51,12 @@ impl LocalSources {
         workspace = workspace.resolve("ws").map_err(path_error)?;
 
         let mut builder = TreeBuilder::default();
-        let mut packages = BTreeSet::new();
         for folder in &folders {
             let place = workspace.resolve(&folder.relative).map_err(path_error)?;
             let tree = store.import(&folder.host, folder.files.iter().cloned())?.tree;
             builder.insert(store, &place, Entry::Directory(tree))?;
-            let manifests = folder.files.iter().filter(|file| file.file_name() == Some("Cargo.toml"));
-            packages.extend(manifests.filter_map(RelPath::parent).map(|package| place.join(&package)));
         }
-        Ok(Self { workspace, tree: builder.build(store)?, packages })
+        Ok(Self { workspace, tree: builder.build(store)? })
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Packages, Toolchain, UnitGraph,
-    UnitIndex, check_cargo_version,
+    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Package, Packages, Toolchain,
+    UnitGraph, UnitIndex, check_cargo_version,
 };
 use xbuild_describe::{Asked, Member, OutputKind, TargetSpec, Workspace};
 use xbuild_fetch::Fetcher;
@@ -115,7 +115,6 @@ pub fn gather(
     let sources = Sources {
         workspace: local.workspace.clone(),
         local: local.tree,
-        packages: local.packages.clone(),
         registries: registries
             .into_iter()
             .map(|(origin, (name, packages))| Registry { origin, name, packages })
@@ -172,13 +171,15 @@ impl Project {
         let toolchain =
             platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
         let settings = &asked.plan;
+        let target = toolchain.targets.get(&spec.triple);
         let selection = Selection {
-            packages: settings.packages.iter().cloned().collect(),
+            packages: ids(&Packages::parse(metadata)?, &settings.packages),
             features: settings.features.iter().cloned().collect(),
             all_features: settings.all_features,
             no_default_features: !settings.default_features,
             profile: settings.profile.clone(),
             options: Vec::new(),
+            rustflags: target.map(|target| self.configuration.rustflags(target)).unwrap_or_default(),
         };
         let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
         let context = context(engine.store, graph, metadata, self.skeleton, toolchain)?;
@@ -193,6 +194,15 @@ impl Project {
             name: spec.triple.to_string(),
         })
     }
+}
+
+/// The ids of members by their names: a name alone may be a dependency's too.
+fn ids(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
+    let of_name = |name: &String| {
+        let member = packages.iter().find(|one| one.name == *name && packages.is_member(&one.id));
+        member.map_or_else(|| name.clone(), |member| member.id.clone())
+    };
+    names.iter().map(of_name).collect()
 }
 
 /// The units of the outputs that were asked for.
@@ -277,10 +287,13 @@ pub(crate) fn context(
     }
     let packages = Packages::parse(metadata)?;
     let wanted: BTreeSet<&RelPath> = packages.iter().map(|package| &package.manifest).collect();
-    let local: BTreeSet<&RelPath> = packages.iter().filter(|p| p.is_local()).map(|p| &p.root).collect();
+    // Those whose manifests may inherit from one above them.
+    let inherits =
+        |package: &&Package| package.source.as_deref().is_none_or(|source| source.starts_with("git+"));
+    let local: BTreeSet<&RelPath> = packages.iter().filter(inherits).map(|p| &p.root).collect();
     let mut texts = Vec::new();
     walk::<RealiseOrTree>(store, skeleton, &mut |path, entry| {
-        // Manifests of packages, and those above local ones: a workspace's.
+        // Manifests of packages, and those above: a workspace's.
         let above =
             || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
         if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name())

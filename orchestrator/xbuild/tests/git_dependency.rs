@@ -75,6 +75,28 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
     project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).ok();
     let dough = Command::new(project.result("default/x86_64-unknown-linux-musl/bin/dough")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 two cups of flour a pinch of salt\n");
+    // As `cargo vendor` leaves a project: nothing is asked for the repository but the folder.
+    let vendored = Project::empty();
+    common::copy(&project.root, &vendored.root);
+    let mut vendor = Command::new("cargo");
+    vendor.args(["vendor", "vendor"]).current_dir(&vendored.root);
+    let vendor = vendor.env("CARGO_HOME", made.path().join("home")).env("CARGO_NET_OFFLINE", "true");
+    let vendor = vendor.output().unwrap();
+    assert!(vendor.status.success(), "{}", String::from_utf8_lossy(&vendor.stderr));
+    // The package alone is there, and not what it reads of its repository.
+    vendored.write(".cargo/config.toml", &String::from_utf8(vendor.stdout).unwrap());
+    let knead = "pub const FLOUR: &str = \"vendored\";\npub const SALT: &str = FLOUR;\n\
+                 pub const VERSION: &str = env!(\"CARGO_PKG_VERSION\");\n";
+    vendored.write("vendor/knead/src/lib.rs", knead);
+    let sums = vendored.read("vendor/knead/.cargo-checksum.json");
+    let mut sums: serde_json::Value = serde_json::from_str(&sums).unwrap();
+    sums["files"]["src/lib.rs"] = xbuild_base::Sha256::of(knead.as_bytes()).to_hex().into();
+    vendored.write("vendor/knead/.cargo-checksum.json", &sums.to_string());
+    vendored.xbuild(&["build", "--target", "x86_64-unknown-linux-musl", "--offline"]).ok();
+    let dough = vendored.result("default/x86_64-unknown-linux-musl/bin/dough");
+    let dough = Command::new(dough).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 vendored vendored\n");
+
     // With the commit in the store its repository is not asked again.
     fs::remove_dir_all(&kneading).unwrap();
     project.append("src/main.rs", "\n// edited\n");

@@ -1,0 +1,111 @@
+//! What cargo lets projects do, beside the plain ways: a build here does the same.
+
+mod common;
+
+use std::process::Command;
+
+use common::Project;
+
+const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// Each file has something that other build tools have broken on.
+fn project() -> Project {
+    let project = Project::empty();
+    let package = |name: &str, more: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}")
+    };
+    project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"helper\"]\n");
+    project.write(
+        "Cargo.lock",
+        "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"helper\",\n]\n\n\
+         [[package]]\nname = \"helper\"\nversion = \"0.1.0\"\n",
+    );
+    // A wrapper that isn't there, a nightly's table, a linker that isn't there, a path that ends in a slash.
+    project.write(
+        ".cargo/config.toml",
+        "[build]\nrustc-wrapper = \"sccache\"\nrustflags = [\"--cfg\", \"tuned\"]\n\
+         [unstable]\nbuild-std = [\"core\"]\n\
+         [target.'cfg(windows)']\nrustflags = [\"-Clink-arg=-fuse-ld=mold\"]\n\
+         [env]\nROOT = { value = \"\", relative = true }\n",
+    );
+    // The program's file lies outside its package, and has a module beside it.
+    project.write(
+        "app/Cargo.toml",
+        &package(
+            "app",
+            "[[bin]]\nname = \"app\"\npath = \"../bins/app.rs\"\n[dependencies]\nhelper = { path = \"../helper\" }\n\
+             [lints.rust]\nunexpected_cfgs = \"allow\"\n",
+        ),
+    );
+    project.write(
+        "bins/app.rs",
+        "mod said;\nfn main() {\n    \
+           println!(\"{} {} {} {}\", helper::voice(), said::SAID.trim(), cfg!(tuned), env!(\"ROOT\"));\n}\n",
+    );
+    project.write(
+        "bins/said.rs",
+        "pub const SAID: &str = include_str!(concat!(env!(\"OUT_DIR\"), \"/said.txt\"));\n",
+    );
+    // A folder with a manifest that is no package of the workspace.
+    project.write("app/templates/new/Cargo.toml", "[package]\nname = \"{{name}}\"\n");
+    project.write("app/said.txt", "a first line");
+    project.write(
+        "app/build.rs",
+        "use std::{env, fs, io::Write, os::unix::fs::symlink, path::Path};\n\
+         fn main() {\n\
+           let (out, own) = (env::var(\"OUT_DIR\").unwrap(), env::var(\"CARGO_MANIFEST_DIR\").unwrap());\n\
+           let out = Path::new(&out);\n\
+           assert!(fs::read_to_string(\"templates/new/Cargo.toml\").unwrap().contains(\"{{name}}\"));\n\
+           // As cxx-build leaves one; and one that dangles.\n\
+           symlink(own, out.join(\"crate\")).unwrap();\n\
+           symlink(\"nowhere\", out.join(\"dangling\")).unwrap();\n\
+           // A copy has the mode of what it was copied from.\n\
+           fs::copy(\"said.txt\", out.join(\"said.txt\")).unwrap();\n\
+           let mut copy = fs::OpenOptions::new().append(true).open(out.join(\"said.txt\")).unwrap();\n\
+           copy.write_all(b\", and more\").unwrap();\n\
+           fs::write(\"said.txt\", \"overwritten\").unwrap();\n\
+         }\n",
+    );
+    project.write("helper/Cargo.toml", &package("helper", "[features]\nloud = []\n"));
+    project.write(
+        "helper/src/lib.rs",
+        "pub fn voice() -> &'static str { if cfg!(feature = \"loud\") { \"LOUD\" } else { \"low\" } }\n",
+    );
+    project
+}
+
+#[test]
+fn what_cargo_builds_is_built() {
+    let project = project();
+    for (features, voice) in [("", "low"), ("helper/loud", "LOUD")] {
+        let ran =
+            project.xbuild(&["build", "--package", "app", "--target", TARGET, "--features", features]).ok();
+        for notice in ["build.rustc-wrapper", "unstable", "-fuse-ld=mold"] {
+            assert!(ran.stderr.contains(notice), "{notice} is said to be ignored:\n{}", ran.stderr);
+        }
+        let said = Command::new(project.result(&format!("default/{TARGET}/bin/app"))).output().unwrap();
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert_eq!(said, format!("{voice} a first line, and more true /build/ws/\n"));
+    }
+    assert_eq!(project.read("app/said.txt"), "a first line");
+}
+
+#[test]
+fn a_program_is_asked_for_beside_a_library_that_its_target_cannot_make() {
+    let project = project();
+    project.write(
+        "helper/Cargo.toml",
+        &(project.read("helper/Cargo.toml") + "[lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n"),
+    );
+    project.append("Cargo.toml", "\n");
+    project
+        .write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"app\", \"helper\", \"plugin\"]\n");
+    project.append("Cargo.lock", "\n[[package]]\nname = \"plugin\"\nversion = \"0.1.0\"\n");
+    project.write(
+        "plugin/Cargo.toml",
+        "[package]\nname = \"plugin\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\n",
+    );
+    project.write("plugin/src/lib.rs", "");
+    project.xbuild(&["build", "--bin", "app", "--target", TARGET]).ok();
+    project.xbuild(&["build", "--target", TARGET]).fails(1).says("cannot make cdylib of `plugin`");
+}
