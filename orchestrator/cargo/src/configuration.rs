@@ -6,7 +6,9 @@
 //! | `build.rustflags`, `target.<triple>.rustflags`, `target.'cfg(…)'.rustflags` | honoured for targets; the host gets none, as with cargo's `--target` | they belong to the project |
 //! | — `-C target-cpu=native`, `-C linker=…`, `-C link-arg=-fuse-ld=…` in them | dropped with a notice | they name the machine, or a linker that the sandbox doesn't have |
 //! | `profile`, `patch`, `resolver` | honoured | cargo reads them itself when it plans |
-//! | `source`, `registries`, `registry`, `net`, `http`, `credential-alias` | honoured | fetching reads them |
+//! | `source`, `registries`, `registry`, `credential-alias` | honoured | fetching reads them |
+//! | `net.git-fetch-with-cli` | honoured | git is the machine's own command in any case |
+//! | the rest of `net`, `http` | overridden with a notice | fetching has settings of its own, and goes by the proxy variables |
 //! | `target.*.linker`, `target.*.runner`, `target.*.ar`, `target.*.rustdocflags` | overridden with a notice | the target's description names them |
 //! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.rustdocflags`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
 //! | `build.rustc` | refused | another compiler |
@@ -161,10 +163,21 @@ impl Reader<'_> {
                     self.configuration.inherited_profiles.extend(inherits);
                 }
                 ("profile" | "patch" | "resolver" | "source" | "registries" | "registry", _)
-                | ("net" | "http" | "credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
+                | ("credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
                 | ("future-incompat-report" | "install" | "term", _) => {}
                 (key, _) if UNSTABLE.contains(&key) => {
                     self.notice(key, "ignored: unstable features of cargo are not used");
+                }
+                ("net" | "http", value) => {
+                    // Git is the machine's own command in any case.
+                    let keys = value.as_table().into_iter().flat_map(Table::keys);
+                    for key_below in keys.filter(|below| *below != "git-fetch-with-cli") {
+                        let path = format!("{key}.{key_below}");
+                        self.notice(
+                            &path,
+                            "ignored: fetching goes by XBUILD_FETCH_… and the proxy variables",
+                        );
+                    }
                 }
                 ("include", _) => self.refuse(
                     key,

@@ -91,6 +91,13 @@ impl<'s> Graph<'s> {
             parts: Vec::new(),
         };
         for (index, part) in parts.iter().enumerate() {
+            let local = |name: &String| {
+                part.context.packages().iter().any(|package| package.is_local() && package.name == *name)
+            };
+            if let Some(foreign) = part.include.iter().find(|(name, paths)| !paths.is_empty() && !local(name))
+            {
+                return Err(PlanError::ForeignInclude { package: foreign.0.clone() });
+            }
             let needed = needed(&part.context, &part.wanted);
             part.context.check_crate_types(needed.iter().copied())?;
             for unit in part.context.graph().dependencies_first()? {

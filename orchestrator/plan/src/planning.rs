@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_action::{Command, InputRoot};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
+use xbuild_cargo::Flavour;
 
 use crate::places::{CARGO_CONFIG, CARGO_HOME, place};
 
@@ -65,24 +66,29 @@ pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
     ground.step(ground.cargo(&["metadata", "--format-version=1"]), &[])
 }
 
-/// `rustc --print WHAT` for a target, with the user's rustflags for it, or for the host.
+/// `rustc --print WHAT` for a target, with the user's rustflags for it, or for the host. std's own build scripts are
+/// told of cfgs that are not stable, too.
 #[must_use]
 pub fn print(
     layers: &[Digest<Tree>],
     what: &str,
     target: Option<&Triple>,
+    flavour: Flavour,
     rustflags: &[String],
 ) -> (Command, InputRoot) {
     let mut argv = vec!["/usr/bin/rustc".to_owned(), format!("--print={what}")];
     argv.extend(target.map(|triple| format!("--target={triple}")));
     argv.extend(rustflags.iter().cloned());
-    rustc(layers, argv)
+    match flavour {
+        Flavour::Project => rustc(layers, argv, &[]),
+        Flavour::StandardLibrary => rustc(layers, argv, &[("RUSTC_BOOTSTRAP", "1")]),
+    }
 }
 
 /// `rustc -vV`: release and host triple.
 #[must_use]
 pub fn version(layers: &[Digest<Tree>]) -> (Command, InputRoot) {
-    rustc(layers, vec!["/usr/bin/rustc".to_owned(), "-vV".to_owned()])
+    rustc(layers, vec!["/usr/bin/rustc".to_owned(), "-vV".to_owned()], &[])
 }
 
 impl Ground<'_> {
@@ -120,10 +126,10 @@ impl Ground<'_> {
     }
 }
 
-fn rustc(layers: &[Digest<Tree>], argv: Vec<String>) -> (Command, InputRoot) {
+fn rustc(layers: &[Digest<Tree>], argv: Vec<String>, more: &[(&str, &str)]) -> (Command, InputRoot) {
     let command = Command {
         argv,
-        environment: environment(&[]),
+        environment: environment(more),
         working_directory: RelPath::root(),
         outputs: BTreeSet::new(),
     };

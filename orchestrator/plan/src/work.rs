@@ -27,6 +27,14 @@ pub enum PlanError {
         /// Which file.
         file: String,
     },
+    /// `[package.NAME] include` is of a package that isn't the project's own.
+    #[error(
+        "[package.{package}] include: `{package}` is fetched, and only the project's own packages can be given files"
+    )]
+    ForeignInclude {
+        /// The package.
+        package: String,
+    },
     /// `[package.NAME] include` names what isn't there.
     #[error(
         "[package.{package}] include names `{path}`, and there is no such file or folder among the sources"

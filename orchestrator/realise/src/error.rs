@@ -10,6 +10,9 @@ pub enum RealiseError {
     /// Ctrl-C, or another failure ended the run.
     #[error("stopped")]
     Cancelled,
+    /// Nothing failed, and not everything was built.
+    #[error("{0} units were never built, though nothing failed: this is a mistake of xbuild's")]
+    Unfinished(usize),
     /// A planning step's program failed.
     #[error("{what} failed: {problem}\n{output}")]
     Step {

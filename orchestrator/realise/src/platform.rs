@@ -46,7 +46,7 @@ pub fn toolchain(
         Ok::<_, RealiseError>(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
     };
     let print = |what: &str, target: Option<&Triple>| {
-        say(&format!("rustc --print {what}"), planning::print(&layers.host, what, target, &[]))
+        say(&format!("rustc --print {what}"), planning::print(&layers.host, what, target, flavour, &[]))
     };
     let version = RustcVersion::parse(&say("rustc -vV", planning::version(&layers.host))?)?;
     let words = |text: String| text.lines().map(str::to_owned).collect();
@@ -73,7 +73,7 @@ pub fn toolchain(
     // Which rustflags hold for a target may depend on its cfg, and its cfg on those rustflags (cargo asks twice too).
     let rustflags = configuration.rustflags(&target);
     if !rustflags.is_empty() {
-        let asked = planning::print(&layers.host, "cfg", Some(&spec.triple), &rustflags);
+        let asked = planning::print(&layers.host, "cfg", Some(&spec.triple), flavour, &rustflags);
         target.cfg = parse_cfg(&say("rustc --print cfg", asked)?)?;
     }
     Ok(Toolchain {

@@ -55,11 +55,12 @@ pub fn read_lock(root: &Path) -> Result<Lock, RealiseError> {
 /// Fetches what the lock names that isn't in the store, and puts all sources in their places.
 ///
 /// # Errors
-/// When something can't be fetched, or cargo's configuration refuses to be honoured.
+/// When something can't be fetched.
 pub fn gather(
     fetcher: &Fetcher<'_>,
     store: &dyn Content,
     local: &LocalSources,
+    configuration: Configuration,
     lock: &Lock,
     cargo: &CargoConfig,
 ) -> Result<Project, RealiseError> {
@@ -123,15 +124,18 @@ pub fn gather(
         scope: Scope::Package,
     };
     let skeleton = sources.skeleton(store)?;
-    let configuration = configuration(store, &sources)?;
     Ok(Project { sources: Arc::new(sources), skeleton, configuration })
 }
 
-/// Cargo's configuration among the sources, the nearest to the workspace first.
-fn configuration(store: &dyn Content, sources: &Sources) -> Result<Configuration, RealiseError> {
-    let mut local = TreeBuilder::from_tree(sources.local);
+/// What cargo's configuration among the sources means, the nearest to the workspace first.
+///
+/// # Errors
+/// When it holds what can't be honoured, all of it at once.
+pub fn configuration(store: &dyn Content, local: &LocalSources) -> Result<Configuration, RealiseError> {
+    let workspace = local.workspace.clone();
+    let mut local = TreeBuilder::from_tree(local.tree);
     let mut texts = Vec::new();
-    for folder in std::iter::successors(Some(sources.workspace.clone()), RelPath::parent) {
+    for folder in std::iter::successors(Some(workspace), RelPath::parent) {
         // The name without an ending is the older one, and wins.
         for name in [".cargo/config", ".cargo/config.toml"] {
             let path =

@@ -134,7 +134,7 @@ fn unreadable(error: &std::io::Error) -> XbuildError {
 
 /// The folder of the workspace that `project` is, or is a member of: the nearest manifest with `[workspace]` at
 /// or above it that doesn't exclude it, else its own.
-fn workspace_root(project: &Path) -> Result<PathBuf, XbuildError> {
+pub(crate) fn workspace_root(project: &Path) -> Result<PathBuf, XbuildError> {
     let start = fs_err::canonicalize(project).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => XbuildError::user(
             format!("there is no folder {}", project.display()),

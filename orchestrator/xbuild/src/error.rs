@@ -214,6 +214,7 @@ fn is_full(error: &std::io::Error) -> bool {
 pub(crate) fn of_realise(error: &RealiseError) -> u8 {
     match error {
         RealiseError::Cancelled => STOPPED,
+        RealiseError::Unfinished(_) => BUG,
         RealiseError::Step { .. }
         | RealiseError::Source { .. }
         | RealiseError::NoLock { .. }
@@ -268,7 +269,10 @@ fn of_plan(error: &PlanError) -> u8 {
             | Error::Caller(_),
         )
         | PlanError::Tree(TreeError::Conflict(_) | TreeError::Missing(_)) => BUG,
-        PlanError::Cargo(_) | PlanError::MissingOutput { .. } | PlanError::MissingInclude { .. } => USER,
+        PlanError::Cargo(_)
+        | PlanError::MissingOutput { .. }
+        | PlanError::MissingInclude { .. }
+        | PlanError::ForeignInclude { .. } => USER,
         PlanError::Tree(TreeError::Store(_)) | PlanError::Store(_) => MACHINE,
     }
 }

@@ -67,7 +67,10 @@ pub(crate) fn prove(
         let expectation = proof::expectation(spec(described, target)?, glibc);
         let proof = xbuild_output::prove_stored(&session.store, row.artefact.file, &expectation)?;
         let name = row.artefact.path()?.to_string();
-        if build.proof {
+        if build.proof && ui.json {
+            let line = serde_json::json!({ "reason": "xbuild-proof", "output": name, "proof": proof });
+            ui.output_line(&line.to_string());
+        } else if build.proof {
             ui.output_line(&format!("{name}\n{proof}"));
         }
         proof.accept(&name)?;

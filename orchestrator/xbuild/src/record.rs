@@ -8,7 +8,7 @@
 //! | the request, the isolation, the host's triple | they select and change |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
 //!
-//! A request whose units gave warnings is not remembered: warnings are shown again each time.
+//! What compilers and build scripts warned of is remembered too, and said again each time.
 
 use serde::{Deserialize, Serialize};
 use xbuild_action::{Content as _, File};
@@ -19,15 +19,17 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::cli::Build;
 use crate::description::Described;
+use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-2");
+const REQUESTS: Namespace = Namespace::new("request-3");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     /// The boot of the machine under which it was written: results of an earlier one are looked at first.
     boot: String,
     outputs: Vec<Recorded>,
+    said: Vec<Said>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,9 +87,9 @@ fn this_program() -> String {
     told.map(|file| format!("{} {:?}", file.len(), file.modified().ok())).unwrap_or_default()
 }
 
-/// The outputs of an equal request before this one, if all of them are still in the store.
-pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Vec<Row>> {
-    let Record { boot, outputs } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+/// The outputs of an equal request before this one, if all of them are still in the store, and what was said.
+pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<(Vec<Row>, Vec<Said>)> {
+    let Record { boot, outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
     if boot != store.boot() {
         return None;
     }
@@ -105,11 +107,11 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Vec<Row>> {
             path: None,
         })
     };
-    outputs.into_iter().map(row).collect()
+    Some((outputs.into_iter().map(row).collect::<Option<_>>()?, said))
 }
 
 /// Remembers the outputs of a request. That it can't be written costs time later, and no more.
-pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row]) {
+pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row], said: Vec<Said>) {
     let outputs = rows
         .iter()
         .map(|Row { artefact, status: _, path: _ }| Recorded {
@@ -120,7 +122,7 @@ pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row]) {
             file: artefact.file,
         })
         .collect();
-    let record = Record { boot: store.boot().to_owned(), outputs };
+    let record = Record { boot: store.boot().to_owned(), outputs, said };
     if let Ok(bytes) = serde_json::to_vec(&record) {
         let _ = store.put_memo(REQUESTS, key, &bytes);
     }

@@ -32,9 +32,7 @@ pub(crate) struct Session {
 
 impl Session {
     /// Opens the store; from here on Ctrl-C stops what runs, and then xbuild.
-    pub(crate) fn open() -> Result<Self, XbuildError> {
-        let store = Arc::new(settings::open_store()?);
-        let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
+    pub(crate) fn open(ui: &Ui) -> Result<Self, XbuildError> {
         let cancel = Cancel::default();
         let on_signal = cancel.clone();
         // A second handler in one process is a mistake of ours, and one without is no reason not to build.
@@ -44,6 +42,8 @@ impl Session {
             std::thread::sleep(PATIENCE);
             stop_now();
         });
+        let store = Arc::new(settings::open_store(&cancel, ui)?);
+        let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
         Ok(Self { store, sandbox: Sandbox::new(staging), cancel })
     }
 

@@ -9,9 +9,11 @@
 
 use std::path::PathBuf;
 
+use xbuild_action::Cancel;
 use xbuild_store::Disk;
 
 use crate::error::XbuildError;
+use crate::ui::Ui;
 
 /// The user id that root's sandboxes run as: `nobody`'s.
 const NOBODY: u32 = 65534;
@@ -21,8 +23,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Opens the store that the environment names.
-pub(crate) fn open_store() -> Result<Disk, XbuildError> {
+/// Opens the store that the environment names; says so where another process has it to itself, and waits.
+pub(crate) fn open_store(cancel: &Cancel, ui: &Ui) -> Result<Disk, XbuildError> {
     let folder: PathBuf = xbuild_store::default_folder(
         variable("XBUILD_STORE").map(Into::into),
         variable("XDG_CACHE_HOME").map(Into::into),
@@ -42,7 +44,8 @@ pub(crate) fn open_store() -> Result<Disk, XbuildError> {
     } else {
         None
     };
-    Ok(Disk::open(&folder, owner)?)
+    let mut waits = || ui.status("Waiting", "for another xbuild, which tidies up the store");
+    Ok(Disk::open_waiting(&folder, owner, cancel, &mut waits)?)
 }
 
 /// How many processors this process may use.

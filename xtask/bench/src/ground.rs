@@ -126,7 +126,8 @@ impl Ground {
             let cargo = CargoConfig::load(workspace, kit.variables)?;
             let local = LocalSources::import(&self.store, workspace)?;
             let lock = project::read_lock(workspace)?;
-            let project = project::gather(kit.fetcher, &*self.store, &local, &lock, &cargo)?;
+            let configuration = project::configuration(&*self.store, &local)?;
+            let project = project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?;
             let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
             let metadata = project::metadata(kit.engine, &project.ground(&host))?;
             let request = Request {

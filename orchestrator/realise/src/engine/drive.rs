@@ -135,15 +135,26 @@ impl<'r> Run<'r> {
         if self.engine.cancel.is_cancelled() {
             return Err(RealiseError::Cancelled);
         }
-        self.summary.skipped += self.queue.unfinished();
+        let unfinished = self.queue.unfinished();
+        if self.summary.failed == 0 && unfinished > 0 {
+            return Err(RealiseError::Unfinished(unfinished));
+        }
+        self.summary.skipped += unfinished;
         Ok(self.summary)
     }
 
     /// Starts what can be started: cached nodes are finished at once, others as tokens allow.
     fn start(&mut self, spawn: &Spawn<'_>) -> Result<(), RealiseError> {
         while !self.stopping {
+            // Two nodes with one action may have waited for tokens side by side.
+            if let Some(&Ready { node, digest, .. }) = self.ready.peek()
+                && self.join(node, digest)
+            {
+                self.ready.pop();
+                continue;
+            }
             if !self.ready.is_empty() && self.take_token()? {
-                let Some(Ready { node, digest, bound, .. }) = self.ready.pop() else { return Ok(()) };
+                let Some(Ready { node, digest, bound, .. }) = self.ready.pop() else { break };
                 let command = bound.command.clone();
                 self.in_flight.insert(digest, InFlight { nodes: vec![node], command, early: None });
                 self.events.started(node, digest);
@@ -174,12 +185,7 @@ impl<'r> Run<'r> {
     fn look_up(&mut self, node: Node) -> Result<Option<Ready>, RealiseError> {
         let bound = self.work.bind(node)?;
         let digest = self.engine.key(&bound.command, &bound.inputs)?;
-        if let Some(running) = self.in_flight.get_mut(&digest) {
-            running.nodes.push(node);
-            if let Some(file) = running.early {
-                self.work.early(node, file);
-                self.queue.metadata(node);
-            }
+        if self.join(node, digest) {
             return Ok(None);
         }
         if let Some(result) = self.engine.store.result(digest)? {
@@ -187,6 +193,17 @@ impl<'r> Run<'r> {
             return Ok(None);
         }
         Ok(Some(Ready { priority: self.queue.priority(node), node, digest, bound }))
+    }
+
+    /// Lets a node have what comes of an action that runs. Whether it runs.
+    fn join(&mut self, node: Node, digest: Digest<Action>) -> bool {
+        let Some(running) = self.in_flight.get_mut(&digest) else { return false };
+        running.nodes.push(node);
+        if let Some(file) = running.early {
+            self.work.early(node, file);
+            self.queue.metadata(node);
+        }
+        true
     }
 
     fn handle(&mut self, event: Event) {

@@ -9,7 +9,7 @@ use xbuild_plan::label::{Label, What};
 use xbuild_plan::queue::Node;
 use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
 
-use super::{Diagnostics, Ui};
+use super::{Diagnostics, Said, Ui};
 use crate::error::{DISK_FULL, USER, of_realise as code, realise_help};
 
 /// Shows a run over the nodes of a graph.
@@ -75,9 +75,9 @@ impl<'b> BuildDisplay<'b> {
         }
     }
 
-    /// Whether compilers or build scripts said anything that must be said again next time.
-    pub(crate) fn warned(&self) -> bool {
-        self.diagnostics.any()
+    /// What compilers and build scripts said that must be said again next time.
+    pub(crate) fn take_said(&mut self) -> Vec<Said> {
+        std::mem::take(&mut self.diagnostics).into_said()
     }
 
     /// Takes the live lines away.
@@ -91,7 +91,8 @@ impl<'b> BuildDisplay<'b> {
     /// Draws a line for each target, if nothing does yet.
     fn draw(&mut self) {
         let width = self.platforms.keys().map(|name| name.len()).max().unwrap_or(0);
-        let template = format!("{{prefix:>{width}.cyan.bold}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
+        let style = self.ui.bar_style();
+        let template = format!("{{prefix:>{width}{style}}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
         for (name, platform) in self.platforms.iter_mut().filter(|(_, platform)| platform.bar.is_none()) {
             let bar =
                 ProgressBar::with_draw_target(Some(platform.total as u64), ProgressDrawTarget::hidden());
@@ -171,8 +172,7 @@ impl Events for BuildDisplay<'_> {
         if source == Source::Cached && self.ui.verbose > 1 {
             self.ui.status("Cached", format!("{label} [{}]", label.platform));
         }
-        self.diagnostics.show(self.ui, label, stderr, false);
-        self.diagnostics.warn(self.ui, label, warnings);
+        self.diagnostics.hear(self.ui, label, stderr, warnings);
         if source == Source::Executed {
             self.redraw();
         }

@@ -11,7 +11,17 @@ use super::Ui;
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     shown: BTreeSet<String>,
-    any: bool,
+    said: Vec<Said>,
+}
+
+/// What a unit that succeeded said, and says again each time that it is asked for.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Said {
+    label: Label,
+    /// Its program's standard error, in rustc's JSON.
+    stderr: String,
+    /// What its build script warns of.
+    warnings: Vec<String>,
 }
 
 /// The part of rustc's JSON that decides how it is shown.
@@ -39,27 +49,46 @@ struct Target<'m> {
 }
 
 impl Diagnostics {
-    /// Whether a compiler or a build script said anything that is worth showing again.
-    pub(crate) const fn any(&self) -> bool {
-        self.any
+    /// Shows what a unit that succeeded said, and remembers it where it was anything.
+    pub(crate) fn hear(&mut self, ui: &Ui, label: &Label, stderr: &[u8], warnings: &[String]) {
+        let has_message = self.show(ui, label, stderr, false);
+        let has_warning = self.warn(ui, label, warnings);
+        if has_message || has_warning {
+            let (label, stderr) = (label.clone(), String::from_utf8_lossy(stderr).into_owned());
+            self.said.push(Said { label, stderr, warnings: warnings.to_owned() });
+        }
     }
 
-    /// Shows what the build script of a package of the project's own warns of, as cargo does.
-    pub(crate) fn warn(&mut self, ui: &Ui, label: &Label, warnings: &[String]) {
+    /// Shows again what was said in an earlier run.
+    pub(crate) fn repeat(ui: &Ui, said: &[Said]) {
+        let mut diagnostics = Self::default();
+        for Said { label, stderr, warnings } in said {
+            diagnostics.hear(ui, label, stderr.as_bytes(), warnings);
+        }
+    }
+
+    /// All that is worth showing again.
+    pub(crate) fn into_said(self) -> Vec<Said> {
+        self.said
+    }
+
+    /// Shows what the build script of a package of the project's own warns of, as cargo does. Whether it does.
+    fn warn(&mut self, ui: &Ui, label: &Label, warnings: &[String]) -> bool {
         for warning in warnings.iter().filter(|_| label.local) {
-            self.any = true;
             let text = format!("{}@{}: {warning}", label.package, label.version);
             if self.shown.insert(text.clone()) {
                 ui.warning(text);
             }
         }
+        label.local && !warnings.is_empty()
     }
 
     /// Shows what a unit's program wrote to standard error. Warnings of packages that aren't the project's own
-    /// stay hidden, unless the unit failed.
-    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) {
+    /// stay hidden, unless the unit failed. Whether there was any message of a compiler.
+    pub(crate) fn show(&mut self, ui: &Ui, label: &Label, stderr: &[u8], failed: bool) -> bool {
+        let mut any = false;
         if !(label.local || failed) || stderr.is_empty() {
-            return;
+            return any;
         }
         for line in String::from_utf8_lossy(stderr).lines() {
             let Ok(message) = serde_json::from_str::<Message<'_>>(line) else {
@@ -71,7 +100,7 @@ impl Diagnostics {
             if message.kind != Some("diagnostic") {
                 continue;
             }
-            self.any = true;
+            any = true;
             if ui.json {
                 self.envelope(ui, label, line);
             } else if let Some(rendered) = message.rendered {
@@ -85,6 +114,7 @@ impl Diagnostics {
                 }
             }
         }
+        any
     }
 
     fn envelope(&mut self, ui: &Ui, label: &Label, line: &str) {

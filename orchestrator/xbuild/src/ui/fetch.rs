@@ -97,7 +97,8 @@ impl Progress for FetchDisplay {
         }
         let bar = state.bar.get_or_insert_with(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-            let style = ProgressStyle::with_template("{prefix:>12.cyan.bold} {wide_msg}");
+            let style = self.ui.bar_style();
+            let style = ProgressStyle::with_template(&format!("{{prefix:>12{style}}} {{wide_msg}}"));
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             self.ui.bars().add(bar)
         });

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
 pub(crate) use build::{BuildDisplay, Traced};
-pub(crate) use diagnostics::Diagnostics;
+pub(crate) use diagnostics::{Diagnostics, Said};
 pub(crate) use fetch::FetchDisplay;
 pub(crate) use problems::show as show_problems;
 
@@ -122,6 +122,11 @@ impl Ui {
         // Nobody can be told when standard error itself is gone.
         let _ = self.bars.clear();
         self.bars.set_draw_target(ProgressDrawTarget::hidden());
+    }
+
+    /// How the name of a live line is drawn, as the end of a placeholder in a template.
+    pub(crate) const fn bar_style(&self) -> &'static str {
+        if self.color { ".cyan.bold" } else { "" }
     }
 
     pub(crate) fn bars(&self) -> &MultiProgress {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use serde_json::json;
 use xbuild_base::Triple;
 use xbuild_describe::{Asked, Request, evaluate};
 use xbuild_fetch::official::Server;
@@ -19,13 +20,13 @@ use crate::composed::{Composed, spec};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
-use crate::ui::{BuildDisplay, Traced, Ui};
+use crate::ui::{BuildDisplay, Diagnostics, Said, Traced, Ui};
 use crate::{outputs, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
     let toolchain = described.toolchain()?;
-    let session = Session::open()?;
+    let session = Session::open(ui)?;
     let engine = engine(&session, &described, build);
     let host = host()?;
 
@@ -34,7 +35,12 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     let key = record::key(&described, &local, build, &host);
     // Whoever wants to see how it came about is shown all of it.
     let terse = build.trace.is_none() && !build.proof && !build.dry_run && ui.verbose == 0;
-    if terse && let Some(rows) = record::recall(&session.store, key) {
+    let configuration = project::configuration(&*session.store, &local)?;
+    for notice in configuration.notices() {
+        ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
+    }
+    if terse && let Some((rows, said)) = record::recall(&session.store, key) {
+        Diagnostics::repeat(ui, &said);
         outputs::deliver(&session, &described, build, ui, rows)?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -53,11 +59,8 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     };
     let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
     let host_layers = composer.layers(toolchain, &[], &server)?.host;
-    let project = project::gather(&fetcher, &*session.store, &local, &lock, &cargo)?;
+    let project = project::gather(&fetcher, &*session.store, &local, configuration, &lock, &cargo)?;
     fetching.display.finish();
-    for notice in project.configuration.notices() {
-        ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
-    }
 
     let metadata = project::metadata(&engine, &project.ground(&host_layers))?;
     let workspace = project::workspace(&metadata)?;
@@ -70,7 +73,7 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     }
     composed.build_std(&engine, ui)?;
     let mut graph = graph(&engine, &described, &project, &composed, &asked, &metadata)?;
-    let (trace, warned) = run_graph(&engine, &mut graph, ui)?;
+    let (trace, said) = run_graph(&engine, &mut graph, ui)?;
     if let Some(path) = &build.trace {
         let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
         fs_err::write(path, text)
@@ -78,9 +81,7 @@ pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, X
     }
     let rows = outputs::rows(&graph, &asked, &trace);
     outputs::prove(&session, &described, &asked, &rows, build, ui)?;
-    if !warned {
-        record::remember(&session.store, key, &rows);
-    }
+    record::remember(&session.store, key, &rows, said);
     outputs::deliver(&session, &described, build, ui, rows)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -132,9 +133,13 @@ fn dry_run(
     metadata: &str,
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
+    let said = |json: serde_json::Value, text: String| {
+        ui.output_line(&if ui.json { json.to_string() } else { text });
+    };
     let missing = composed.without_std(engine)?;
     for (target, _) in &missing {
-        ui.output_line(&format!("would build std for {target}, and all units for it"));
+        let what = json!({ "reason": "xbuild-would-build-std", "target": target });
+        said(what, format!("would build std for {target}, and all units for it"));
     }
     let known: Vec<Asked> =
         asked.iter().filter(|one| !missing.contains(&(one.target.clone(), one.glibc))).cloned().collect();
@@ -142,19 +147,22 @@ fn dry_run(
     let nodes = engine.missing(&mut graph)?;
     for &node in &nodes {
         let label = &graph.labels()[node];
-        ui.output_line(&format!("would build {label} [{}]", label.platform));
+        let what =
+            json!({ "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform });
+        said(what, format!("would build {label} [{}]", label.platform));
     }
     let cached = graph.len() - nodes.len();
-    ui.output_line(&format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
+    let what = json!({ "reason": "xbuild-dry-run", "would-build": nodes.len(), "cached": cached });
+    said(what, format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a graph on the display. Tells what happened to each node, and whether warnings were shown.
+/// Runs a graph on the display. Tells what happened to each node, and what was said that must be said again.
 pub(crate) fn run_graph(
     engine: &Engine<'_>,
     graph: &mut Graph<'_>,
     ui: &Ui,
-) -> Result<(Vec<Traced>, bool), XbuildError> {
+) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
     let labels = graph.labels().to_vec();
     let mut display = BuildDisplay::new(ui, &labels);
     let summary = engine.run(graph, &mut display);
@@ -170,7 +178,7 @@ pub(crate) fn run_graph(
     }
     let (executed, cached) = (summary.executed, summary.cached);
     ui.status("Finished", format!("{}: {executed} built, {cached} cached", counted(labels.len(), "unit")));
-    Ok((std::mem::take(&mut display.trace), display.warned()))
+    Ok((std::mem::take(&mut display.trace), display.take_said()))
 }
 
 /// The triple of this machine.

@@ -9,7 +9,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 
 pub(crate) fn run(ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let session = Session::open()?;
+    let session = Session::open(ui)?;
     let checks = session.sandbox.probe();
     let width = checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     let mut broken = 0;

@@ -14,7 +14,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let Store::Verify { repair } = verb;
-    let store = settings::open_store()?;
+    let store = settings::open_store(&Cancel::default(), ui)?;
     let mode = if *repair { Repair::Remove } else { Repair::Report };
     let report = store.verify(mode, &Cancel::default())?;
     let width = report.checked.keys().map(|kind| kind.len()).max().unwrap_or(0);
@@ -42,7 +42,7 @@ pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
 
 #[expect(clippy::disallowed_methods, reason = "collection by age is about the clock, and makes no result")]
 pub(crate) fn gc(options: Gc, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let store = settings::open_store()?;
+    let store = settings::open_store(&Cancel::default(), ui)?;
     let policy = Policy {
         now: SystemTime::now(),
         max_age: Duration::from_secs(u64::from(options.keep_days) * 24 * 3600),

@@ -24,6 +24,9 @@ use crate::{description, settings};
 const EMPTY: &str = "# The project's own toolchains, laid over those that are built in.\nformat = 1\n";
 
 pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    // From wherever in a project it is asked; pins can be looked at and moved outside of one too.
+    let root = description::workspace_root(&global.project).unwrap_or_else(|_| global.project.clone());
+    let global = &Global { project: root, ..global.clone() };
     let (toolchains, targets) = description::read_data(&global.project)?;
     match verb {
         Toolchain::List => list(&toolchains, ui),
@@ -125,7 +128,7 @@ fn add_official(
         )
     })?;
     let (path, text) = file(global, path)?;
-    let session = Session::open()?;
+    let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
     // This machine's own is needed, the others are taken along.
@@ -166,7 +169,7 @@ fn update_pins(
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
     let (path, text) = file(global, path)?;
-    let session = Session::open()?;
+    let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
     let indexes = indexes(&fetcher, &fetching, toolchains)?;
@@ -201,7 +204,7 @@ fn update_pins(
 }
 
 fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let session = Session::open()?;
+    let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
     let indexes =
