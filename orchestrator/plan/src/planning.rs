@@ -56,11 +56,17 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
     argv.extend(all_features.then(|| "--all-features".to_owned()));
     argv.extend(no_default_features.then(|| "--no-default-features".to_owned()));
     argv.extend(options.iter().map(|&option| option.to_owned()));
-    // It outranks what the project's own configuration says, of which some is left out.
-    ground.step(argv, &[("CARGO_ENCODED_RUSTFLAGS", &rustflags.join("\u{1f}"))])
+    let more = [
+        // `--unit-graph` is a nightly option of cargo's; no compiler of the build ever sees this.
+        ("RUSTC_BOOTSTRAP", "1"),
+        // It outranks what the project's own configuration says, of which some is left out.
+        ("CARGO_ENCODED_RUSTFLAGS", &rustflags.join("\u{1f}")),
+    ];
+    ground.step(argv, &more)
 }
 
-/// `cargo metadata`: every package of the workspace and its lock.
+/// `cargo metadata`: every package of the workspace and its lock. It comes first, and is asked as the cargo that
+/// it is: a stable one refuses here, in its own words, a manifest that wants a nightly's features.
 #[must_use]
 pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
     ground.step(ground.cargo(&["metadata", "--format-version=1"]), &[])
@@ -106,8 +112,6 @@ impl Ground<'_> {
         let mut environment = environment(&[
             ("CARGO_HOME", &place(CARGO_HOME).in_sandbox()),
             ("CARGO_TERM_COLOR", "never"),
-            // `--unit-graph` is a nightly option of cargo's; no compiler of the build ever sees this.
-            ("RUSTC_BOOTSTRAP", "1"),
             ("RUSTC", "/usr/bin/rustc"),
             // None, whatever the project's configuration names: the sandbox has no such program.
             ("RUSTC_WRAPPER", ""),

@@ -70,9 +70,23 @@ fn how_much_is_said_is_a_choice() {
     let json = build(&["--message-format", "json"]);
     assert_eq!(json.json().len(), 1);
     assert_eq!(json.json()[0]["reason"], "xbuild-output");
+    assert_eq!(
+        json.json()[0]["path"],
+        project.result(&format!("default/{TARGET}/bin/hello")).to_str().unwrap()
+    );
     // From another folder; and a flag before the verb.
     let arguments = ["--project", project.root.to_str().unwrap(), "-q", "build", "--target", TARGET];
     assert_eq!(xbuild(&arguments).ok().stdout, "");
+}
+
+#[test]
+fn a_projects_own_toolchains_count_in_all_its_folders() {
+    let project = Project::program("hello", "fn main() {}\n");
+    project.write(".xbuild/toolchains.toml", "format = 1\ndefault = \"1.95.0\"\n");
+    for folder in ["", "src"] {
+        let ran = Xbuild::new().folder(&project.root.join(folder)).run(&["toolchain", "list"]).ok();
+        assert!(ran.stdout.contains("* 1.95.0"), "in {folder:?}: {}", ran.stdout);
+    }
 }
 
 #[test]

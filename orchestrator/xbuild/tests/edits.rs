@@ -206,6 +206,10 @@ fn outputs_that_are_asked_for_one_by_one_are_the_same_and_stay() {
     assert!(Path::new(ran.stdout.trim_end()).is_file() && !project.root.join("result").exists());
     let dry = Xbuild::new().folder(&project.root).run(&["build", "--target", TARGET, "--dry-run"]).ok();
     assert!(dry.says("0 units would be built").stderr.is_empty());
+    let dry = ["build", "--target", TARGET, "--dry-run", "--message-format", "json"];
+    let lines = Xbuild::new().folder(&project.root).run(&dry).ok().json();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((&lines[0]["reason"], &lines[0]["would-build"]), (&"xbuild-dry-run".into(), &0.into()));
 }
 
 /// Changes a file and gives it its old time stamp back.

@@ -77,4 +77,10 @@ fn the_official_distribution_builds_the_example() {
         Command::new(project.result(&format!("default/{TARGET}/bin/foo"))).arg("check").output().unwrap();
     let said = String::from_utf8(foo.stdout).unwrap();
     assert!(foo.status.success() && said.contains("conflict-checker on: 1 conflict"), "{said}");
+
+    // It is a stable cargo, and refuses what one refuses, though it is asked for its unit graph.
+    let manifest = project.read("Cargo.toml");
+    project.write("Cargo.toml", &format!("cargo-features = [\"trim-paths\"]\n{manifest}"));
+    let ran = official.run(&["build", "--target", TARGET, "--set", &chosen]).fails(1);
+    ran.says("requires a nightly version of Cargo");
 }

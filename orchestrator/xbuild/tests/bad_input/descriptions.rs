@@ -188,6 +188,14 @@ fn a_profile_or_a_package_that_is_not_there_is_named() {
 }
 
 #[test]
+fn files_for_a_fetched_package_are_refused() {
+    let project = Project::example();
+    project.append("xbuild.toml", "\n[package.serde]\ninclude = [\"words/\"]\n");
+    let ran = project.xbuild(&["build", "--target", crate::TARGET, "--dry-run"]).fails(1);
+    assert_snapshot!(shown(&project, &ran), @"error: [package.serde] include: `serde` is fetched, and only the project's own packages can be given files");
+}
+
+#[test]
 fn a_rust_version_that_is_not_pinned_names_both_ways_out() {
     let project = built();
     project.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.80.0\"\n");
