@@ -5,7 +5,7 @@
 //! | argv, environment, working directory, output paths | yes, in `Command` | they are what the program sees |
 //! | input root | yes, by its Merkle digest | every byte that the program can read |
 //! | isolation | yes, as salt | a result of a weaker sandbox must never pass for a strong one's |
-//! | what a sandbox has beside the inputs: `/etc`, host name, limits … | yes, as [`WORLD`] in the salt | programs can see it |
+//! | what a sandbox has beside the inputs: `/etc`, host name, limits … | yes, as a number in the salt | programs can see it |
 //! | limits, jobserver, host paths, user, cores, time | no | they must not change a result |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,7 +56,13 @@ impl Command {
 
 /// Counts up whenever a sandbox shows programs something else beside their inputs (`exec`'s crate documentation says
 /// what that is): results of the one before are no longer met.
-pub const WORLD: u32 = 2;
+const WORLD: u32 = 2;
+
+/// What a key covers beside a command and its inputs: the sandbox. For whatever is remembered of what actions made.
+#[must_use]
+pub fn salt(isolation: Isolation) -> String {
+    format!("xbuild {WORLD} {}", isolation.as_str())
+}
 
 /// Everything that an action's key covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +83,7 @@ impl ActionKey {
         message::Action {
             command_digest: Some(command.into()),
             input_root_digest: Some(input_root.into()),
-            salt: format!("xbuild {WORLD} {}", isolation.as_str()).into_bytes(),
+            salt: salt(isolation).into_bytes(),
         }
         .encode_to_vec()
     }
@@ -127,7 +133,7 @@ mod tests {
         let theirs = reapi::Action::decode(key.encode().as_slice()).unwrap();
         assert_eq!(theirs.command_digest.as_ref().unwrap().hash, key.command.to_hex());
         assert_eq!(theirs.input_root_digest.as_ref().unwrap().hash, key.input_root.to_hex());
-        assert_eq!(theirs.salt, format!("xbuild {WORLD} no-network-namespace").as_bytes());
+        assert_eq!(theirs.salt, salt(Isolation::NoNetworkNamespace).as_bytes());
         assert_eq!(theirs.encode_to_vec(), key.encode());
     }
 

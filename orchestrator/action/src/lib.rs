@@ -22,7 +22,7 @@ mod outcome;
 mod staging;
 mod tree;
 
-pub use command::{ActionKey, Command, WORLD};
+pub use command::{ActionKey, Command, salt};
 pub use content::{ActionCache, Content, ContentExt, Memory, StoreError, Unstored};
 pub use directory::{Directory, Entry, File};
 pub use executor::{Cancel, Executor, Limits, Observer, Request, Running, Silent, Stream, Unkeyed};

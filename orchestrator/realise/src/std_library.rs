@@ -43,7 +43,7 @@ impl StdRequest<'_> {
         }
         let TargetSpec { triple, c, link, .. } = self.spec;
         key.update(format!("{triple:?}\n{c:?}\n{link:?}\n").as_bytes());
-        key.update(engine.isolation.as_str().as_bytes());
+        key.update(xbuild_action::salt(engine.isolation).as_bytes());
         key.sha256()
     }
 

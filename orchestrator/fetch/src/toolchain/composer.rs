@@ -140,8 +140,8 @@ impl<'c> Composer<'c> {
             uses.push(parts[used].key);
             compiled |= parts[used].compiled;
         }
-        let salt = if compiled { self.builder.isolation().as_str() } else { "" };
-        let key = key::key(component, &pins, &uses, salt);
+        let salt = if compiled { xbuild_action::salt(self.builder.isolation()) } else { String::new() };
+        let key = key::key(component, &pins, &uses, &salt);
         circle.pop();
         parts.insert(name.clone(), Part { component, pins, key, compiled });
         Ok(())
