@@ -51,14 +51,13 @@ impl Watch {
         if start < self.next {
             return Ok(None);
         }
-        let Some(usage) = usage_below(self.init)? else {
-            // It has ended, which is heard at once; or this machine's /proc hides it.
-            if std::mem::replace(&mut self.unseen, true) {
-                return Err(std::io::Error::other("/proc hides them (its mount option `hidepid`)"));
-            }
-            self.next = start + INTERVAL;
-            return Ok(None);
-        };
+        let usage = usage_below(self.init)?;
+        // It has ended and was waited for, which is heard at once; or this machine's /proc hides it.
+        let unseen = usage.is_none();
+        if std::mem::replace(&mut self.unseen, unseen) && unseen {
+            return Err(std::io::Error::other("/proc hides them (its mount option `hidepid`)"));
+        }
+        let usage = usage.unwrap_or_default();
         let took = start.elapsed();
         self.next = start + took + INTERVAL.max(took * SHARE);
         Ok(if usage.memory > self.memory {
@@ -71,13 +70,14 @@ impl Watch {
     }
 }
 
-/// `None` when there is no such process, or no longer.
+/// `None` when there is no such process to be seen.
 fn usage_below(init: i32) -> std::io::Result<Option<Usage>> {
     let mut usage = Usage::default();
-    let mut pending = match children(init) {
-        Ok(children) => children,
-        Err(_) if has_ended(init) => return Ok(None),
-        Err(error) => return Err(error),
+    let mut pending = match (children(init), state(init)) {
+        (Ok(children), _) => children,
+        (Err(_), None) => return Ok(None),
+        (Err(_), Some('Z' | 'X')) => Vec::new(),
+        (Err(error), Some(_)) => return Err(error),
     };
     while let Some(process) = pending.pop() {
         // One that ends while it is looked at doesn't count.
@@ -90,12 +90,11 @@ fn usage_below(init: i32) -> std::io::Result<Option<Usage>> {
     Ok(Some(usage))
 }
 
-/// A zombie has no threads to list, and a reaped process no folder.
-fn has_ended(process: i32) -> bool {
-    match fs_err::read_to_string(format!("/proc/{process}/stat")) {
-        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with(['Z', 'X'])),
-        Err(_) => true,
-    }
+/// The state of a process, as proc_pid_stat(5) names it: a zombie has no threads to list, and one that was waited
+/// for is none.
+fn state(process: i32) -> Option<char> {
+    let stat = fs_err::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 fn children(process: i32) -> std::io::Result<Vec<i32>> {

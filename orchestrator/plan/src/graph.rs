@@ -189,16 +189,6 @@ impl<'s> Graph<'s> {
         for path in part.include.get(&package.name).into_iter().flatten() {
             include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
         }
-        // `path` of a target may lead out of its package: with what lies beside that file, for its modules.
-        for target in &package.targets {
-            let source = RelPath::root().resolve(target.src_path.trim_start_matches('/'));
-            if let Ok(source) = source
-                && package.is_local()
-                && source.strip_prefix(&package.root).is_none()
-            {
-                include.extend(source.parent());
-            }
-        }
         let locals = part.context.packages().iter().filter(|package| package.is_local());
         let locals: BTreeSet<RelPath> = locals.map(|package| package.root.clone()).collect();
         let of_package = part.sources.of_package(self.store, &package.root, &locals, &include);
@@ -261,6 +251,11 @@ impl Work for Graph<'_> {
             files: sources.files,
             directories: BTreeSet::new(),
         };
+        if let Some((folder, tree)) =
+            part.sources.beside(self.store, &context.package(of.unit).root, &unit.target.src_path)?
+        {
+            inputs.mounts.entry(folder).or_insert(tree);
+        }
         let mut early = None;
         let invocation = if unit.is_script_run() {
             let script = context.script_invocation(of.unit, effects)?;

@@ -99,6 +99,18 @@ impl Queue {
         self.items[node].priority
     }
 
+    /// The priority of the node that [`Self::take`] would give.
+    pub fn next_priority(&mut self) -> Option<u64> {
+        while let Some(&(priority, std::cmp::Reverse(node))) = self.ready.peek() {
+            if self.items[node].state == State::Ready {
+                return Some(priority);
+            }
+            // It died with what it needs.
+            self.ready.pop();
+        }
+        None
+    }
+
     /// Whether a node can start.
     #[must_use]
     pub fn has_ready(&self) -> bool {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use xbuild_action::{Content, ContentExt as _, Entry, File, TreeBuilder, TreeError};
+use xbuild_action::{Content, ContentExt as _, Directory, Entry, File, TreeBuilder, TreeError};
 use xbuild_base::{Digest, RelPath, Sha256, Tree};
 use xbuild_cargo::git_folders;
 
@@ -261,6 +261,34 @@ impl Sources {
             .files
             .retain(|path, _| !sources.mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
         Ok(sources)
+    }
+
+    /// For a target whose `path` leads out of its local package: the folder of that file, with what lies beside it
+    /// for its modules. Of a folder that the package itself lies in only the files.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn beside(
+        &self,
+        store: &dyn Content,
+        package: &RelPath,
+        source: &str,
+    ) -> Result<Option<(RelPath, Digest<Tree>)>, TreeError> {
+        let source = RelPath::root().resolve(source.trim_start_matches('/'));
+        let Some(folder) = source.ok().as_ref().and_then(RelPath::parent) else { return Ok(None) };
+        if folder.strip_prefix(package).is_some() {
+            return Ok(None);
+        }
+        let Some(Entry::Directory(tree)) = TreeBuilder::from_tree(self.local).get(store, &folder)? else {
+            // A fetched package's, or one that isn't there, which the compiler tells.
+            return Ok(None);
+        };
+        if package.strip_prefix(&folder).is_none() {
+            return Ok(Some((folder, tree)));
+        }
+        let mut files = Directory::clone(&*store.directory(tree)?);
+        files.entries.retain(|_, entry| !matches!(entry, Entry::Directory(_)));
+        Ok(Some((folder, store.put_directory(&files)?)))
     }
 
     /// What a planning step sees below the sandbox's root: the skeletons of all sources, and the configuration

@@ -19,7 +19,8 @@ pub(crate) fn tracked(folder: &Path) -> Result<Vec<RelPath>, RealiseError> {
     let options = gix_index::decode::Options::default();
     let read = |hash| gix_index::File::at(&index, hash, true, options);
     // Which hash a repository names objects by stands in its configuration; an index of the other kind is no index.
-    let read = read(gix_index::hash::Kind::Sha1).or_else(|_| read(gix_index::hash::Kind::Sha256));
+    let read = read(gix_index::hash::Kind::Sha1)
+        .or_else(|error| read(gix_index::hash::Kind::Sha256).map_err(|_| error));
     let index = read.map_err(|error| RealiseError::Source {
         problem: format!("{} is not an index that git would write: {error}", index.display()),
     })?;
@@ -34,7 +35,10 @@ pub(crate) fn tracked(folder: &Path) -> Result<Vec<RelPath>, RealiseError> {
         // A name that is not text is an error where the file is listed.
         let Ok(path) = std::str::from_utf8(entry.path(&index)) else { continue };
         let Ok(path) = Path::new(path).strip_prefix(below) else { continue };
+        // A link in a folder's place leads to files that are not these.
+        let is_link = |above: &Path| folder.join(above).is_symlink();
         if folder.join(path).symlink_metadata().is_ok_and(|there| !there.is_dir())
+            && !path.ancestors().skip(1).filter(|above| *above != Path::new("")).any(is_link)
             && let Some(Ok(path)) = path.to_str().map(RelPath::new)
         {
             files.push(path);
@@ -107,6 +111,9 @@ mod tests {
         git(&top, &["worktree", "add", "--quiet", "../other"]);
         assert_eq!(paths(&top.join("../other/app/src")), ["gone.rs", "made.rs"]);
 
+        fs_err::rename(top.join("app"), top.join("moved")).unwrap();
+        fs_err::os::unix::fs::symlink("moved", top.join("app")).unwrap();
+        assert_eq!(paths(&top), [".gitignore", "beside"], "a link has taken the folder's place");
         fs_err::write(top.join(".git/index"), "DIRC, but no more").unwrap();
         assert!(tracked(&top).unwrap_err().to_string().contains("is not an index"));
     }

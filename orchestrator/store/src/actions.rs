@@ -1,7 +1,7 @@
 //! Results of actions.
 
 use serde::{Deserialize, Serialize};
-use xbuild_action::{ActionCache, ActionResult, Entry, Output, StoreError, TreeError, walk};
+use xbuild_action::{ActionCache, ActionResult, Output, StoreError};
 use xbuild_base::{Action, Digest};
 
 use crate::disk::Disk;
@@ -14,21 +14,7 @@ const FORMAT: u32 = 1;
 struct Record {
     format: u32,
     action: Digest<Action>,
-    /// The boot id under which all that the result names was last known to be what its digests say.
-    boot: String,
     result: ActionResult,
-}
-
-/// Lets a walk end in the store's error.
-struct SoundOrTree(StoreError);
-
-impl From<TreeError> for SoundOrTree {
-    fn from(error: TreeError) -> Self {
-        Self(match error {
-            TreeError::Store(error) => error,
-            error => StoreError::Damaged { path: "directories".into(), problem: error.to_string() },
-        })
-    }
 }
 
 /// The version alone: the rest of a newer entry may have any shape.
@@ -67,26 +53,18 @@ impl ActionCache for Disk {
     fn result(&self, action: Digest<Action>) -> Result<Option<ActionResult>, StoreError> {
         let path = self.layout().action(action);
         let Some(bytes) = files::read(&path)? else { return Ok(None) };
-        let Ok(Record { format: _, action: _, boot, result }) = parse(action, &bytes) else {
+        let Ok(Record { format: _, action: _, result }) = parse(action, &bytes) else {
             return Ok(None);
         };
         if !self.has_outputs(&result)? {
             return Ok(None);
         }
-        if self.is_this_boot(&boot) {
-            files::touch(&path);
-            return Ok(Some(result));
-        }
-        // A linker writes through memory, and a machine that went down may have kept the size without the bytes.
-        if !self.outputs_are_sound(&result)? {
-            return Ok(None);
-        }
-        self.record(action, &result)?;
+        files::touch(&path);
         Ok(Some(result))
     }
 
     fn record(&self, action: Digest<Action>, result: &ActionResult) -> Result<(), StoreError> {
-        let record = Record { format: FORMAT, action, boot: self.boot().to_owned(), result: result.clone() };
+        let record = Record { format: FORMAT, action, result: result.clone() };
         let path = self.layout().action(action);
         let mut bytes = serde_json::to_vec(&record).map_err(|error| {
             StoreError::io("write", &path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error))
@@ -118,27 +96,5 @@ impl Disk {
             }
         }
         Ok(self.blob_is_there(result.stdout)? && self.blob_is_there(result.stderr)?)
-    }
-
-    /// Whether the bytes of all files that a result names are what their digests say. Those that aren't are removed.
-    fn outputs_are_sound(&self, result: &ActionResult) -> Result<bool, StoreError> {
-        let mut blobs = vec![result.stdout, result.stderr];
-        for output in result.outputs.values() {
-            match output {
-                Output::File(file) => blobs.push(file.digest),
-                Output::Tree(tree) => walk::<SoundOrTree>(self, *tree, &mut |_, entry| {
-                    if let Entry::File(file) = entry {
-                        blobs.push(file.digest);
-                    }
-                    Ok(())
-                })
-                .map_err(|SoundOrTree(error)| error)?,
-            }
-        }
-        let mut sound = true;
-        for blob in blobs {
-            sound &= self.remove_unsound(blob)?;
-        }
-        Ok(sound)
     }
 }

@@ -79,20 +79,6 @@ impl Disk {
         Ok(None)
     }
 
-    /// Whether a blob's bytes are what its name says, in either variant. A file whose bytes aren't is removed.
-    pub(crate) fn remove_unsound(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
-        let mut sound = true;
-        for variant in [Variant::Plain, Variant::Executable] {
-            let path = self.layout().blob(digest.sha256(), variant);
-            let Some(mut file) = if_there(files::open(&path)).map_err(io("open", &path))? else { continue };
-            if pump(&mut file, &path, None, Hasher::default())? != digest {
-                self.take_away(&path)?;
-                sound = false;
-            }
-        }
-        Ok(sound)
-    }
-
     pub(crate) fn blob_is_there(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
         Ok(self.find_blob(digest)?.is_some())
     }
@@ -203,8 +189,10 @@ impl Disk {
         let executable = is_executable(&stat);
         let variant = Variant::of(executable);
         let remove = || if_there(rustix::fs::unlink(path)).map(drop).map_err(io("remove", path));
-        // A file of another name that shares the inode could still be written to: that one is copied.
-        if stat.st_nlink > 1 {
+        // A file of another name that shares the inode could still be written to. And linkers write through memory:
+        // should the machine go down, such a file may have its size and not its bytes, which one that is written
+        // from its beginning to its end has not. Both are copied.
+        if stat.st_nlink > 1 || executable {
             let digest = self.put_open(&mut file, path, stat.st_size.cast_unsigned(), variant)?;
             remove()?;
             return Ok(File { digest, executable });

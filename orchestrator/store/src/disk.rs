@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use xbuild_action::{Cancel, StoreError};
 use xbuild_base::{Digest, Tree};
@@ -58,18 +59,28 @@ impl Disk {
         }
         let layout = Layout::new(folder.to_owned());
         let made = layout.prepare(owner)?;
-        let in_use = UseLock::shared(layout.part("locks").join("use"), owner, cancel, waiting)?;
         let tmp = layout.part("tmp");
+        let lock = layout.part("locks").join("use");
+        let mut in_use = UseLock::shared(lock.clone(), owner, cancel, waiting)?;
+        // Whoever has the store to himself brings it to this format; the others find it so.
+        while made == Made::Older && !layout.is_current()? {
+            if let Some(_alone) = in_use.exclusive()? {
+                layout.migrate()?;
+                layout.write_format(&Session::start(&tmp, owner)?, owner)?;
+                continue;
+            }
+            drop(in_use);
+            waiting();
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            in_use = UseLock::shared(lock.clone(), owner, cancel, waiting)?;
+        }
         session::sweep(&tmp)?;
         let session = Session::start(&tmp, owner)?;
-        match made {
-            Made::Before => {}
-            Made::Now => layout.write_format(&session, owner)?,
-            Made::Older => {
-                let _alone = in_use.exclusive()?.ok_or_else(|| Error::InUse(folder.to_owned()))?;
-                layout.migrate()?;
-                layout.write_format(&session, owner)?;
-            }
+        if made == Made::Now {
+            layout.write_format(&session, owner)?;
         }
         let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         Ok(Self {
@@ -93,8 +104,7 @@ impl Disk {
     }
 
     /// What tells one boot of the machine from another; empty when the machine doesn't say.
-    #[must_use]
-    pub fn boot(&self) -> &str {
+    pub(crate) fn boot(&self) -> &str {
         &self.boot
     }
 

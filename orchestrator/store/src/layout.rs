@@ -200,6 +200,11 @@ impl Layout {
         }
     }
 
+    /// Whether the store has this format.
+    pub(crate) fn is_current(&self) -> Result<bool, StoreError> {
+        Ok(self.format()? == Some(FORMAT))
+    }
+
     fn format(&self) -> Result<Option<u32>, StoreError> {
         let path = self.part("format");
         let Some(text) = files::read(&path)? else { return Ok(None) };

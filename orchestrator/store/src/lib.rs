@@ -29,10 +29,10 @@
 //!
 //! A process that is killed loses nothing that it renamed into place. Only when the machine itself goes down can
 //! data be missing behind a name; then a file is shorter than its digest says, and each use of a blob compares
-//! the two. Linkers write through memory, and what they wrote may then have its size and not its bytes: a result of
-//! an earlier boot of the machine is read and hashed before it is used again. What is trusted without looking (that
-//! all files of a tree are there) is trusted for one boot too. So no blob, tree or result is synced, and a cold
-//! build doesn't wait for the disk. A lost root
+//! the two. Linkers write through memory, and such a file may then have its size and not its bytes: programs are
+//! copied into the store by writing. What is trusted without looking (that all files of a tree are there) is trusted
+//! for one boot of the machine only. So no blob, tree or result is synced, and a cold build doesn't wait for the
+//! disk. A lost root
 //! would let collection take away what a `result` link still needs: roots are synced.
 //!
 //! # What collection keeps

@@ -91,8 +91,13 @@ impl Disk {
     /// When content is missing, or the folder can't be written.
     pub fn lay_out_result(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
         let path = self.result_folder(tree);
-        if !self.is_laid_out(LaidOut::Results, tree)? || !self.is_whole(tree, &path)? {
-            let _lock = self.lock_tree(tree)?;
+        let is_good =
+            || Ok::<_, StoreError>(self.is_laid_out(LaidOut::Results, tree)? && self.is_whole(tree, &path)?);
+        if is_good()? {
+            return Ok(path);
+        }
+        let _lock = self.lock_tree(tree)?;
+        if !is_good()? {
             self.take_away(&path)?;
             self.lay_out(LaidOut::Results, tree)?;
         }
@@ -124,7 +129,7 @@ impl Disk {
     }
 
     /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
-    /// linked to may have been lost; what a result holds is then not trusted at all.
+    /// linked to may have been lost.
     fn is_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<bool, StoreError> {
         let (path, mark) = (self.layout().tree(for_whom, tree), self.layout().tree_mark(for_whom, tree));
         if if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))?.is_none() {
@@ -135,7 +140,7 @@ impl Disk {
             files::touch(&mark);
             return Ok(true);
         }
-        let is_whole = for_whom == LaidOut::Inputs && self.is_whole(tree, &path)?;
+        let is_whole = self.is_whole(tree, &path)?;
         if is_whole {
             self.write_record(&mark, self.boot().as_bytes())?;
         }

@@ -91,32 +91,23 @@ fn an_action_whose_output_is_gone_is_a_miss() {
 }
 
 #[test]
-fn a_result_of_an_earlier_boot_is_read_before_it_is_used() {
-    let Temporary { store, folder, host: _host } = temporary();
-    let key: Digest<Action> = Digest::of(KEY);
-    let tree = tree(&store, &[("d/x", "linked")]);
-    let result = success(&store, &[("t", Output::Tree(tree))]);
-    store.record(key, &result).unwrap();
-    let path = &files_below(&folder.join("actions"))[0];
-    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let earlier = fs_err::read_to_string(path).unwrap().replace(boot.trim(), "another-boot");
-    fs_err::write(path, &earlier).unwrap();
-    assert_eq!(store.result(key).unwrap().as_ref(), Some(&result));
-    assert!(fs_err::read_to_string(path).unwrap().contains(boot.trim()), "and is so once for each boot");
-
-    // The size is there, the bytes are not.
-    let blob = blob_path(&folder, &Digest::<xbuild_base::Blob>::of(b"linked").to_hex());
-    overwrite(&blob, &[0; 6]);
-    fs_err::write(path, &earlier).unwrap();
-    assert_eq!(store.result(key).unwrap(), None);
-    store.put(b"linked").unwrap();
-    assert_eq!(fs_err::read(&blob).unwrap(), b"linked", "what is no good is not in the way");
-    store.record(key, &result).unwrap();
-    assert_eq!(store.result(key).unwrap(), Some(result));
+fn a_program_that_a_linker_wrote_is_written_anew() {
+    let Temporary { store, host: _host, .. } = temporary();
+    let scratch = store.scratch().unwrap();
+    let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs_err::metadata(path).unwrap());
+    for (mode, is_moved) in [(0o755, false), (0o644, true)] {
+        let made = scratch.path().join("made");
+        fs_err::write(&made, mode.to_string().repeat(400_000)).unwrap();
+        fs_err::set_permissions(&made, std::fs::Permissions::from_mode(mode)).unwrap();
+        let before = inode(&made);
+        let file = store.adopt(&made).unwrap();
+        assert!(!made.exists());
+        assert_eq!(inode(&store.path_of(file).unwrap()) == before, is_moved, "{mode:o}");
+    }
 }
 
 #[test]
-fn a_store_of_format_1_becomes_one_of_this_format_unless_somebody_uses_it() {
+fn a_store_of_format_1_becomes_one_of_this_format_when_nobody_else_uses_it() {
     let Temporary { store, folder, host: _host } = temporary();
     let file = |executable| xbuild_action::File { digest: Digest::of(b"whole"), executable };
     store.put(b"whole").unwrap();
@@ -126,10 +117,20 @@ fn a_store_of_format_1_becomes_one_of_this_format_unless_somebody_uses_it() {
     }
     fs_err::write(folder.join("format"), "1\n").unwrap();
     fs_err::remove_dir(folder.join("results")).unwrap();
-    assert!(matches!(Disk::open(&folder, None), Err(Error::InUse(_))));
-    drop(store);
-
-    let store = Disk::open(&folder, None).unwrap();
+    // Whoever comes waits until nobody uses it, and says so; of many, one does the work.
+    let waits = std::sync::atomic::AtomicBool::new(false);
+    let mut told = || waits.store(true, std::sync::atomic::Ordering::SeqCst);
+    let store = std::thread::scope(|scope| {
+        let opened =
+            scope.spawn(|| Disk::open_waiting(&folder, None, &Cancel::default(), &mut told).unwrap());
+        while !waits.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        drop(store);
+        let others: Vec<_> = (0..4).map(|_| scope.spawn(|| Disk::open(&folder, None).unwrap())).collect();
+        others.into_iter().for_each(|other| drop(other.join().unwrap()));
+        opened.join().unwrap()
+    });
     let modes = paths.map(|path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777);
     assert_eq!(modes, [0o644, 0o755]);
     assert_eq!(fs_err::read_to_string(folder.join("format")).unwrap(), "2\n");

@@ -22,12 +22,10 @@ use crate::description::Described;
 use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-3");
+const REQUESTS: Namespace = Namespace::new("request-4");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
-    /// The boot of the machine under which it was written: results of an earlier one are looked at first.
-    boot: String,
     outputs: Vec<Recorded>,
     said: Vec<Said>,
 }
@@ -89,10 +87,7 @@ fn this_program() -> String {
 
 /// The outputs of an equal request before this one, if all of them are still in the store, and what was said.
 pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<(Vec<Row>, Vec<Said>)> {
-    let Record { boot, outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
-    if boot != store.boot() {
-        return None;
-    }
+    let Record { outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
     let row = |one: Recorded| {
         let there = store.has_blob(one.file.digest).is_ok_and(|there| there);
         there.then_some(Row {
@@ -122,7 +117,7 @@ pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row], said: Vec<Said>)
             file: artefact.file,
         })
         .collect();
-    let record = Record { boot: store.boot().to_owned(), outputs, said };
+    let record = Record { outputs, said };
     if let Ok(bytes) = serde_json::to_vec(&record) {
         let _ = store.put_memo(REQUESTS, key, &bytes);
     }

@@ -136,8 +136,10 @@ fn ctrl_c_does_not_wait_for_a_silent_server() {
     let mut command = xbuild.command(&["build", "--target", TARGET]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let connection = server.accept().unwrap();
+    let pressed = Instant::now();
     kill_process(pid(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
+    assert!(pressed.elapsed() < Duration::from_secs(120), "it has waited for the time-out of ten minutes");
     drop(connection);
     assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!project.root.join("result").exists());

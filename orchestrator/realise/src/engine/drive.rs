@@ -145,29 +145,29 @@ impl<'r> Run<'r> {
 
     /// Starts what can be started: cached nodes are finished at once, others as tokens allow.
     fn start(&mut self, spawn: &Spawn<'_>) -> Result<(), RealiseError> {
-        while !self.stopping {
-            // Two nodes with one action may have waited for tokens side by side.
-            if let Some(&Ready { node, digest, .. }) = self.ready.peek()
-                && self.join(node, digest)
-            {
-                self.ready.pop();
-                continue;
-            }
-            if !self.ready.is_empty() && self.take_token()? {
-                let Some(Ready { node, digest, bound, .. }) = self.ready.pop() else { break };
-                let command = bound.command.clone();
-                self.in_flight.insert(digest, InFlight { nodes: vec![node], command, early: None });
-                self.events.started(node, digest);
-                spawn(digest, bound);
-                continue;
-            }
-            if self.ready.len() >= READY {
-                break;
-            }
-            let Some(node) = self.queue.take() else { break };
-            match self.look_up(node) {
-                Ok(ready) => self.ready.extend(ready),
-                Err(error) => self.fail(vec![node], None, None, Cause::Error(error), None),
+        while !self.stopping && !self.engine.cancel.is_cancelled() {
+            let first = self.ready.peek().map(|ready| (ready.priority, ready.node, ready.digest));
+            // What has just become possible may be on a longer way than all that waits: it is looked at first.
+            let is_outranked = first
+                .is_some_and(|(priority, ..)| self.queue.next_priority().is_some_and(|next| next > priority));
+            match first {
+                // Two nodes with one action may have waited for tokens side by side.
+                Some((_, node, digest)) if self.join(node, digest) => drop(self.ready.pop()),
+                Some(_) if !is_outranked && self.take_token()? => {
+                    let Some(Ready { node, digest, bound, .. }) = self.ready.pop() else { break };
+                    let command = bound.command.clone();
+                    self.in_flight.insert(digest, InFlight { nodes: vec![node], command, early: None });
+                    self.events.started(node, digest);
+                    spawn(digest, bound);
+                }
+                Some(_) if !is_outranked && self.ready.len() >= READY => break,
+                _ => {
+                    let Some(node) = self.queue.take() else { break };
+                    match self.look_up(node) {
+                        Ok(ready) => self.ready.extend(ready),
+                        Err(error) => self.fail(vec![node], None, None, Cause::Error(error), None),
+                    }
+                }
             }
         }
         Ok(())
