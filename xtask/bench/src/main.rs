@@ -131,6 +131,8 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         prepared.iter().try_for_each(|prepared| ready.warm(&prepared.copy))?;
     }
 
+    let release = prepared.first().map(|prepared| prepared.plan.release.as_str()).unwrap_or_default();
+    let machine = Machine::look()?;
     let mut measured = Vec::new();
     for Prepared { project, tree, plan, .. } in &prepared {
         let (mut of_cargo, mut of_xbuild) = (Side::default(), Side::default());
@@ -154,17 +156,19 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
             xbuild::round(round, project, &mut of_xbuild)?;
             fs_err::remove_dir_all(&store)?;
             fs_err::remove_dir_all(&place)?;
-        }
-        let calls = plan.graphs.iter().map(PlannedGraph::name).collect();
-        measured.push(Measured { project: project.name, calls, cargo: of_cargo, xbuild: of_xbuild });
-    }
 
-    let release = prepared.first().map(|prepared| prepared.plan.release.as_str()).unwrap_or_default();
-    let text = report::report(&Machine::look()?, release, usize::from(runs), &measured);
+            let calls = plan.graphs.iter().map(PlannedGraph::name).collect();
+            let (cargo, xbuild) = (of_cargo.clone(), of_xbuild.clone());
+            measured.truncate(measured.len() - usize::from(number > 1));
+            measured.push(Measured { project: project.name, calls, cargo, xbuild });
+            if !arguments.sample && arguments.only.is_none() {
+                fs_err::write(root.join("docs/BENCH.md"), report::report(&machine, release, &measured))?;
+            }
+        }
+    }
     if arguments.sample || arguments.only.is_some() {
-        println!("\n{text}");
+        println!("\n{}", report::report(&machine, release, &measured));
     } else {
-        fs_err::write(root.join("docs/BENCH.md"), text)?;
         println!("docs/BENCH.md written");
     }
     Ok(())

@@ -43,13 +43,13 @@ struct Row {
 }
 
 /// The whole file.
-pub(crate) fn report(machine: &Machine, release: &str, runs: usize, measured: &[Measured]) -> String {
+pub(crate) fn report(machine: &Machine, release: &str, measured: &[Measured]) -> String {
     let Machine { model, processors, memory, kernel, date } = machine;
     let mut text = format!(
         "# Benchmark\n\n\
          `cargo xtask bench` measures cargo against xbuild and writes this file. Measured on {date}.\n\n\
-         | processor | in use | memory | kernel | rustc and cargo | rounds |\n|---|---|---|---|---|---|\n\
-         | {model} | {processors} | {}.{} GiB | {kernel} | {release} | {runs} |\n\n",
+         | processor | in use | memory | kernel | rustc and cargo |\n|---|---|---|---|---|\n\
+         | {model} | {processors} | {}.{} GiB | {kernel} | {release} |\n\n",
         memory / 10,
         memory % 10,
     );
@@ -86,7 +86,7 @@ own that holds nothing else: no result, no plan, not even what rustc says of its
 empty target folder.
 - Where a project has `unify = \"package\"`, each package has features of its own. Cargo is then called once for each \
 package and target, since one call would merge them: both sides do the same work.
-- Rounds alternate: cargo, xbuild, cargo, xbuild. In each, what is unchanged is built five times over, and then a \
+- Rounds alternate: cargo, xbuild, cargo, xbuild. The file is written after each, so that a run that is stopped leaves what it has measured. In each, what is unchanged is built five times over, and then a \
 comment is added to a crate that no other depends on.
 - A figure is the median, with the least and the most in brackets. CPU is user and system time of all processes. \
 The memory is the high-water mark of the resident set of xbuild's own process, without the compilers.
@@ -96,9 +96,10 @@ fn add_project(text: &mut String, measured: &Measured) {
     let Measured { project, calls, cargo, xbuild } = measured;
     let _ = write!(
         text,
-        "\n## {project}\n\nCargo is called {} times: {}. It starts {} programs (compilers and build scripts). xbuild \
+        "\n## {project}\n\nRounds: {}. Cargo is called {} times: {}. It starts {} programs (compilers and build scripts). xbuild \
          executes {} actions for {} units: units with the same action share one execution.\n\n\
          | | cargo | xbuild | ratio | at most | held |\n|---|--:|--:|--:|--:|---|\n",
+        xbuild.edited.len(),
         calls.len(),
         calls.join(", "),
         cargo.executed,
@@ -281,8 +282,11 @@ mod tests {
             kernel: "6.0".to_owned(),
             date: "2026-01-02".to_owned(),
         };
-        let text = report(&machine, "1.96.1", 3, &[measured()]);
-        assert!(text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 | 3 |"), "{text}");
+        let text = report(&machine, "1.96.1", &[measured()]);
+        assert!(
+            text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 |\n") && text.contains("Rounds: 1. "),
+            "{text}"
+        );
         let lost: Vec<&str> = text.lines().filter(|line| line.starts_with("- a project")).collect();
         assert_eq!(
             lost,
