@@ -22,11 +22,11 @@ use fs_err as fs;
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// Standard error as it is on every machine and in every run: with `[project]` for the project's folder, no
-/// digests, and not what was built or cached on the way.
+/// digests, and not what was fetched, built or cached on the way: that depends on what ran before.
 fn shown(project: &Project, ran: &Ran) -> String {
     let root = fs::canonicalize(&project.root).unwrap().display().to_string();
-    let way =
-        |line: &&str| !["Building ", "Finished "].iter().any(|verb| line.trim_start().starts_with(verb));
+    let verbs = ["Building ", "Fetched ", "Finished ", "Waiting "];
+    let way = |line: &&str| !verbs.iter().any(|verb| line.trim_start().starts_with(verb));
     let text = ran.stderr.replace(&root, "[project]").lines().filter(way).collect::<Vec<_>>().join("\n");
     let mut shown = String::new();
     let mut rest = text.as_str();
