@@ -1,9 +1,13 @@
 //! The cargo side: one action in the same sandbox, over the same trees, in which a shell calls cargo and says when.
 //!
 //! The shell's marks are stamped when they arrive here, so that setting the sandbox up is no part of a figure; the
-//! processor time is what the shell says of its children.
+//! processor time is what the shell says of its children. Before each phase it waits at a gate, so that both
+//! sides take turns: a machine that is slower for some minutes is so for both.
 
 use std::collections::BTreeSet;
+use std::io::{PipeReader, PipeWriter, Write as _};
+use std::os::fd::{AsRawFd as _, RawFd};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use xbuild_action::{
@@ -12,10 +16,11 @@ use xbuild_action::{
 };
 use xbuild_plan::places::{CARGO_CONFIG, CARGO_HOME, place};
 use xbuild_plan::planning::environment;
+use xbuild_realise::RealiseError;
 
 use crate::error::Error;
 use crate::ground::{Ground, Plan, PlannedGraph, limits};
-use crate::measure::{Sample, Side};
+use crate::measure::Sample;
 use crate::project::Project;
 
 const TARGET_FOLDER: &str = "build/target";
@@ -23,49 +28,105 @@ const LOG: &str = "/build/log/cargo";
 
 /// Something that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
+    /// From nothing built.
     Cold,
+    /// Nothing has changed.
     Unchanged,
+    /// A comment was added to the leaf crate.
     Edited,
 }
 
-/// Runs one round: cold, nothing changed (`repetitions` times), one leaf crate edited.
-pub(crate) fn round(
+/// What lets the shell go on: a pipe that it has a number of.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    read: PipeReader,
+    write: PipeWriter,
+}
+
+impl Gate {
+    /// To be called before much else is opened: a POSIX shell redirects from descriptors of one digit only.
+    pub(crate) fn new() -> Result<Self, Error> {
+        let (read, write) = std::io::pipe()?;
+        if read.as_raw_fd() > 9 {
+            return Err(std::io::Error::other("too many files are open for a gate").into());
+        }
+        Ok(Self { read, write })
+    }
+
+    fn number(&self) -> RawFd {
+        self.read.as_raw_fd()
+    }
+}
+
+/// Cargo in its sandbox, waiting for its next phase.
+pub(crate) struct Waiting<'w> {
+    gate: &'w Gate,
+    project: &'static str,
+    phases: std::slice::Iter<'w, Phase>,
+    marks: Receiver<Mark>,
+}
+
+/// When a line came, and the line.
+type Mark = (Duration, String);
+
+/// Has cargo wait in its sandbox for these phases while `work` calls for them, one by one, all of them.
+pub(crate) fn beside<T>(
     ground: &Ground,
     plan: &Plan,
     project: &Project,
-    repetitions: usize,
-    side: &mut Side,
-) -> Result<(), Error> {
-    let mut phases = vec![Phase::Cold];
-    phases.extend(std::iter::repeat_n(Phase::Unchanged, repetitions));
-    phases.push(Phase::Edited);
-    let marks = run(ground, plan, &script(plan, project, &phases))?;
-
-    let measured = read(&marks);
-    if measured.len() != phases.len() {
-        let problem = format!("cargo's side said what can't be understood: {marks:?}");
-        return Err(Error::NotComparable { project: project.name, problem });
-    }
-    for (phase, (sample, count)) in phases.into_iter().zip(measured) {
-        let wrong =
-            |problem: &str| Error::NotComparable { project: project.name, problem: problem.to_owned() };
-        match (phase, count) {
-            (Phase::Cold | Phase::Edited, 0) => return Err(wrong("cargo built nothing")),
-            (Phase::Unchanged, 1..) => return Err(wrong("cargo built something anew for nothing")),
-            (Phase::Cold, executed) => {
-                side.executed = executed;
-                side.cold.push(sample);
-            }
-            (Phase::Unchanged, 0) => side.unchanged.push(sample),
-            (Phase::Edited, _) => side.edited.push(sample),
+    gate: &Gate,
+    phases: &[Phase],
+    work: impl FnOnce(&mut Waiting<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let script = script(plan, project, phases, gate.number());
+    let cancel = Cancel::default();
+    std::thread::scope(|scope| {
+        let (say, marks) = channel();
+        let runner = scope.spawn(|| run(ground, plan, &script, gate, &cancel, say));
+        let worked = work(&mut Waiting { gate, project: project.name, phases: phases.iter(), marks });
+        if worked.is_err() {
+            cancel.cancel();
         }
-    }
-    Ok(())
+        let ran = runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        match (worked, ran) {
+            (worked, Ok(()) | Err(Error::Realise(RealiseError::Cancelled))) => worked,
+            // Why nothing more was heard of it.
+            (_, Err(failed)) => Err(failed),
+        }
+    })
 }
 
-/// Runs the script; what it wrote to standard output, line by line, with the time of each.
-fn run(ground: &Ground, plan: &Plan, script: &str) -> Result<Vec<(Duration, String)>, Error> {
+impl Waiting<'_> {
+    /// Runs the next phase; its figures, and for a cold one how many programs cargo started.
+    pub(crate) fn run(&mut self) -> Result<(Sample, usize), Error> {
+        let project = self.project;
+        let wrong = |problem: String| Error::NotComparable { project, problem };
+        let Some(phase) = self.phases.next() else {
+            return Err(wrong("cargo has no more to do".to_owned()));
+        };
+        (&self.gate.write).write_all(b"go\n")?;
+        let marks: Vec<Mark> = self.marks.iter().take(MARKS).collect();
+        let Some((sample, count)) = read(&marks) else {
+            return Err(wrong(format!("cargo's side said what can't be understood: {marks:?}")));
+        };
+        match (phase, count) {
+            (Phase::Cold | Phase::Edited, 0) => Err(wrong("cargo built nothing".to_owned())),
+            (Phase::Unchanged, 1..) => Err(wrong("cargo built something anew for nothing".to_owned())),
+            _ => Ok((sample, count)),
+        }
+    }
+}
+
+/// Runs the script, and says what it writes to standard output.
+fn run(
+    ground: &Ground,
+    plan: &Plan,
+    script: &str,
+    gate: &Gate,
+    cancel: &Cancel,
+    marks: Sender<Mark>,
+) -> Result<(), Error> {
     let command = Command {
         argv: vec!["/usr/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
         environment: environment(&[]),
@@ -82,15 +143,15 @@ fn run(ground: &Ground, plan: &Plan, script: &str) -> Result<Vec<(Duration, Stri
         inputs: &inputs,
         isolation: Isolation::Full,
         limits: limits(),
-        unkeyed: &Unkeyed::default(),
-        cancel: &Cancel::default(),
+        unkeyed: &Unkeyed { descriptors: vec![gate.number()], ..Unkeyed::default() },
+        cancel,
     };
-    let mut stopwatch = Stopwatch { start: Instant::now(), marks: Vec::new() };
+    let mut stopwatch = Stopwatch { start: Instant::now(), marks };
     let (problem, result) = match ground.sandbox.execute(&request, &mut stopwatch) {
-        Outcome::Succeeded(_) => return Ok(stopwatch.marks),
+        Outcome::Succeeded(_) => return Ok(()),
         Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
         Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
-        Outcome::Cancelled => return Err(xbuild_realise::RealiseError::Cancelled.into()),
+        Outcome::Cancelled => return Err(RealiseError::Cancelled.into()),
         Outcome::Broken(error) => return Err(error.into()),
     };
     let output = String::from_utf8_lossy(&ground.store.get(result.stderr)?).into_owned();
@@ -99,18 +160,22 @@ fn run(ground: &Ground, plan: &Plan, script: &str) -> Result<Vec<(Duration, Stri
 
 struct Stopwatch {
     start: Instant,
-    marks: Vec<(Duration, String)>,
+    marks: Sender<Mark>,
 }
 
 impl Observer for Stopwatch {
     fn line(&mut self, stream: Stream, line: &[u8], _: &dyn Running) {
         if stream == Stream::Out {
-            self.marks.push((self.start.elapsed(), String::from_utf8_lossy(line).into_owned()));
+            // Nobody hears it once the other side has failed.
+            let _ = self.marks.send((self.start.elapsed(), String::from_utf8_lossy(line).into_owned()));
         }
     }
 }
 
-/// What the shell does. Each phase prints
+/// How many lines a phase prints.
+const MARKS: usize = 7;
+
+/// What the shell does. Each phase waits for a line from descriptor `gate`, and prints
 ///
 /// ```text
 /// 0m0.00s 0m0.00s      the shell's own time
@@ -121,10 +186,11 @@ impl Observer for Stopwatch {
 /// 0m9.87s 0m0.65s
 /// 123                  how many programs were started (cold), or crates compiled
 /// ```
-fn script(plan: &Plan, project: &Project, phases: &[Phase]) -> String {
+fn script(plan: &Plan, project: &Project, phases: &[Phase], gate: RawFd) -> String {
     let mut script = String::new();
     for phase in phases {
         let verbose = *phase == Phase::Cold;
+        script.push_str(&format!("read go <&{gate} || exit 1\n"));
         if *phase == Phase::Edited {
             let leaf = quoted(project.leaf());
             script.push_str(&format!("echo '// edited' >> {leaf} || exit 1\n"));
@@ -194,18 +260,15 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The phases that [`script`]'s marks tell of: what each took, and how much was built.
-fn read(marks: &[(Duration, String)]) -> Vec<(Sample, usize)> {
-    let phases = marks.chunks(7).map(|phase| {
-        let [(_, _), (_, before), (start, begin), (stop, end), (_, _), (_, after), (_, count)] = phase else {
-            return None;
-        };
-        let is_phase = begin == "begin" && end == "end";
-        let wall = is_phase.then(|| stop.saturating_sub(*start))?;
-        let cpu = children(after)?.saturating_sub(children(before)?);
-        Some((Sample { wall, cpu }, count.trim().parse().ok()?))
-    });
-    phases.map_while(|phase| phase).collect()
+/// The phase that [`script`]'s marks tell of: what it took, and how much was built.
+fn read(marks: &[Mark]) -> Option<(Sample, usize)> {
+    let [(_, _), (_, before), (start, begin), (stop, end), (_, _), (_, after), (_, count)] = marks else {
+        return None;
+    };
+    let is_phase = begin == "begin" && end == "end";
+    let wall = is_phase.then(|| stop.saturating_sub(*start))?;
+    let cpu = children(after)?.saturating_sub(children(before)?);
+    Some((Sample { wall, cpu }, count.trim().parse().ok()?))
 }
 
 /// User and system time of a line of `times`, as in `1m2.34s 0m5.67s`, together.
@@ -224,7 +287,7 @@ fn children(line: &str) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn marks(lines: &[(u64, &str)]) -> Vec<(Duration, String)> {
+    fn marks(lines: &[(u64, &str)]) -> Vec<Mark> {
         lines.iter().map(|&(at, line)| (Duration::from_millis(at), line.to_owned())).collect()
     }
 
@@ -240,9 +303,9 @@ mod tests {
             (1510, "42"),
         ];
         let sample = Sample { wall: Duration::from_millis(1500), cpu: Duration::from_millis(61_500) };
-        assert_eq!(read(&marks(&lines)), [(sample, 42)]);
+        assert_eq!(read(&marks(&lines)), Some((sample, 42)));
         lines.truncate(5);
-        assert_eq!(read(&marks(&lines)), []);
+        assert_eq!(read(&marks(&lines)), None);
     }
 
     #[test]

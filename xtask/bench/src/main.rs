@@ -7,6 +7,7 @@
 //! | `stores` | stores in which toolchains and crates are ready, and nothing else |
 //! | `ground` | the toolchain, composed, and a project's sources: what both sides build on |
 //! | `cargo`, `xbuild` | the two sides |
+//! | `round` | their turns |
 //! | `measure`, `machine`, `report` | figures, where they come from, and how they are shown |
 
 mod cargo;
@@ -16,6 +17,7 @@ mod machine;
 mod measure;
 mod project;
 mod report;
+mod round;
 mod stores;
 mod xbuild;
 
@@ -27,12 +29,13 @@ use clap::{Parser, ValueEnum};
 use tempfile::TempDir;
 use xbuild_base::{Digest, Tree};
 
+use crate::cargo::Gate;
 use crate::error::Error;
-use crate::ground::{Ground, Plan, PlannedGraph};
+use crate::ground::{Ground, Plan};
 use crate::machine::Machine;
-use crate::measure::Side;
 use crate::project::{Origin, Project};
 use crate::report::Measured;
+use crate::round::{Bench, Turn};
 
 /// Measure xbuild against cargo, and write the report.
 #[derive(Debug, Parser)]
@@ -70,9 +73,6 @@ enum Only {
     Ripgrep,
 }
 
-/// How often nothing changes in a round: it is short, and has the largest spread.
-const REPETITIONS: usize = 5;
-
 fn main() -> ExitCode {
     // The sandbox's helper is this program: it never returns from here.
     xbuild_exec::run_helper_if_asked();
@@ -103,6 +103,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
         (false, Some(Only::Ripgrep)) => (vec![project::RIPGREP], arguments.runs),
         (false, None) => (vec![project::EXAMPLE, project::RIPGREP], arguments.runs),
     };
+    let gate = Gate::new()?;
     let places = Places::new(&arguments.store)?;
     let root = &arguments.root;
 
@@ -133,34 +134,16 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
 
     let release = prepared.first().map(|prepared| prepared.plan.release.as_str()).unwrap_or_default();
     let machine = Machine::look()?;
-    let mut measured = Vec::new();
-    for Prepared { project, tree, plan, .. } in &prepared {
-        let (mut of_cargo, mut of_xbuild) = (Side::default(), Side::default());
-        for number in 1..=runs {
-            println!("{}, round {number} of {runs}: cargo", project.name);
-            cargo::round(&ground, plan, project, REPETITIONS, &mut of_cargo)?;
-            println!("{}, round {number} of {runs}: xbuild", project.name);
+    let mut measured: Vec<Measured> = prepared.iter().map(Measured::nothing).collect();
+    let bench = Bench { program: &arguments.xbuild, root, ground: &ground, ready: &ready, gate: &gate };
+    for number in 1..=runs {
+        for (index, prepared) in prepared.iter().enumerate() {
+            let title = format!("{}, round {number} of {runs}", prepared.project.name);
             let (store, place) = (places.store("round"), places.copy("round"));
-            let copies = [place.join("here"), place.join("some/where/else")];
-            for copy in &copies {
-                project.copy(root, tree.map(|tree| (&*ground.store, tree)), copy)?;
-            }
-            let copies = copies.map(|copy| project.workspace(&copy));
-            let round = xbuild::Round {
-                program: &arguments.xbuild,
-                ready: &ready,
-                store: &store,
-                copies: &copies,
-                repetitions: REPETITIONS,
-            };
-            xbuild::round(round, project, &mut of_xbuild)?;
+            let turn = Turn::of_round(number);
+            bench.round(prepared, &title, turn, [&store, &place], &mut measured[index])?;
             fs_err::remove_dir_all(&store)?;
             fs_err::remove_dir_all(&place)?;
-
-            let calls = plan.graphs.iter().map(PlannedGraph::name).collect();
-            let (cargo, xbuild) = (of_cargo.clone(), of_xbuild.clone());
-            measured.truncate(measured.len() - usize::from(number > 1));
-            measured.push(Measured { project: project.name, calls, cargo, xbuild });
             if !arguments.sample && arguments.only.is_none() {
                 fs_err::write(root.join("docs/BENCH.md"), report::report(&machine, release, &measured))?;
             }

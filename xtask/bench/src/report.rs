@@ -1,7 +1,10 @@
 //! `docs/BENCH.md`: figures as text.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use crate::Prepared;
+use crate::ground::PlannedGraph;
 use crate::machine::Machine;
 use crate::measure::{Sample, Side, Spread};
 
@@ -13,6 +16,15 @@ pub(crate) struct Measured {
     pub(crate) calls: Vec<String>,
     pub(crate) cargo: Side,
     pub(crate) xbuild: Side,
+}
+
+impl Measured {
+    /// Of a project of which nothing has been measured yet.
+    pub(crate) fn nothing(prepared: &Prepared) -> Self {
+        let calls = prepared.plan.graphs.iter().map(PlannedGraph::name).collect();
+        let project = prepared.project.name;
+        Self { project, calls, cargo: Side::default(), xbuild: Side::default() }
+    }
 }
 
 /// What a figure is to be at most.
@@ -39,6 +51,8 @@ struct Row {
     unit: Unit,
     cargo: Option<Spread>,
     xbuild: Option<Spread>,
+    /// xbuild's over cargo's, pair by pair.
+    ratio: Option<Spread>,
     limit: Limit,
 }
 
@@ -54,12 +68,14 @@ pub(crate) fn report(machine: &Machine, release: &str, measured: &[Measured]) ->
         memory % 10,
     );
     text.push_str(METHOD);
-    for project in measured {
+    let measured: Vec<&Measured> =
+        measured.iter().filter(|project| !project.xbuild.edited.is_empty()).collect();
+    for &project in &measured {
         add_project(&mut text, project);
     }
     text.push_str("\n## What xbuild loses\n\n");
     let mut lost = Vec::new();
-    for project in measured {
+    for &project in &measured {
         lost.extend(
             rows(project).iter().filter_map(|row| Some(format!("- {}, {}", project.project, row.lost()?))),
         );
@@ -86,9 +102,12 @@ own that holds nothing else: no result, no plan, not even what rustc says of its
 empty target folder.
 - Where a project has `unify = \"package\"`, each package has features of its own. Cargo is then called once for each \
 package and target, since one call would merge them: both sides do the same work.
-- Rounds alternate: cargo, xbuild, cargo, xbuild. The file is written after each, so that a run that is stopped leaves what it has measured. In each, what is unchanged is built five times over, and then a \
-comment is added to a crate that no other depends on.
-- A figure is the median, with the least and the most in brackets. CPU is user and system time of all processes. \
+- Both sides take turns, cargo first in one pair and xbuild first in the next. A round is a cold build, five with \
+nothing changed, and two with a comment added to a crate that no other depends on. The file is written after each \
+round, so that a run that is stopped leaves what it has measured.
+- A figure is the median, with the least and the most in brackets. So is a ratio: of the ratios of the pairs, each \
+side's measurement over its neighbour's, since a machine's speed changes from one quarter of an hour to the next by \
+more than what is to be seen. CPU is user and system time of all processes. \
 The memory is the high-water mark of the resident set of xbuild's own process, without the compilers.
 ";
 
@@ -99,7 +118,7 @@ fn add_project(text: &mut String, measured: &Measured) {
         "\n## {project}\n\nRounds: {}. Cargo is called {} times: {}. It starts {} programs (compilers and build scripts). xbuild \
          executes {} actions for {} units: units with the same action share one execution.\n\n\
          | | cargo | xbuild | ratio | at most | held |\n|---|--:|--:|--:|--:|---|\n",
-        xbuild.edited.len(),
+        xbuild.cold.len(),
         calls.len(),
         calls.join(", "),
         cargo.executed,
@@ -113,24 +132,36 @@ fn add_project(text: &mut String, measured: &Measured) {
 
 fn rows(measured: &Measured) -> Vec<Row> {
     let Measured { cargo, xbuild, .. } = measured;
-    let wall = |samples: &[Sample]| Spread::of(samples.iter().map(|sample| sample.wall.as_secs_f64()));
-    let cpu = |samples: &[Sample]| Spread::of(samples.iter().map(|sample| sample.cpu.as_secs_f64()));
+    let row = |name, cargo: &[Sample], xbuild: &[Sample], of: fn(&Sample) -> Duration, limit| {
+        let seconds = |sample: &Sample| of(sample).as_secs_f64();
+        let pairs = cargo.iter().zip(xbuild);
+        Row {
+            name,
+            unit: Unit::Seconds,
+            cargo: Spread::of(cargo.iter().map(seconds)),
+            xbuild: Spread::of(xbuild.iter().map(seconds)),
+            ratio: Spread::of(pairs.map(|(cargo, xbuild)| seconds(xbuild) / seconds(cargo))),
+            limit,
+        }
+    };
+    let wall = |sample: &Sample| sample.wall;
+    let cpu = |sample: &Sample| sample.cpu;
     #[expect(clippy::cast_precision_loss, reason = "a megabyte more or less")]
-    let megabytes = |bytes: &[u64]| Spread::of(bytes.iter().map(|bytes| *bytes as f64 / 1e6));
-    let row = |name, cargo, xbuild, limit| Row { name, unit: Unit::Seconds, cargo, xbuild, limit };
+    let memory = Spread::of(xbuild.peak_memory.iter().map(|bytes| *bytes as f64 / 1e6));
     vec![
-        row("cold, three targets, wall", wall(&cargo.cold), wall(&xbuild.cold), Limit::Ratio(1.10)),
-        row("cold, three targets, CPU", cpu(&cargo.cold), cpu(&xbuild.cold), Limit::Ratio(1.10)),
-        row("nothing changed, wall", wall(&cargo.unchanged), wall(&xbuild.unchanged), Limit::Absolute(0.1)),
-        row("nothing changed, CPU", cpu(&cargo.unchanged), cpu(&xbuild.unchanged), Limit::None),
-        row("one leaf crate edited, wall", wall(&cargo.edited), wall(&xbuild.edited), Limit::Ratio(1.10)),
-        row("one leaf crate edited, CPU", cpu(&cargo.edited), cpu(&xbuild.edited), Limit::Ratio(1.10)),
-        row("same project, other folder, wall", None, wall(&xbuild.elsewhere), Limit::Absolute(2.0)),
+        row("cold, three targets, wall", &cargo.cold, &xbuild.cold, wall, Limit::Ratio(1.10)),
+        row("cold, three targets, CPU", &cargo.cold, &xbuild.cold, cpu, Limit::Ratio(1.10)),
+        row("nothing changed, wall", &cargo.unchanged, &xbuild.unchanged, wall, Limit::Absolute(0.1)),
+        row("nothing changed, CPU", &cargo.unchanged, &xbuild.unchanged, cpu, Limit::None),
+        row("one leaf crate edited, wall", &cargo.edited, &xbuild.edited, wall, Limit::Ratio(1.10)),
+        row("one leaf crate edited, CPU", &cargo.edited, &xbuild.edited, cpu, Limit::Ratio(1.10)),
+        row("same project, other folder, wall", &[], &xbuild.elsewhere, wall, Limit::Absolute(2.0)),
         Row {
             name: "xbuild's own peak memory, cold",
             unit: Unit::Megabytes,
             cargo: None,
-            xbuild: megabytes(&xbuild.peak_memory),
+            xbuild: memory,
+            ratio: None,
             limit: Limit::Absolute(200.0),
         },
     ]
@@ -138,7 +169,7 @@ fn rows(measured: &Measured) -> Vec<Row> {
 
 impl Row {
     fn ratio(&self) -> Option<f64> {
-        Some(self.xbuild?.median / self.cargo?.median)
+        Some(self.ratio?.median)
     }
 
     /// Whether it is within its limit, where it has one.
@@ -164,7 +195,9 @@ impl Row {
             self.name,
             spread(self.cargo),
             spread(self.xbuild),
-            self.ratio().map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
+            self.ratio.map_or("–".to_owned(), |Spread { median, least, most }| {
+                format!("{median:.2} ({least:.2}–{most:.2})")
+            }),
             match self.held() {
                 None => "–",
                 Some(true) => "yes",
@@ -216,8 +249,6 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn samples(milliseconds: &[u64]) -> Vec<Sample> {
@@ -257,12 +288,12 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| cold, three targets, wall | 61.0 s (60.0–62.0) | 71.0 s (70.0–72.0) | 1.16 | 1.10 × | **no** |",
-                "| cold, three targets, CPU | 122.0 s (120.0–124.0) | 142.0 s (140.0–144.0) | 1.16 | 1.10 × | **no** |",
-                "| nothing changed, wall | 500 ms (500–500) | 85 ms (80–90) | 0.17 | 100 ms | yes |",
-                "| nothing changed, CPU | 1.00 s (1.00–1.00) | 170 ms (160–180) | 0.17 | – | – |",
-                "| one leaf crate edited, wall | 9.00 s (9.00–9.00) | 9.50 s (9.50–9.50) | 1.06 | 1.10 × | yes |",
-                "| one leaf crate edited, CPU | 18.0 s (18.0–18.0) | 19.0 s (19.0–19.0) | 1.06 | 1.10 × | yes |",
+                "| cold, three targets, wall | 61.0 s (60.0–62.0) | 71.0 s (70.0–72.0) | 1.17 (1.15–1.18) | 1.10 × | **no** |",
+                "| cold, three targets, CPU | 122.0 s (120.0–124.0) | 142.0 s (140.0–144.0) | 1.17 (1.15–1.18) | 1.10 × | **no** |",
+                "| nothing changed, wall | 500 ms (500–500) | 85 ms (80–90) | 0.16 (0.16–0.16) | 100 ms | yes |",
+                "| nothing changed, CPU | 1.00 s (1.00–1.00) | 170 ms (160–180) | 0.16 (0.16–0.16) | – | – |",
+                "| one leaf crate edited, wall | 9.00 s (9.00–9.00) | 9.50 s (9.50–9.50) | 1.06 (1.06–1.06) | 1.10 × | yes |",
+                "| one leaf crate edited, CPU | 18.0 s (18.0–18.0) | 19.0 s (19.0–19.0) | 1.06 (1.06–1.06) | 1.10 × | yes |",
                 "| same project, other folder, wall | – | 2.50 s (2.50–2.50) | – | 2.00 s | **no** |",
                 "| xbuild's own peak memory, cold | – | 150 MB (150–150) | – | 200 MB | yes |",
             ]
@@ -284,15 +315,15 @@ mod tests {
         };
         let text = report(&machine, "1.96.1", &[measured()]);
         assert!(
-            text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 |\n") && text.contains("Rounds: 1. "),
+            text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 |\n") && text.contains("Rounds: 3. "),
             "{text}"
         );
         let lost: Vec<&str> = text.lines().filter(|line| line.starts_with("- a project")).collect();
         assert_eq!(
             lost,
             [
-                "- a project, cold, three targets, wall: 1.16 × cargo: **over the limit**",
-                "- a project, cold, three targets, CPU: 1.16 × cargo: **over the limit**",
+                "- a project, cold, three targets, wall: 1.17 × cargo: **over the limit**",
+                "- a project, cold, three targets, CPU: 1.17 × cargo: **over the limit**",
                 "- a project, one leaf crate edited, wall: 1.06 × cargo, within the limit",
                 "- a project, one leaf crate edited, CPU: 1.06 × cargo, within the limit",
                 "- a project, same project, other folder, wall: 2.50 s: **over the limit**",

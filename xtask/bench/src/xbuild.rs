@@ -1,7 +1,7 @@
 //! The xbuild side: the program is run and watched from outside.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +10,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 
 use crate::error::Error;
-use crate::measure::{Sample, Side};
+use crate::measure::Sample;
 use crate::project::{Project, TARGETS};
-use crate::stores;
 
 /// How often the memory of the process is looked at. What is read is a high-water mark: only what it grows by in
 /// its last moments is missed.
@@ -117,59 +116,74 @@ fn units(said: &str) -> Option<Units> {
     Some(Units { total, built })
 }
 
-/// Where a round of the xbuild side happens.
+/// The xbuild side of a round.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round<'r> {
     pub(crate) program: &'r Path,
-    /// What [`stores::ready`] made.
-    pub(crate) ready: &'r Path,
-    /// A folder on the same file system, where nothing is yet: the round's own store.
+    /// The round's own store, made by [`stores::fresh`].
     pub(crate) store: &'r Path,
-    /// The workspace's folder in two copies of the project.
-    pub(crate) copies: &'r [PathBuf; 2],
-    /// How often nothing changes.
-    pub(crate) repetitions: usize,
+    pub(crate) project: &'r Project,
+    /// The workspace's folder in a copy of the project.
+    pub(crate) copy: &'r Path,
+    /// The same in another copy.
+    pub(crate) elsewhere: &'r Path,
 }
 
-/// One round: cold, nothing changed, another folder, an edit.
-pub(crate) fn round(round: Round<'_>, project: &Project, side: &mut Side) -> Result<(), Error> {
-    let wrong = |problem: String| Err(Error::NotComparable { project: project.name, problem });
-    stores::fresh(round.ready, round.store)?;
-    let [copy, elsewhere] = round.copies;
-    let run = |copy: &Path| all(round.program, round.store, copy, Fetch::Never);
+/// A cold build.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cold {
+    pub(crate) sample: Sample,
+    pub(crate) peak_memory: u64,
+    pub(crate) executed: usize,
+    pub(crate) units: usize,
+}
 
-    let cold = run(copy)?;
-    let Some(units) = cold.units else {
-        return wrong("xbuild doesn't say how many units it built".to_owned());
-    };
-    side.cold.push(cold.sample);
-    side.peak_memory.push(cold.peak_memory);
-    (side.executed, side.units) = (units.built, units.total);
+impl Round<'_> {
+    /// Builds with nothing built.
+    pub(crate) fn cold(&self) -> Result<Cold, Error> {
+        let Ran { sample, peak_memory, units } = self.all(self.copy)?;
+        let Some(Units { total, built }) = units else {
+            return self.wrong("xbuild doesn't say how many units it built");
+        };
+        Ok(Cold { sample, peak_memory, executed: built, units: total })
+    }
 
-    for _ in 0..round.repetitions {
-        let unchanged = run(copy)?;
-        match unchanged.units {
-            Some(Units { built: 1.., .. }) => {
-                return wrong("xbuild built something anew for nothing".to_owned());
-            }
-            _ => side.unchanged.push(unchanged.sample),
+    /// Builds once more, with nothing changed.
+    pub(crate) fn unchanged(&self) -> Result<Sample, Error> {
+        self.nothing(self.copy, "xbuild built something anew for nothing")
+    }
+
+    /// Builds the other copy.
+    pub(crate) fn elsewhere(&self) -> Result<Sample, Error> {
+        self.nothing(self.elsewhere, "xbuild built something anew in another folder")
+    }
+
+    /// Adds a comment to the leaf crate, and builds.
+    pub(crate) fn edited(&self) -> Result<Sample, Error> {
+        let leaf = self.copy.join(self.project.leaf());
+        fs_err::OpenOptions::new().append(true).open(leaf)?.write_all(b"// edited\n")?;
+        let ran = self.all(self.copy)?;
+        match ran.units {
+            None | Some(Units { built: 0, .. }) => self.wrong("xbuild built nothing after an edit"),
+            _ => Ok(ran.sample),
         }
     }
-    let ran = run(elsewhere)?;
-    if ran.units.is_some_and(|units| units.built > 0) {
-        return wrong("xbuild built something anew in another folder".to_owned());
-    }
-    side.elsewhere.push(ran.sample);
 
-    let mut leaf = fs_err::OpenOptions::new().append(true).open(copy.join(project.leaf()))?;
-    leaf.write_all(b"// edited\n")?;
-    drop(leaf);
-    let edited = run(copy)?;
-    if edited.units.is_none_or(|units| units.built == 0) {
-        return wrong("xbuild built nothing after an edit".to_owned());
+    fn all(&self, copy: &Path) -> Result<Ran, Error> {
+        all(self.program, self.store, copy, Fetch::Never)
     }
-    side.edited.push(edited.sample);
-    Ok(())
+
+    fn nothing(&self, copy: &Path, otherwise: &str) -> Result<Sample, Error> {
+        let ran = self.all(copy)?;
+        match ran.units {
+            Some(Units { built: 1.., .. }) => self.wrong(otherwise),
+            _ => Ok(ran.sample),
+        }
+    }
+
+    fn wrong<T>(&self, problem: &str) -> Result<T, Error> {
+        Err(Error::NotComparable { project: self.project.name, problem: problem.to_owned() })
+    }
 }
 
 #[cfg(test)]
