@@ -85,6 +85,12 @@ pub(crate) fn beside<T>(
         let (say, marks) = channel();
         let runner = scope.spawn(|| run(ground, plan, &script, gate, &cancel, say));
         let worked = work(&mut Waiting { gate, project: project.name, phases: phases.iter(), marks });
+        // It ends now and not before: when it is reaped, all that its processes have used counts as this process's
+        // children's, and would be taken for xbuild's.
+        let worked = worked.and_then(|value| {
+            (&gate.write).write_all(b"end\n")?;
+            Ok(value)
+        });
         if worked.is_err() {
             cancel.cancel();
         }
@@ -175,7 +181,7 @@ impl Observer for Stopwatch {
 /// How many lines a phase prints.
 const MARKS: usize = 7;
 
-/// What the shell does. Each phase waits for a line from descriptor `gate`, and prints
+/// What the shell does. It waits for a line from descriptor `gate` at its end, and before each phase, which prints
 ///
 /// ```text
 /// 0m0.00s 0m0.00s      the shell's own time
@@ -204,8 +210,7 @@ fn script(plan: &Plan, project: &Project, phases: &[Phase], gate: RawFd) -> Stri
             quoted(&format!("^{counted}")),
         ));
     }
-    // Not grep's status, which says that it found nothing.
-    script + "exit 0\n"
+    script + &format!("read end <&{gate} && exit 0\n")
 }
 
 /// A call of cargo with its environment.
