@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::ground::{Ground, Plan, PlannedGraph, limits};
 use crate::measure::Sample;
 use crate::project::Project;
+use crate::slices::Stopped;
 
 const TARGET_FOLDER: &str = "build/target";
 const LOG: &str = "/build/log/cargo";
@@ -65,6 +66,8 @@ pub(crate) struct Waiting<'w> {
     project: &'static str,
     phases: std::slice::Iter<'w, Phase>,
     marks: Receiver<Mark>,
+    /// For how long it has been stopped, which is no part of any figure.
+    pub(crate) stopped: Stopped,
 }
 
 /// When a line came, and the line.
@@ -83,8 +86,11 @@ pub(crate) fn beside<T>(
     let cancel = Cancel::default();
     std::thread::scope(|scope| {
         let (say, marks) = channel();
-        let runner = scope.spawn(|| run(ground, plan, &script, gate, &cancel, say));
-        let worked = work(&mut Waiting { gate, project: project.name, phases: phases.iter(), marks });
+        let stopped = Stopped::default();
+        let stopwatch = Stopwatch { start: Instant::now(), stopped: stopped.clone(), marks: say };
+        let runner = scope.spawn(|| run(ground, plan, &script, gate, &cancel, stopwatch));
+        let phases = phases.iter();
+        let worked = work(&mut Waiting { gate, project: project.name, phases, marks, stopped });
         // It ends now and not before: when it is reaped, all that its processes have used counts as this process's
         // children's, and would be taken for xbuild's.
         let worked = worked.and_then(|value| {
@@ -131,7 +137,7 @@ fn run(
     script: &str,
     gate: &Gate,
     cancel: &Cancel,
-    marks: Sender<Mark>,
+    mut stopwatch: Stopwatch,
 ) -> Result<(), Error> {
     let command = Command {
         argv: vec!["/usr/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
@@ -152,7 +158,6 @@ fn run(
         unkeyed: &Unkeyed { descriptors: vec![gate.number()], ..Unkeyed::default() },
         cancel,
     };
-    let mut stopwatch = Stopwatch { start: Instant::now(), marks };
     let (problem, result) = match ground.sandbox.execute(&request, &mut stopwatch) {
         Outcome::Succeeded(_) => return Ok(()),
         Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
@@ -166,14 +171,16 @@ fn run(
 
 struct Stopwatch {
     start: Instant,
+    stopped: Stopped,
     marks: Sender<Mark>,
 }
 
 impl Observer for Stopwatch {
     fn line(&mut self, stream: Stream, line: &[u8], _: &dyn Running) {
         if stream == Stream::Out {
+            let time = self.start.elapsed().saturating_sub(self.stopped.total());
             // Nobody hears it once the other side has failed.
-            let _ = self.marks.send((self.start.elapsed(), String::from_utf8_lossy(line).into_owned()));
+            let _ = self.marks.send((time, String::from_utf8_lossy(line).into_owned()));
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | `stores` | stores in which toolchains and crates are ready, and nothing else |
 //! | `ground` | the toolchain, composed, and a project's sources: what both sides build on |
 //! | `cargo`, `xbuild` | the two sides |
-//! | `round` | their turns |
+//! | `round`, `slices` | their turns |
 //! | `measure`, `machine`, `report` | figures, where they come from, and how they are shown |
 
 mod cargo;
@@ -18,6 +18,7 @@ mod measure;
 mod project;
 mod report;
 mod round;
+mod slices;
 mod stores;
 mod xbuild;
 
@@ -110,7 +111,7 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
     println!("making the toolchain ready");
     let (ground, ready) = {
         let sample = project::SAMPLE.copy(root, None, &places.copy("sample"))?;
-        xbuild::all(&arguments.xbuild, &arguments.store, &sample, xbuild::Fetch::Missing)?;
+        xbuild::all(&arguments.xbuild, &arguments.store, &sample, xbuild::Fetch::Missing, None)?;
         (Ground::open(root, &arguments.store)?, places.store("ready"))
     };
     let prepared = prepare(root, &ground, &places, &projects)?;

@@ -102,13 +102,15 @@ own that holds nothing else: no result, no plan, not even what rustc says of its
 empty target folder.
 - Where a project has `unify = \"package\"`, each package has features of its own. Cargo is then called once for each \
 package and target, since one call would merge them: both sides do the same work.
-- Both sides take turns, cargo first in one pair and xbuild first in the next. A round is a cold build, five with \
-nothing changed, and two with a comment added to a crate that no other depends on. The file is written after each \
-round, so that a run that is stopped leaves what it has measured.
+- A round is a cold build, five with nothing changed, and two with a comment added to a crate that no other depends \
+on, of each side. A machine's speed changes from one minute to the next by more than what is to be seen, so cold \
+builds and edits run by turns: three seconds of the one, in which all processes of the other are stopped, then three \
+of the other, until one has ended. The time in which a side was stopped is not counted. Who has the first turn \
+changes from pair to pair. The file is written after each round, so that a run that is stopped leaves what it has \
+measured.
 - A figure is the median, with the least and the most in brackets. So is a ratio: of the ratios of the pairs, each \
-side's measurement over its neighbour's, since a machine's speed changes from one quarter of an hour to the next by \
-more than what is to be seen. CPU is user and system time of all processes. \
-The memory is the high-water mark of the resident set of xbuild's own process, without the compilers.
+side's measurement over the one beside it. CPU is user and system time of all processes. The memory is the high-water \
+mark of the resident set of xbuild's own process, without the compilers.
 ";
 
 fn add_project(text: &mut String, measured: &Measured) {

@@ -1,12 +1,14 @@
-//! A round: both sides in turns.
+//! A round: both sides by turns.
 
 use std::path::Path;
 
 use crate::Prepared;
-use crate::cargo::{self, Gate, Phase};
+use crate::cargo::{self, Gate, Phase, Waiting};
 use crate::error::Error;
 use crate::ground::Ground;
+use crate::measure::Sample;
 use crate::report::Measured;
+use crate::slices::Slices;
 use crate::{stores, xbuild};
 
 /// How often nothing changes in a round: it is short, and has the largest spread.
@@ -31,8 +33,16 @@ impl Turn {
     /// The turns of a pair. The next pair begins with the other: a machine that gets slower, or faster, favours
     /// neither.
     fn both(&mut self) -> [Self; 2] {
-        let second = if *self == Self::Cargo { Self::Xbuild } else { Self::Cargo };
+        let second = self.other();
         [std::mem::replace(self, second), second]
+    }
+
+    /// The other side.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Cargo => Self::Xbuild,
+            Self::Xbuild => Self::Cargo,
+        }
     }
 }
 
@@ -50,7 +60,7 @@ pub(crate) struct Bench<'b> {
 }
 
 impl Bench<'_> {
-    /// One round of both sides, phase by phase in turns: cold, nothing changed, another folder (xbuild alone:
+    /// One round of both sides, phase by phase and by turns: cold, nothing changed, another folder (xbuild alone:
     /// cargo has nothing to offer there but a cold build), edits. The two folders aren't there yet: one for
     /// xbuild's store, on the file system of the one that is ready, and one for copies of the project.
     pub(crate) fn round(
@@ -75,21 +85,13 @@ impl Bench<'_> {
             [vec![Phase::Cold], vec![Phase::Unchanged; UNCHANGED], vec![Phase::Edited; EDITS]].concat();
         cargo::beside(self.ground, plan, project, self.gate, &phases, |cargo| {
             println!("{title}: cold");
-            for side in turn.both() {
-                match side {
-                    Turn::Cargo => {
-                        let (sample, executed) = cargo.run()?;
-                        of_cargo.cold.push(sample);
-                        of_cargo.executed = executed;
-                    }
-                    Turn::Xbuild => {
-                        let cold = xbuild.cold()?;
-                        of_xbuild.cold.push(cold.sample);
-                        of_xbuild.peak_memory.push(cold.peak_memory);
-                        (of_xbuild.executed, of_xbuild.units) = (cold.executed, cold.units);
-                    }
-                }
-            }
+            let [first, _] = turn.both();
+            let ((sample, executed), cold) = together(first, cargo, |slices| xbuild.cold(slices))?;
+            of_cargo.cold.push(sample);
+            of_cargo.executed = executed;
+            of_xbuild.cold.push(cold.sample);
+            of_xbuild.peak_memory.push(cold.peak_memory);
+            (of_xbuild.executed, of_xbuild.units) = (cold.executed, cold.units);
             println!("{title}: nothing changed");
             for side in (0..UNCHANGED).flat_map(|_| turn.both()) {
                 match side {
@@ -99,15 +101,37 @@ impl Bench<'_> {
             }
             of_xbuild.elsewhere.push(xbuild.elsewhere()?);
             println!("{title}: one leaf crate edited");
-            for side in (0..EDITS).flat_map(|_| turn.both()) {
-                match side {
-                    Turn::Cargo => of_cargo.edited.push(cargo.run()?.0),
-                    Turn::Xbuild => of_xbuild.edited.push(xbuild.edited()?),
-                }
+            for _ in 0..EDITS {
+                let [first, _] = turn.both();
+                let ((sample, _), edited) = together(first, cargo, |slices| xbuild.edited(slices))?;
+                of_cargo.edited.push(sample);
+                of_xbuild.edited.push(edited);
             }
             Ok(())
         })
     }
+}
+
+/// Runs cargo's next phase and something of xbuild's by turns.
+fn together<T: Send>(
+    first: Turn,
+    cargo: &mut Waiting<'_>,
+    xbuild: impl FnOnce(&Slices) -> Result<T, Error> + Send,
+) -> Result<((Sample, usize), T), Error> {
+    let slices = Slices::default();
+    let stopped = cargo.stopped.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(|| slices.run(first, &stopped));
+        let xbuild = scope.spawn(|| {
+            let ran = xbuild(&slices);
+            slices.ended(Turn::Xbuild);
+            ran
+        });
+        let cargo = cargo.run();
+        slices.ended(Turn::Cargo);
+        let xbuild = xbuild.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok((cargo?, xbuild?))
+    })
 }
 
 #[cfg(test)]

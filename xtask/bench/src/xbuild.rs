@@ -12,6 +12,7 @@ use nix::sys::time::TimeVal;
 use crate::error::Error;
 use crate::measure::Sample;
 use crate::project::{Project, TARGETS};
+use crate::slices::Slices;
 
 /// How often the memory of the process is looked at. What is read is a high-water mark: only what it grows by in
 /// its last moments is missed.
@@ -34,8 +35,15 @@ struct Units {
     built: usize,
 }
 
-/// Runs `xbuild all`. Everything must be in the store already, unless `fetch`.
-pub(crate) fn all(program: &Path, store: &Path, project: &Path, fetch: Fetch) -> Result<Ran, Error> {
+/// Runs `xbuild all`. Everything must be in the store already, unless `fetch`. With `slices` it runs by turns with
+/// something else, and only its own turns count.
+pub(crate) fn all(
+    program: &Path,
+    store: &Path,
+    project: &Path,
+    fetch: Fetch,
+    slices: Option<&Slices>,
+) -> Result<Ran, Error> {
     let mut command = Command::new(program);
     command.args(["all", "--release"]);
     for target in TARGETS {
@@ -51,6 +59,9 @@ pub(crate) fn all(program: &Path, store: &Path, project: &Path, fetch: Fetch) ->
     let start = Instant::now();
     let child = command.spawn();
     let child = child.map_err(|source| Error::Start { program: program.display().to_string(), source })?;
+    if let Some(slices) = slices {
+        slices.started(child.id());
+    }
     let status = Path::new("/proc").join(child.id().to_string()).join("status");
     let ended = AtomicBool::new(false);
     let (output, peak_memory) = std::thread::scope(|scope| {
@@ -61,6 +72,8 @@ pub(crate) fn all(program: &Path, store: &Path, project: &Path, fetch: Fetch) ->
     });
     let (output, wall) =
         output.map_err(|source| Error::Start { program: program.display().to_string(), source })?;
+    let stopped = slices.map(|slices| slices.xbuild_stopped.total()).unwrap_or_default();
+    let wall = wall.saturating_sub(stopped);
     let cpu = processor_time()?.saturating_sub(before);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if !output.status.success() {
@@ -140,8 +153,8 @@ pub(crate) struct Cold {
 
 impl Round<'_> {
     /// Builds with nothing built.
-    pub(crate) fn cold(&self) -> Result<Cold, Error> {
-        let Ran { sample, peak_memory, units } = self.all(self.copy)?;
+    pub(crate) fn cold(&self, slices: &Slices) -> Result<Cold, Error> {
+        let Ran { sample, peak_memory, units } = self.all(self.copy, Some(slices))?;
         let Some(Units { total, built }) = units else {
             return self.wrong("xbuild doesn't say how many units it built");
         };
@@ -159,22 +172,22 @@ impl Round<'_> {
     }
 
     /// Adds a comment to the leaf crate, and builds.
-    pub(crate) fn edited(&self) -> Result<Sample, Error> {
+    pub(crate) fn edited(&self, slices: &Slices) -> Result<Sample, Error> {
         let leaf = self.copy.join(self.project.leaf());
         fs_err::OpenOptions::new().append(true).open(leaf)?.write_all(b"// edited\n")?;
-        let ran = self.all(self.copy)?;
+        let ran = self.all(self.copy, Some(slices))?;
         match ran.units {
             None | Some(Units { built: 0, .. }) => self.wrong("xbuild built nothing after an edit"),
             _ => Ok(ran.sample),
         }
     }
 
-    fn all(&self, copy: &Path) -> Result<Ran, Error> {
-        all(self.program, self.store, copy, Fetch::Never)
+    fn all(&self, copy: &Path, slices: Option<&Slices>) -> Result<Ran, Error> {
+        all(self.program, self.store, copy, Fetch::Never, slices)
     }
 
     fn nothing(&self, copy: &Path, otherwise: &str) -> Result<Sample, Error> {
-        let ran = self.all(copy)?;
+        let ran = self.all(copy, None)?;
         match ran.units {
             Some(Units { built: 1.., .. }) => self.wrong(otherwise),
             _ => Ok(ran.sample),

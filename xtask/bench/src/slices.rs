@@ -1,0 +1,218 @@
+//! Two process trees that run by turns of a few seconds.
+//!
+//! A machine's speed changes from one minute to the next by more than what is to be seen. What runs a few seconds
+//! here and a few seconds there meets the same machine. A tree that is not at its turn is stopped, all of its
+//! processes, and that time counts for neither side.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::round::Turn;
+
+/// How long a turn is: long beside what changing turns costs, short beside the changes of the machine.
+const SLICE: Duration = Duration::from_secs(3);
+
+/// For how long in all a tree has been stopped.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stopped(Arc<AtomicU64>);
+
+impl Stopped {
+    /// So far.
+    pub(crate) fn total(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::SeqCst))
+    }
+
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+}
+
+/// Two trees of this process's children.
+#[derive(Debug, Default)]
+pub(crate) struct Slices {
+    /// xbuild's process, once it has been started; all other children are cargo's sandbox.
+    xbuild: Mutex<Option<u32>>,
+    changed: Condvar,
+    cargo_ended: AtomicBool,
+    xbuild_ended: AtomicBool,
+    /// For how long xbuild has been stopped.
+    pub(crate) xbuild_stopped: Stopped,
+}
+
+impl Slices {
+    /// Says which process is xbuild's.
+    pub(crate) fn started(&self, xbuild: u32) {
+        *self.xbuild.lock().unwrap_or_else(PoisonError::into_inner) = Some(xbuild);
+        self.changed.notify_all();
+    }
+
+    /// Says that a side has ended: the other has the machine for itself.
+    pub(crate) fn ended(&self, side: Turn) {
+        let _held = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
+        match side {
+            Turn::Cargo => self.cargo_ended.store(true, Ordering::SeqCst),
+            Turn::Xbuild => self.xbuild_ended.store(true, Ordering::SeqCst),
+        }
+        self.changed.notify_all();
+    }
+
+    fn one_has_ended(&self) -> bool {
+        self.cargo_ended.load(Ordering::SeqCst) || self.xbuild_ended.load(Ordering::SeqCst)
+    }
+
+    /// Gives turns until one side has ended. Nothing is left stopped.
+    pub(crate) fn run(&self, first: Turn, cargo_stopped: &Stopped) {
+        let Some(xbuild) = self.wait_for_start() else { return };
+        let mut turn = first;
+        while !self.one_has_ended() {
+            let (waits, stopped) = match turn {
+                Turn::Cargo => (Tree::Xbuild(xbuild), &self.xbuild_stopped),
+                Turn::Xbuild => (Tree::AllBut(xbuild), cargo_stopped),
+            };
+            let processes = waits.stop();
+            let since = Instant::now();
+            self.wait(SLICE);
+            stopped.add(since.elapsed());
+            signal_all(&processes, Signal::SIGCONT);
+            turn = turn.other();
+        }
+    }
+
+    fn wait_for_start(&self) -> Option<u32> {
+        let mut xbuild = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
+        while xbuild.is_none() && !self.one_has_ended() {
+            xbuild = self.changed.wait(xbuild).unwrap_or_else(PoisonError::into_inner);
+        }
+        *xbuild
+    }
+
+    /// Waits for so long, or until a side has ended.
+    fn wait(&self, time: Duration) {
+        let held = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = self.changed.wait_timeout_while(held, time, |_| !self.one_has_ended());
+    }
+}
+
+/// Some of this process's children, with all that is below them.
+#[derive(Debug, Clone, Copy)]
+enum Tree {
+    /// This child.
+    Xbuild(u32),
+    /// All others.
+    AllBut(u32),
+}
+
+impl Tree {
+    /// Stops every process of it; returns them.
+    fn stop(self) -> BTreeSet<u32> {
+        let mut stopped = BTreeSet::new();
+        loop {
+            let running: BTreeSet<u32> = self.processes().difference(&stopped).copied().collect();
+            if running.is_empty() {
+                return stopped;
+            }
+            // What they start before it reaches them is found by the next look.
+            signal_all(&running, Signal::SIGSTOP);
+            stopped.extend(running);
+        }
+    }
+
+    fn processes(self) -> BTreeSet<u32> {
+        let mut pending: Vec<u32> = match self {
+            Self::Xbuild(process) => vec![process],
+            Self::AllBut(other) => {
+                children(std::process::id()).into_iter().filter(|child| *child != other).collect()
+            }
+        };
+        let mut found = BTreeSet::new();
+        while let Some(process) = pending.pop() {
+            if found.insert(process) {
+                pending.extend(children(process));
+            }
+        }
+        found
+    }
+}
+
+/// Those that have ended meanwhile are passed over.
+fn signal_all(processes: &BTreeSet<u32>, signal: Signal) {
+    for process in processes {
+        let _ = kill(Pid::from_raw(process.cast_signed()), signal);
+    }
+}
+
+/// The children of all threads of a process; none when it has ended.
+fn children(process: u32) -> Vec<u32> {
+    let Ok(threads) = fs_err::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
+    let lists =
+        threads.flatten().filter_map(|thread| fs_err::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn spinning() -> Child {
+        // A child below a child, as compilers are.
+        Command::new("sh").args(["-c", "sh -c 'while :; do :; done' & wait"]).spawn().unwrap()
+    }
+
+    /// The state of each process of a tree, as in proc_pid_stat(5).
+    fn states(tree: Tree) -> Vec<char> {
+        let state = |process: u32| {
+            let stat = fs_err::read_to_string(format!("/proc/{process}/stat")).unwrap();
+            stat.rsplit(')').next().unwrap().trim_start().chars().next().unwrap()
+        };
+        tree.processes().into_iter().map(state).collect()
+    }
+
+    #[test]
+    fn a_tree_that_is_stopped_stands_still_and_goes_on() {
+        let mut child = spinning();
+        let tree = Tree::Xbuild(child.id());
+        while states(tree).len() < 2 {
+            std::thread::yield_now();
+        }
+        let processes = tree.stop();
+        assert_eq!(processes.len(), 2);
+        while states(tree) != ['T', 'T'] {
+            std::thread::yield_now();
+        }
+        signal_all(&processes, Signal::SIGCONT);
+        while states(tree).contains(&'T') {
+            std::thread::yield_now();
+        }
+        signal_all(&processes, Signal::SIGKILL);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_side_that_ends_ends_the_turns_and_nothing_stays_stopped() {
+        let mut child = spinning();
+        let slices = Slices::default();
+        slices.started(child.id());
+        std::thread::scope(|scope| {
+            scope.spawn(|| slices.run(Turn::Cargo, &Stopped::default()));
+            while states(Tree::Xbuild(child.id())).first() != Some(&'T') {
+                std::thread::yield_now();
+            }
+            slices.ended(Turn::Cargo);
+        });
+        assert!(slices.xbuild_stopped.total() > Duration::ZERO);
+        while states(Tree::Xbuild(child.id())).contains(&'T') {
+            std::thread::yield_now();
+        }
+        signal_all(&Tree::Xbuild(child.id()).processes(), Signal::SIGKILL);
+        child.wait().unwrap();
+    }
+}
