@@ -78,7 +78,9 @@ fn main() -> ExitCode {
     // The sandbox's helper is this program: it never returns from here.
     xbuild_exec::run_helper_if_asked();
 
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    slices::end_all_with_this_process();
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

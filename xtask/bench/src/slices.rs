@@ -17,6 +17,24 @@ use crate::round::Turn;
 /// How long a turn is: long beside what changing turns costs, short beside the changes of the machine.
 const SLICE: Duration = Duration::from_secs(3);
 
+/// On Ctrl-C and SIGTERM: ends all children, those too that are stopped, which would stay so for ever.
+pub(crate) fn end_all_with_this_process() {
+    // A second handler in one process is a mistake of ours, and one without is no reason not to measure.
+    let _ = ctrlc::set_handler(|| {
+        signal_all(&children(std::process::id()).into_iter().collect(), Signal::SIGTERM);
+        signal_all(&Tree::All.processes(), Signal::SIGCONT);
+        end()
+    });
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place beside main, for a thread that main doesn't wait for"
+)]
+fn end() -> ! {
+    std::process::exit(130)
+}
+
 /// For how long in all a tree has been stopped.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stopped(Arc<AtomicU64>);
@@ -105,6 +123,8 @@ enum Tree {
     Xbuild(u32),
     /// All others.
     AllBut(u32),
+    /// Every child.
+    All,
 }
 
 impl Tree {
@@ -125,6 +145,7 @@ impl Tree {
     fn processes(self) -> BTreeSet<u32> {
         let mut pending: Vec<u32> = match self {
             Self::Xbuild(process) => vec![process],
+            Self::All => children(std::process::id()),
             Self::AllBut(other) => {
                 children(std::process::id()).into_iter().filter(|child| *child != other).collect()
             }
