@@ -133,7 +133,7 @@ fn units(said: &str) -> Option<Units> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Round<'r> {
     pub(crate) program: &'r Path,
-    /// The round's own store, made by [`stores::fresh`].
+    /// The round's own store, made by [`crate::stores::fresh`].
     pub(crate) store: &'r Path,
     pub(crate) project: &'r Project,
     /// The workspace's folder in a copy of the project.
