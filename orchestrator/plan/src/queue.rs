@@ -84,13 +84,10 @@ impl Queue {
 
     /// Takes the next node that can start.
     pub fn take(&mut self) -> Option<Node> {
-        while let Some((_, std::cmp::Reverse(node))) = self.ready.pop() {
-            if self.items[node].state == State::Ready {
-                self.items[node].state = State::Taken;
-                return Some(node);
-            }
-        }
-        None
+        self.next_priority()?;
+        let (_, std::cmp::Reverse(node)) = self.ready.pop()?;
+        self.items[node].state = State::Taken;
+        Some(node)
     }
 
     /// How long the way is that begins with a node, in the unit of the costs.
@@ -99,7 +96,7 @@ impl Queue {
         self.items[node].priority
     }
 
-    /// The priority of the node that [`Self::take`] would give.
+    /// The priority of the node that [`Self::take`] would give; `None` when no node can start.
     pub fn next_priority(&mut self) -> Option<u64> {
         while let Some(&(priority, std::cmp::Reverse(node))) = self.ready.peek() {
             if self.items[node].state == State::Ready {
@@ -109,12 +106,6 @@ impl Queue {
             self.ready.pop();
         }
         None
-    }
-
-    /// Whether a node can start.
-    #[must_use]
-    pub fn has_ready(&self) -> bool {
-        self.ready.iter().any(|&(_, std::cmp::Reverse(node))| self.items[node].state == State::Ready)
     }
 
     /// Notes that a taken node has given out its metadata.

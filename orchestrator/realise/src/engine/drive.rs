@@ -117,7 +117,7 @@ impl<'r> Run<'r> {
             if self.in_flight.is_empty() {
                 // A killed process keeps what it held.
                 self.tokens.refill().map_err(RealiseError::io("fill the jobserver's pipe"))?;
-                if self.stopping || (self.ready.is_empty() && !self.queue.has_ready()) {
+                if self.stopping || (self.ready.is_empty() && self.queue.next_priority().is_none()) {
                     break;
                 }
                 continue;
