@@ -124,11 +124,11 @@ fn together<T: Send>(
         scope.spawn(|| slices.run(first, &stopped));
         let xbuild = scope.spawn(|| {
             let ran = xbuild(&slices);
-            slices.ended(Turn::Xbuild);
+            slices.ended();
             ran
         });
         let cargo = cargo.run();
-        slices.ended(Turn::Cargo);
+        slices.ended();
         let xbuild = xbuild.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok((cargo?, xbuild?))
     })

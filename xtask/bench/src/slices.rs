@@ -5,8 +5,8 @@
 //! processes, and that time counts for neither side.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -53,66 +53,58 @@ impl Stopped {
 /// Two trees of this process's children.
 #[derive(Debug, Default)]
 pub(crate) struct Slices {
-    /// xbuild's process, once it has been started; all other children are cargo's sandbox.
-    xbuild: Mutex<Option<u32>>,
+    state: Mutex<State>,
     changed: Condvar,
-    cargo_ended: AtomicBool,
-    xbuild_ended: AtomicBool,
     /// For how long xbuild has been stopped.
     pub(crate) xbuild_stopped: Stopped,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// xbuild's process, once it has been started; all other children are cargo's sandbox.
+    xbuild: Option<u32>,
+    /// Whether one of the two has ended: the other has the machine for itself.
+    one_has_ended: bool,
 }
 
 impl Slices {
     /// Says which process is xbuild's.
     pub(crate) fn started(&self, xbuild: u32) {
-        *self.xbuild.lock().unwrap_or_else(PoisonError::into_inner) = Some(xbuild);
+        self.state().xbuild = Some(xbuild);
         self.changed.notify_all();
     }
 
-    /// Says that a side has ended: the other has the machine for itself.
-    pub(crate) fn ended(&self, side: Turn) {
-        let _held = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
-        match side {
-            Turn::Cargo => self.cargo_ended.store(true, Ordering::SeqCst),
-            Turn::Xbuild => self.xbuild_ended.store(true, Ordering::SeqCst),
-        }
+    /// Says that a side has ended.
+    pub(crate) fn ended(&self) {
+        self.state().one_has_ended = true;
         self.changed.notify_all();
-    }
-
-    fn one_has_ended(&self) -> bool {
-        self.cargo_ended.load(Ordering::SeqCst) || self.xbuild_ended.load(Ordering::SeqCst)
     }
 
     /// Gives turns until one side has ended. Nothing is left stopped.
     pub(crate) fn run(&self, first: Turn, cargo_stopped: &Stopped) {
-        let Some(xbuild) = self.wait_for_start() else { return };
+        let is_before = |state: &mut State| state.xbuild.is_none() && !state.one_has_ended;
+        let begun = self.changed.wait_while(self.state(), is_before);
+        let mut state = begun.unwrap_or_else(PoisonError::into_inner);
         let mut turn = first;
-        while !self.one_has_ended() {
+        while let State { xbuild: Some(xbuild), one_has_ended: false } = *state {
+            drop(state);
             let (waits, stopped) = match turn {
                 Turn::Cargo => (Tree::Xbuild(xbuild), &self.xbuild_stopped),
                 Turn::Xbuild => (Tree::AllBut(xbuild), cargo_stopped),
             };
             let processes = waits.stop();
             let since = Instant::now();
-            self.wait(SLICE);
+            let goes_on = |state: &mut State| !state.one_has_ended;
+            let waited = self.changed.wait_timeout_while(self.state(), SLICE, goes_on);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
             stopped.add(since.elapsed());
             signal_all(&processes, Signal::SIGCONT);
             turn = turn.other();
         }
     }
 
-    fn wait_for_start(&self) -> Option<u32> {
-        let mut xbuild = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
-        while xbuild.is_none() && !self.one_has_ended() {
-            xbuild = self.changed.wait(xbuild).unwrap_or_else(PoisonError::into_inner);
-        }
-        *xbuild
-    }
-
-    /// Waits for so long, or until a side has ended.
-    fn wait(&self, time: Duration) {
-        let held = self.xbuild.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = self.changed.wait_timeout_while(held, time, |_| !self.one_has_ended());
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,7 +219,7 @@ mod tests {
             while states(Tree::Xbuild(child.id())).first() != Some(&'T') {
                 std::thread::yield_now();
             }
-            slices.ended(Turn::Cargo);
+            slices.ended();
         });
         assert!(slices.xbuild_stopped.total() > Duration::ZERO);
         while states(Tree::Xbuild(child.id())).contains(&'T') {
