@@ -47,9 +47,13 @@ impl Session {
             let Some(lock) = files::if_there(open_folder(&path)).map_err(io("open", &path))? else {
                 continue;
             };
-            rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(io("lock", &path))?;
-            if same(&lock, &path) {
-                return Ok(Self { path, next: AtomicU64::new(0), _lock: lock });
+            // Who has it instead sweeps it away, or made it anew after a sweep and keeps it: not to be waited for.
+            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) if same(&lock, &path) => {
+                    return Ok(Self { path, next: AtomicU64::new(0), _lock: lock });
+                }
+                Ok(()) | Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(io("lock", &path)(error)),
             }
         }
     }
@@ -117,6 +121,22 @@ mod tests {
             }
         });
         assert_eq!(files::list(tmp.path()).unwrap(), []);
+    }
+
+    #[test]
+    fn sessions_that_start_in_each_other_s_sweeps_do_not_wait_for_each_other_s_end() {
+        for _ in 0..50 {
+            let tmp = tempfile::tempdir().unwrap();
+            let all = std::thread::scope(|scope| {
+                let start = || {
+                    sweep(tmp.path()).unwrap();
+                    Session::start(tmp.path(), None).unwrap()
+                };
+                let started: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+                started.into_iter().map(|session| session.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert!(all.iter().all(|session| session.path.exists()));
+        }
     }
 
     #[test]
