@@ -1,7 +1,7 @@
 //! The store's traits, and an implementation in memory.
 
 use std::collections::HashMap;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +66,11 @@ impl StoreError {
     }
 }
 
+/// What a blob is read by.
+pub trait ReadSeek: Read + Seek + Send {}
+
+impl<R: Read + Seek + Send> ReadSeek for R {}
+
 /// Blobs and Merkle trees by digest.
 ///
 /// What is put is there for good as far as a run is concerned; putting the same content twice is no error.
@@ -80,7 +85,7 @@ pub trait Content: Send + Sync {
     ///
     /// # Errors
     /// [`StoreError::Missing`], or when it can't be read.
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError>;
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError>;
 
     /// Stores all that `reader` gives.
     ///
@@ -144,7 +149,7 @@ impl Content for Unstored<'_> {
         self.0.has_blob(digest)
     }
 
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         self.0.open_blob(digest)
     }
 
@@ -201,7 +206,7 @@ impl Content for Memory {
         Ok(locked(&self.blobs).contains_key(&digest))
     }
 
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         let bytes = locked(&self.blobs).get(&digest).cloned();
         let bytes = bytes.ok_or_else(|| StoreError::Missing { kind: "blob", digest: digest.to_string() })?;
         Ok(Box::new(std::io::Cursor::new(bytes)))

@@ -23,7 +23,7 @@ mod staging;
 mod tree;
 
 pub use command::{ActionKey, Command, salt};
-pub use content::{ActionCache, Content, ContentExt, Memory, StoreError, Unstored};
+pub use content::{ActionCache, Content, ContentExt, Memory, ReadSeek, StoreError, Unstored};
 pub use directory::{Directory, Entry, File};
 pub use executor::{Cancel, Executor, Limits, Observer, Request, Running, Silent, Stream, Unkeyed};
 pub use input::{InputRoot, merge_layers};

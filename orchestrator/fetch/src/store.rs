@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use xbuild_action::{Content, Directory, Memory, StoreError};
+use xbuild_action::{Content, Directory, Memory, ReadSeek, StoreError};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 
 /// A store that remembers, and that has room for files on their way in.
@@ -67,7 +67,7 @@ impl Content for InMemory {
         self.content.has_blob(digest)
     }
 
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         self.content.open_blob(digest)
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use xbuild_action::{
-    ActionResult, Command, Content, Directory, InputRoot, Isolation, Staging as _, StoreError,
+    ActionResult, Command, Content, Directory, InputRoot, Isolation, ReadSeek, Staging as _, StoreError,
 };
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 use xbuild_fetch::toolchain::{BuildError, Builder};
@@ -35,7 +35,7 @@ impl Content for FetchStore<'_> {
         self.store.has_blob(digest)
     }
 
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         self.store.open_blob(digest)
     }
 

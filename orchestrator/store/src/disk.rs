@@ -95,6 +95,12 @@ impl Disk {
         })
     }
 
+    /// The folder that it is in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.layout.folder()
+    }
+
     pub(crate) const fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use xbuild_action::{Content, Directory, Entry, File, Scratch, Staging, StoreError};
+use xbuild_action::{Content, Directory, Entry, File, ReadSeek, Scratch, Staging, StoreError};
 use xbuild_base::{Blob, Digest, Tree};
 
 use crate::blobs::is_executable;
@@ -20,7 +20,7 @@ impl Content for Disk {
         self.blob_is_there(digest)
     }
 
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         Ok(Box::new(self.read_blob(digest)?))
     }
 

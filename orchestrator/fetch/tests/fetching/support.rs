@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use xbuild_action::{Content, ContentExt as _, Directory, Entry, StoreError, walk};
+use xbuild_action::{Content, ContentExt as _, Directory, Entry, ReadSeek, StoreError, walk};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 use xbuild_fetch::{Event, FixedOutput, InMemory, Place, Progress, Settings, Store, Unpack};
 
@@ -59,7 +59,7 @@ impl Content for Counting {
     fn has_blob(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
         self.inner.has_blob(digest)
     }
-    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn Read + Send>, StoreError> {
+    fn open_blob(&self, digest: Digest<Blob>) -> Result<Box<dyn ReadSeek>, StoreError> {
         self.inner.open_blob(digest)
     }
     fn put_reader(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
