@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cargo_platform::Cfg;
 use semver::Version;
-use xbuild_base::RelPath;
+use xbuild_base::{RelPath, Triple};
 
 use crate::directive::ScriptOutput;
 use crate::error::Error;
@@ -143,6 +144,12 @@ impl Context {
     #[must_use]
     pub fn hash(&self, index: UnitIndex) -> &UnitHash {
         &self.facts(index).hash
+    }
+
+    /// What `rustc --print cfg` says of a target of the graph.
+    #[must_use]
+    pub fn cfg(&self, target: &Triple) -> Option<&[Cfg]> {
+        self.toolchain.targets.get(target).map(|platform| platform.cfg.as_slice())
     }
 
     /// What a unit is compiled for.

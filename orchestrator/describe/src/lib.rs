@@ -33,17 +33,19 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Build, Description, FIRST_CLASS_TARGETS, IncludePath, Limits, PackageSettings, TargetSettings,
-    ToolchainWish, Unify,
+    Base, Build, Description, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings, ImageTable, Images,
+    IncludePath, LayerCompression, Limits, PackageSettings, TargetSettings, ToolchainWish, Unify,
 };
-pub use evaluate::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace, evaluate};
+pub use evaluate::{
+    Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace, evaluate, name_matches,
+};
 pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;
 pub use problem::{Kind, Problem, Problems, Source};
 pub use rust_toolchain::{Channel, RustToolchain};
 pub use target::{
-    ArchiveFormat, CTools, Check, GlibcChoice, Link, Linking, ObjectFormat, Platform, Run, Std, TargetSpec,
-    Targets,
+    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, Platform, Run, Std,
+    TargetSpec, Targets,
 };
 pub use toolchains::{
     Architecture, Archive, ArchivePin, Component, PackagePin, PinHost, Pins, Suite, Toolchain, Toolchains,

@@ -65,6 +65,11 @@ impl<'a> Field<'a> {
         reader.report(self.node.at, problem);
     }
 
+    /// Whether it is a string.
+    pub(crate) fn is_text(&self) -> bool {
+        matches!(self.node.value, Value::String(_)) || self.node.bare.is_some()
+    }
+
     /// A string. Empty ones are noted.
     pub(crate) fn text(&self, reader: &mut Reader) -> Option<&'a str> {
         let text = self.any_text(reader)?;

@@ -74,6 +74,30 @@ pub fn install(
     artefacts.iter().map(|artefact| Ok(result.join(artefact.path()?))).collect()
 }
 
+/// Makes the link `<project>/result/<path>` to a whole tree of the store, makes it a root of collection, and returns
+/// its path. What is there already is left as it is, when it is the same.
+///
+/// # Errors
+/// As [`install`].
+pub fn install_folder(
+    store: &Disk,
+    project: &Path,
+    path: &RelPath,
+    tree: Digest<Tree>,
+) -> Result<PathBuf, OutputError> {
+    let project = std::path::absolute(project).map_err(OutputError::io("find", project))?;
+    let result = project.join(RESULT);
+    make_folder(&result)?;
+    for parent in parents(path) {
+        make_folder(&result.join(parent))?;
+    }
+    let link = result.join(path);
+    let folder = store.lay_out_result(tree)?;
+    store.add_root(&link, &Keeps { trees: [tree].into(), ..Keeps::default() })?;
+    make_link(&folder, &link)?;
+    Ok(link)
+}
+
 /// The output's own file in the store, under its own name: what a link in `result` leads to.
 ///
 /// # Errors
@@ -178,17 +202,20 @@ fn sum(link: &Path) -> Result<Option<Sha256>, OutputError> {
     Ok(Some(hasher.sha256()))
 }
 
-/// Whether something is a link as this module makes them, into whatever store: `…/results/<hex>/{bin,lib}/<name>`
-/// (`trees` in stores of format 1).
+/// Whether something is a link as this module makes them, into whatever store: to `…/results/<hex>`, or to
+/// `{bin,lib}/<name>` below it (`trees` in stores of format 1).
 fn leads_into_a_store(path: &Path) -> bool {
     let Ok(to) = fs_err::read_link(path) else { return false };
-    let mut parts = to.components().rev().skip(1).map(|part| part.as_os_str().to_string_lossy());
-    let mut next = || parts.next().unwrap_or_default();
-    let (place, tree, part) = (next(), next(), next());
-    to.is_absolute()
-        && matches!(&*place, "bin" | "lib")
-        && Sha256::from_hex(&tree).is_ok()
-        && matches!(&*part, "results" | "trees")
+    let parts: Vec<_> = to.components().rev().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let is_tree = |parts: &[std::borrow::Cow<'_, str>]| match parts {
+        [tree, part, ..] => Sha256::from_hex(tree).is_ok() && matches!(&**part, "results" | "trees"),
+        _ => false,
+    };
+    let is_file = match parts.as_slice() {
+        [_, place, tree @ ..] => matches!(&**place, "bin" | "lib") && is_tree(tree),
+        _ => false,
+    };
+    to.is_absolute() && (is_file || is_tree(&parts))
 }
 
 /// The folders above a path, the uppermost first.

@@ -21,6 +21,6 @@ mod table;
 pub use artefact::{Artefact, Place};
 pub use error::OutputError;
 pub use export::export;
-pub use install::{Extent, install, installed, store_path};
+pub use install::{Extent, install, install_folder, installed, store_path};
 pub use proof::{Expectation, Form, Format, GlibcNeed, Linking, Proof, Violation, prove, prove_stored};
-pub use table::{Colour, Row, Status, json_lines, table};
+pub use table::{Colour, Row, Status, json_lines, size, table};

@@ -114,7 +114,8 @@ fn cells(row: &Row) -> [String; 6] {
 }
 
 /// A number of bytes for people, in units of 1024: three digits at most before the unit, one after the point.
-fn size(bytes: u64) -> String {
+#[must_use]
+pub fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1024 {
         return format!("{bytes} B");

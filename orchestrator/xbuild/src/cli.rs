@@ -75,6 +75,10 @@ pub(crate) enum Verb {
     Build(Build),
     /// Build every output of every target
     All(Build),
+    /// Make minimal OCI images of programs: those named, or all
+    Image(Image),
+    /// Move the pins in xbuild.lock to what their names lead to now
+    Update(Update),
     /// What this machine allows: each part of the sandbox, and what to run where one is missing
     Doctor,
     /// The pinned toolchains
@@ -153,6 +157,96 @@ pub(crate) struct Build {
     /// Write when each action began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+}
+
+/// Which images are made, and where they go.
+#[derive(Debug, Clone, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Image {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ImageVerb>,
+    #[command(flatten)]
+    pub(crate) wanted: WantedImages,
+    /// Where the image is written too.
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FORMAT:PLACE",
+        help = "Write the image there too: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], \
+                docker-daemon:[NAME:TAG] or podman:[NAME:TAG]",
+        help_heading = "Where it goes"
+    )]
+    pub(crate) outputs: Vec<String>,
+    /// Send the image to its repository, and print its reference by digest and nothing else on standard output
+    #[arg(long, help_heading = "Where it goes")]
+    pub(crate) push: bool,
+    /// A tag that leads to it there
+    #[arg(short, long = "tag", value_name = "TAG", requires = "push", help_heading = "Where it goes")]
+    pub(crate) tags: Vec<String>,
+    /// The repository.
+    #[arg(
+        long,
+        value_name = "REPOSITORY",
+        requires = "push",
+        help = "The repository [default: that of the description, else $XBUILD_REPOSITORY]",
+        help_heading = "Where it goes"
+    )]
+    pub(crate) repository: Option<String>,
+    /// Speak to the registry without encryption, though it is not on this machine
+    #[arg(long, help_heading = "Where it goes")]
+    pub(crate) plain_http: bool,
+    /// Make no links in `result`
+    #[arg(long, help_heading = "Where it goes")]
+    pub(crate) no_link: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ImageVerb {
+    /// What is in the images: layers, files, sizes, and why each file is there
+    Inspect(WantedImages),
+}
+
+/// Which images.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WantedImages {
+    /// Images by name: those of the description, else of the programs
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Only for this target
+    #[arg(long = "target", value_name = "TRIPLE", help_heading = "Selection")]
+    pub(crate) targets: Vec<String>,
+    /// Only for this platform, such as linux/arm64
+    #[arg(long = "platform", value_name = "PLATFORM", help_heading = "Selection")]
+    pub(crate) platforms: Vec<String>,
+    /// Only of this variant
+    #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) variants: Vec<String>,
+    /// The profile to build with
+    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Selection")]
+    pub(crate) profile: Option<String>,
+    /// The same as --profile release
+    #[arg(short, long, help_heading = "Selection")]
+    pub(crate) release: bool,
+    /// How many actions run at once (default: the number of processors)
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Go on with what doesn't need the unit that failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    /// Weaken the sandbox. The results are kept apart from those of the full one
+    #[arg(long, value_name = "LEVEL", default_value = "full")]
+    pub(crate) isolation: IsolationLevel,
+}
+
+/// What is moved.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Update {
+    /// The images that the description bases others on; all when none is named
+    #[arg(value_name = "IMAGE")]
+    pub(crate) images: Vec<String>,
+    /// Speak to the registry without encryption, though it is not on this machine
+    #[arg(long)]
+    pub(crate) plain_http: bool,
 }
 
 /// How strong the sandbox is.

@@ -16,9 +16,11 @@ use std::process::ExitCode;
 use xbuild_action::{ExecutionError, StoreError, TreeError};
 use xbuild_describe::Problems;
 use xbuild_fetch::{FetchError, Tier};
+use xbuild_image::ImageError;
 use xbuild_output::OutputError;
 use xbuild_plan::PlanError;
 use xbuild_realise::RealiseError;
+use xbuild_registry::RegistryError;
 
 use crate::ui::{Ui, show_problems};
 
@@ -49,6 +51,12 @@ pub(crate) enum XbuildError {
     /// Outputs could not be installed.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// Images could not be made.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// A registry is in the way.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// Something of the project is wrong, and one can say what to do.
     #[error("{what}")]
     User {
@@ -117,6 +125,8 @@ impl XbuildError {
             Self::Realise(error) => of_realise(error),
             Self::Store(error) => of_store(error),
             Self::Output(error) => of_output(error),
+            Self::Image(error) => of_image(error),
+            Self::Registry(error) => of_registry(error),
         }
     }
 
@@ -131,6 +141,12 @@ impl XbuildError {
             }
             Self::Store(error) => error.help(),
             Self::Output(error) => error.help(),
+            Self::Image(ImageError::Store(error) | ImageError::Tree(TreeError::Store(error))) => {
+                store_help(error)
+            }
+            Self::Image(error) => error.help(),
+            Self::Registry(RegistryError::Store(error)) => store_help(error),
+            Self::Registry(error) => error.help(),
         }
     }
 
@@ -296,5 +312,35 @@ fn of_output(error: &OutputError) -> u8 {
         | OutputError::Conflict { .. } => USER,
         OutputError::InTheWay { .. } | OutputError::Store(_) | OutputError::Io { .. } => MACHINE,
         OutputError::Root(error) => of_store(error),
+    }
+}
+
+fn of_registry(error: &RegistryError) -> u8 {
+    match error {
+        RegistryError::Image(error) => of_image(error),
+        error if error.is_users() => USER,
+        _ => MACHINE,
+    }
+}
+
+fn of_image(error: &ImageError) -> u8 {
+    match error {
+        ImageError::Conflict { .. }
+        | ImageError::NoEntrypoint { .. }
+        | ImageError::NoUser { .. }
+        | ImageError::NoLibrary { .. }
+        | ImageError::NoVersion { .. }
+        | ImageError::Unreadable { .. }
+        | ImageError::TooLarge { .. }
+        | ImageError::Secrets { .. }
+        | ImageError::Root(_)
+        | ImageError::Occupied { .. }
+        | ImageError::Path(_) => USER,
+        ImageError::Pulled { .. }
+        | ImageError::NoBase(_)
+        | ImageError::Store(_)
+        | ImageError::Tree(_)
+        | ImageError::Io { .. } => MACHINE,
+        ImageError::Specification(_) => BUG,
     }
 }

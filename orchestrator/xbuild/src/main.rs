@@ -7,6 +7,8 @@ mod cli;
 mod composed;
 mod description;
 mod error;
+mod image;
+mod lock;
 mod outputs;
 mod proof;
 mod record;
@@ -38,7 +40,9 @@ fn main() -> ExitCode {
 fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
     match &cli.verb {
         Verb::Build(build) => verb::build::run(&cli.global, build, ui),
-        Verb::All(build) => verb::build::run(&cli.global, build, ui),
+        Verb::All(build) => verb::build::run_all(&cli.global, build, ui),
+        Verb::Image(image) => verb::image::run(&cli.global, image, ui),
+        Verb::Update(update) => verb::update::run(&cli.global, update, ui),
         Verb::Doctor => verb::doctor::run(ui),
         Verb::Toolchain(toolchain) => verb::toolchain::run(&cli.global, toolchain, ui),
         Verb::Store(store) => verb::store::run(store, ui),

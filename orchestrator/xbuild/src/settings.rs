@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use xbuild_action::Cancel;
 use xbuild_store::Disk;
 
+use crate::cli::Global;
 use crate::error::XbuildError;
 use crate::ui::Ui;
 
@@ -51,4 +52,9 @@ pub(crate) fn open_store(cancel: &Cancel, ui: &Ui) -> Result<Disk, XbuildError> 
 /// How many processors this process may use.
 pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// Whether the network may not be used: by `--offline` or the environment.
+pub(crate) fn is_offline(global: &Global) -> Result<bool, XbuildError> {
+    Ok(global.offline || xbuild_fetch::Settings::from_environment(&variable)?.offline)
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use fs_err as fs;
 
+use common::image::images;
 use common::processes::{below, left_of, wait_for};
 use common::trace::{keys, trace};
 use common::{Project, TARGETS, XBUILD, Xbuild, shared_store};
@@ -103,6 +104,8 @@ fn every_result_and_every_output_is_the_same_bits() {
     let arguments = ["all", "--no-link", "--message-format", "json", "--trace"];
     let first = ours.xbuild(&[&arguments[..], &[traced.to_str().unwrap()]].concat()).ok();
     let first_keys = keys(&trace(&traced));
+    let arguments_of_images = ["image", "--no-link", "--message-format", "json"];
+    let first_images = images(&ours.xbuild(&arguments_of_images).ok());
 
     // Another user, folder, home, time, time zone, locale, umask, number of jobs and of processors; process ids are
     // others by themselves.
@@ -159,6 +162,13 @@ fn every_result_and_every_output_is_the_same_bits() {
         println!("{name}\n  {digest}\n  {}", again[name]);
     }
     assert_eq!(outputs, again, "the outputs");
+
+    let second_images = images(&xbuild.run(&[&arguments_of_images[..], &["--offline"]].concat()).ok());
+    let digests = |images: &BTreeMap<String, serde_json::Value>| {
+        images.iter().map(|(name, line)| (name.clone(), line["digest"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(digests(&first_images).len(), 2, "{first_images:?}");
+    assert_eq!(digests(&first_images), digests(&second_images), "the images' indexes");
 
     xbuild.run(&["store", "verify"]).ok().says("whole");
 

@@ -1,5 +1,6 @@
 //! `xbuild.toml`: what is to be built.
 
+mod image;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use crate::overrides::Override;
 use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
 
+pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
 pub(crate) use read::{feature_problem, profile_problem};
 
 /// The targets of a project that names none: those that are tested most.
@@ -31,6 +33,8 @@ pub struct Description {
     pub targets: BTreeMap<Triple, TargetSettings>,
     /// Settings by package name; only of packages that it says something about.
     pub packages: BTreeMap<String, PackageSettings>,
+    /// What goes into images, and how they are run.
+    pub images: Images,
     /// What an action may use.
     pub limits: Limits,
     /// The `--set` flags that are in it, in their order: for the provenance.

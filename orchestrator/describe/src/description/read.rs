@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use cargo_platform::Platform;
 use xbuild_base::Triple;
 
 use super::{
-    Build, Description, IncludePath, Limits, Origins, PackageSettings, TargetSettings, ToolchainWish, Unify,
+    Build, Description, Images, IncludePath, Limits, Origins, PackageSettings, TargetSettings, ToolchainWish,
+    Unify, image,
 };
 use crate::document::{At, Document};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -20,16 +22,15 @@ use crate::units;
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] =
-    &["develop", "dist", "env", "fetch", "files", "image", "inputs", "native", "stamp", "step", "variant"];
-const RESERVED_BUILD: &[&str] =
-    &["env", "image", "inherits", "inputs", "native", "rustflags", "stamp", "toolchain"];
-const RESERVED_TARGET: &[&str] = &["env", "features", "image", "native", "packages", "profile", "rustflags"];
+const RESERVED: &[&str] = &["develop", "dist", "env", "fetch", "files", "inputs", "native", "stamp", "step"];
+const RESERVED_BUILD: &[&str] = &["env", "inherits", "inputs", "native", "rustflags", "stamp", "toolchain"];
+const RESERVED_TARGET: &[&str] = &["env", "features", "native", "packages", "profile", "rustflags"];
+const RESERVED_CFG: &[&str] = &["env", "features", "glibc", "native", "packages", "profile", "rustflags"];
 const RESERVED_PACKAGE: &[&str] = &["env", "inputs", "native", "patches"];
 const VERSION_HELP: &str = "write a Rust version such as `\"1.96.1\"` or `\"1.96\"`, or `\"stable\"`";
 const GLIBC_HELP: &str = "write a glibc version such as `\"2.31\"`";
 const TIME_HELP: &str = "write a time such as `\"90s\"`, `\"30m\"` or `\"1h30m\"`";
-const SIZE_HELP: &str = "write a size such as `\"512MiB\"` or `\"8GiB\"`";
+pub(super) const SIZE_HELP: &str = "write a size such as `\"512MiB\"` or `\"8GiB\"`";
 
 impl Description {
     /// Reads `xbuild.toml` (`None` when the project has none: then the defaults hold) with the `--set` flags laid
@@ -57,11 +58,19 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     let mut root = Fields::root(document);
     let mut origins = Origins::default();
     let toolchain = root.get("toolchain").map(|field| read_toolchain(&field, reader)).unwrap_or_default();
+    let mut places = Places { document, targets, origins: &mut origins };
     let build = root.get("build").map_or_else(Build::default, |field| {
-        read_build(&field, &VariantName::default(), document, targets, &mut origins, reader)
+        read_build(&field, Build::default(), &VariantName::default(), &mut places, None, reader)
     });
-    let target_settings =
-        root.get("target").map(|field| read_targets(&field, targets, reader)).unwrap_or_default();
+    let mut images = image::read(&mut root, reader);
+    let mut variants = BTreeMap::from([(VariantName::default(), build.clone())]);
+    if let Some(field) = root.get("variant") {
+        read_variants(&field, &build, &mut variants, &mut places, &mut images, reader);
+    }
+    let target_settings = root
+        .get("target")
+        .map(|field| read_targets(&field, targets, &mut images, reader))
+        .unwrap_or_default();
     let packages = root
         .get("package")
         .map(|field| read_packages(&field, &mut origins, document, reader))
@@ -70,9 +79,10 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     root.finish(reader, RESERVED);
     Description {
         toolchain,
-        variants: BTreeMap::from([(VariantName::default(), build)]),
+        variants,
         targets: target_settings,
         packages,
+        images,
         limits,
         overrides: Vec::new(),
         origins,
@@ -110,18 +120,61 @@ fn names(
     Some(found.into_iter().map(place).collect())
 }
 
+/// What is needed to check a build, and to remember where its names stand.
+struct Places<'p> {
+    document: &'p Document,
+    targets: &'p Targets,
+    origins: &'p mut Origins,
+}
+
+/// `[variant.NAME]`: each starts from `[build]`, and each of its keys replaces what is there.
+fn read_variants(
+    field: &Field<'_>,
+    build: &Build,
+    variants: &mut BTreeMap<VariantName, Build>,
+    places: &mut Places<'_>,
+    images: &mut Images,
+    reader: &mut Reader,
+) {
+    for (text, at, field) in field.entries(reader) {
+        let name = match text.parse::<VariantName>() {
+            Ok(name) if name == VariantName::default() => {
+                let problem = Problem::new(Kind::Invalid, format!("`{name}` is the variant without a name"));
+                reader.report(
+                    at,
+                    problem.label("taken").help("describe it by [build], or choose another name"),
+                );
+                continue;
+            }
+            Ok(name) => name,
+            Err(error) => {
+                let help = "write lower-case letters, digits and `-`";
+                reader.report(
+                    at,
+                    Problem::new(Kind::Invalid, error.to_string()).label("not a name").help(help),
+                );
+                continue;
+            }
+        };
+        let read = read_build(&field, build.clone(), &name, places, Some(images), reader);
+        variants.insert(name, read);
+    }
+}
+
 fn read_build(
     field: &Field<'_>,
+    start: Build,
     variant: &VariantName,
-    document: &Document,
-    targets: &Targets,
-    origins: &mut Origins,
+    places: &mut Places<'_>,
+    images: Option<&mut Images>,
     reader: &mut Reader,
 ) -> Build {
-    let mut build = Build::default();
+    let Places { document, targets, origins } = places;
+    let mut build = start;
     let Some(mut fields) = field.table(reader) else { return build };
-    build.packages = names(fields.get("packages"), (variant, "packages"), document, origins, reader);
-    build.bins = names(fields.get("bins"), (variant, "bins"), document, origins, reader);
+    let packages = names(fields.get("packages"), (variant, "packages"), document, origins, reader);
+    build.packages = packages.or(build.packages);
+    build.bins = names(fields.get("bins"), (variant, "bins"), document, origins, reader).or(build.bins);
     let wanted = fields.get("targets").and_then(|field| {
         field.distinct(reader, |item, reader| {
             let text = item.text(reader)?;
@@ -156,7 +209,16 @@ fn read_build(
             check_glibc(build.glibc, triple, &field, targets, reader);
         }
     }
-    fields.finish(reader, RESERVED_BUILD);
+    match images {
+        Some(images) => {
+            if let Some(field) = fields.get("image") {
+                images.is_described = true;
+                images.by_variant.insert(variant.clone(), image::read_for_variant(&field, reader));
+            }
+            fields.finish(reader, RESERVED_BUILD);
+        }
+        None => fields.finish(reader, &[RESERVED_BUILD, &["image"]].concat()),
+    }
     build
 }
 
@@ -253,27 +315,39 @@ fn read_features(
     features
 }
 
+/// What `[target.…]` says of builds and of images. Tables for images may be about a `cfg(…)` too.
 fn read_targets(
     field: &Field<'_>,
     targets: &Targets,
+    images: &mut Images,
     reader: &mut Reader,
 ) -> BTreeMap<Triple, TargetSettings> {
     let mut found = BTreeMap::new();
-    for (name, at, field) in field.entries(reader) {
+    let mut entries = field.entries(reader);
+    // In the order of the file: later tables are laid over earlier ones.
+    entries.sort_by_key(|(_, at, _)| (at.source, at.span().start));
+    for (name, at, field) in entries {
+        let platform = if name.starts_with("cfg(") {
+            name.parse::<Platform>().map_err(|error| {
+                let problem = Problem::new(Kind::Invalid, format!("`{name}` is no condition: {error}"));
+                reader.report(at, problem.help("write one such as `cfg(target_env = \"gnu\")`"));
+            })
+        } else {
+            let known = known_target(name, at, targets, reader).ok_or(());
+            known.map(|triple| Platform::Name(triple.to_string()))
+        };
+        let Some(mut fields) = field.table(reader) else { continue };
+        let image = fields.get("image").map(|field| image::read_for_target(&field, reader));
+        images.is_described |= image.is_some();
+        images.by_target.extend(platform.clone().ok().zip(image));
         if name.starts_with("cfg(") {
-            let problem = Problem::new(
-                Kind::NotImplemented,
-                format!("`[target.'{name}']` is not implemented yet in this version"),
-            );
-            reader.report(at, problem.label("not implemented yet").help("name each target by its triple"));
+            fields.finish(reader, RESERVED_CFG);
             continue;
         }
-        let triple = known_target(name, at, targets, reader);
-        let Some(mut fields) = field.table(reader) else { continue };
         let glibc_field = fields.get("glibc");
         let glibc = glibc_field.as_ref().and_then(|field| field.parsed(reader, GLIBC_HELP));
         fields.finish(reader, RESERVED_TARGET);
-        let Some(triple) = triple else { continue };
+        let Some(triple) = platform.ok().and_then(|_| name.parse::<Triple>().ok()) else { continue };
         if let Some(field) = &glibc_field {
             check_glibc(glibc, &triple, field, targets, reader);
         }

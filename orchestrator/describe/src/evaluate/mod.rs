@@ -90,6 +90,12 @@ pub fn evaluate(
     }
 }
 
+/// Whether a name is meant by a word of a request: the name itself, or a glob.
+#[must_use]
+pub fn name_matches(word: &str, name: &str) -> bool {
+    pattern::Pattern::new(word).is_ok_and(|pattern| pattern.matches(name))
+}
+
 /// A variant with what the workspace adds to it.
 struct Variant<'a> {
     name: &'a VariantName,

@@ -4,7 +4,7 @@ mod read;
 
 use std::collections::BTreeMap;
 
-use xbuild_base::Triple;
+use xbuild_base::{RelPath, Triple};
 
 use crate::names::{ComponentName, Glibc};
 use crate::problem::{Kind, Problem};
@@ -31,8 +31,8 @@ pub struct TargetSpec {
     pub run: Run,
     /// How its programs are packed for people.
     pub archive: ArchiveFormat,
-    /// The platform of its OCI images; none where there are no images.
-    pub image: Option<Platform>,
+    /// Its OCI images; none where there are no images.
+    pub image: Option<ImageGround>,
 }
 
 /// Where std comes from.
@@ -126,6 +126,15 @@ pub enum ArchiveFormat {
     TarGz,
     /// `.zip`.
     Zip,
+}
+
+/// What a target's images run on, and what they are made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageGround {
+    /// The platform.
+    pub platform: Platform,
+    /// The folder of the sysroot that has the loader and the shared libraries; none where programs are static.
+    pub libraries: Option<RelPath>,
 }
 
 /// An OCI platform: `linux/arm/v7`.

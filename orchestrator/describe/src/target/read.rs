@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use xbuild_base::Triple;
+use xbuild_base::{RelPath, Triple};
 
 use super::{
-    ArchiveFormat, CTools, Check, GlibcChoice, Link, Linking, ObjectFormat, Platform, Run, Std, TargetSpec,
+    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, Platform, Run, Std,
+    TargetSpec,
 };
 use crate::document::Document;
 use crate::names::{ComponentName, Glibc, NameError};
@@ -202,7 +203,7 @@ fn read_archive(field: &Field<'_>, reader: &mut Reader) -> Option<ArchiveFormat>
     format
 }
 
-fn read_image(field: &Field<'_>, reader: &mut Reader) -> Option<Platform> {
+fn read_image(field: &Field<'_>, reader: &mut Reader) -> Option<ImageGround> {
     let mut fields = field.table(reader)?;
     let platform = fields.need(reader, "platform").and_then(|field| {
         let text = field.text(reader)?;
@@ -221,6 +222,10 @@ fn read_image(field: &Field<'_>, reader: &mut Reader) -> Option<Platform> {
         }
         whole
     });
+    let libraries = fields.get("libraries").and_then(|field| {
+        let path: RelPath = field.parsed(reader, "write a path from the sysroot's root: `usr/…/lib`")?;
+        Some(path)
+    });
     fields.finish(reader, &[]);
-    platform
+    Some(ImageGround { platform: platform?, libraries })
 }

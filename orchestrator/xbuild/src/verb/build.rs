@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use cargo_platform::Cfg;
 use serde_json::json;
-use xbuild_base::Triple;
-use xbuild_describe::{Asked, Request, evaluate};
+use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
+use xbuild_cargo::Configuration;
+use xbuild_describe::{Asked, ComponentName, Request, evaluate};
+use xbuild_fetch::FixedOutput;
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
+use xbuild_fetch::source::lock::Lock;
 use xbuild_fetch::toolchain::Composer;
+use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::ComponentBuilder;
@@ -25,65 +30,244 @@ use crate::{outputs, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    let toolchain = described.toolchain()?;
-    let session = Session::open(ui)?;
-    let engine = engine(&session, &described, build);
-    let host = host()?;
+    described.toolchain()?;
+    run_in(global, build, &described, &Session::open(ui)?, ui)
+}
 
-    let lock = project::read_lock(&described.root)?;
-    let local = LocalSources::import(&session.store, &described.root)?;
-    let key = record::key(&described, &local, build, &host);
+/// `xbuild all`: the images too, where the description has some and all outputs are asked for.
+pub(crate) fn run_all(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let described = Described::read(global)?;
+    described.toolchain()?;
+    let session = Session::open(ui)?;
+    let code = run_in(global, build, &described, &session, ui)?;
+    let Build { outputs, packages, bins, features, all_features, no_default_features, .. } = build;
+    let is_whole = outputs.is_empty() && packages.is_empty() && bins.is_empty() && features.is_empty();
+    let is_whole = is_whole && !all_features && !no_default_features && build.out_dir.is_none();
+    let is_plain = !build.dry_run && !build.print_out_paths && build.trace.is_none();
+    if described.description.images.is_described && is_whole && is_plain {
+        super::image::run_after(global, &described, build, &session, ui)?;
+    }
+    Ok(code)
+}
+
+fn run_in(
+    global: &Global,
+    build: &Build,
+    described: &Described,
+    session: &Session,
+    ui: &Ui,
+) -> Result<ExitCode, XbuildError> {
+    let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
     let terse = build.trace.is_none() && !build.proof && !build.dry_run && ui.verbose == 0;
-    let configuration = project::configuration(&*session.store, &local)?;
-    for notice in configuration.notices() {
-        ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
-    }
-    if terse && let Some((rows, said)) = record::recall(&session.store, key) {
+    if terse && let Some((rows, said)) = record::recall(&session.store, work.key) {
         Diagnostics::repeat(ui, &said);
-        outputs::deliver(&session, &described, build, ui, rows)?;
+        outputs::deliver(session, described, build, ui, rows)?;
         return Ok(ExitCode::SUCCESS);
     }
-
-    let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = fetching.fetcher();
-    let server = Server::from_environment(&settings::variable);
-    let builder = ComponentBuilder { engine: &engine };
-    let composer = Composer {
-        fetcher: &fetcher,
-        mirrors: &fetching.mirrors,
-        wheels: &fetching.wheels,
-        toolchains: &described.toolchains,
-        host: &host,
-        builder: &builder,
-    };
-    let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
-    let host_layers = composer.layers(toolchain, &[], &server)?.host;
-    let project = project::gather(&fetcher, &*session.store, &local, configuration, &lock, &cargo)?;
-    fetching.display.finish();
-
-    let metadata = project::metadata(&engine, &project.ground(&host_layers))?;
-    let workspace = project::workspace(&metadata)?;
-    let asked = evaluate(&described.description, &workspace, &described.targets, &request(build))?;
-    let mut composed = Composed::new(&described, toolchain, &composer, &server, &asked)?;
-    fetching.display.finish();
-
+    let mut planned = work.plan(&Extra::default())?;
     if build.dry_run {
-        return dry_run(&engine, &described, &project, &mut composed, &asked, &metadata, ui);
+        return work.dry_run(&mut planned);
     }
-    composed.build_std(&engine, ui)?;
-    let mut graph = graph(&engine, &described, &project, &composed, &asked, &metadata)?;
-    let (trace, said) = run_graph(&engine, &mut graph, ui)?;
-    if let Some(path) = &build.trace {
-        let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
-        fs_err::write(path, text)
-            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
-    }
-    let rows = outputs::rows(&graph, &asked, &trace);
-    outputs::prove(&session, &described, &asked, &rows, build, ui)?;
-    record::remember(&session.store, key, &rows, said);
-    outputs::deliver(&session, &described, build, ui, rows)?;
+    let Realised { rows, said, .. } = work.realise(&mut planned)?;
+    record::remember(&session.store, work.key, &rows, said);
+    outputs::deliver(session, described, build, ui, rows)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which kinds of outputs a request is about where it names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Programs and C libraries.
+    Everything,
+    /// Programs.
+    Programs,
+}
+
+/// A request for outputs of a project, on the way from its sources to them.
+pub(crate) struct Work<'w> {
+    global: &'w Global,
+    build: &'w Build,
+    wanted: Wanted,
+    described: &'w Described,
+    session: &'w Session,
+    ui: &'w Ui,
+    engine: Engine<'w>,
+    host: Triple,
+    lock: Lock,
+    pub(crate) local: LocalSources,
+    configuration: Configuration,
+    /// Everything that the outputs depend on.
+    pub(crate) key: Sha256,
+}
+
+/// What is wanted beside what is built.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// Components of the toolchain file.
+    pub(crate) components: Vec<ComponentName>,
+    /// Files of the net.
+    pub(crate) files: Vec<FixedOutput>,
+}
+
+/// What is to be built, with all that it is built with, but for a std that must be built too.
+pub(crate) struct Planned<'w> {
+    project: Project,
+    metadata: String,
+    pub(crate) asked: Vec<Asked>,
+    pub(crate) composed: Composed<'w>,
+    /// The trees of the components that were asked for besides.
+    pub(crate) components: BTreeMap<ComponentName, Digest<Tree>>,
+    /// The files that were asked for besides, in their order.
+    pub(crate) files: Vec<Digest<Blob>>,
+}
+
+/// The outputs, proved, and what was said on the way that must be said again.
+pub(crate) struct Realised {
+    pub(crate) rows: Vec<Row>,
+    pub(crate) said: Vec<Said>,
+    /// What `rustc --print cfg` says of each target.
+    pub(crate) cfgs: BTreeMap<Triple, Vec<Cfg>>,
+}
+
+impl<'w> Work<'w> {
+    /// Looks at the project's sources.
+    pub(crate) fn new(
+        global: &'w Global,
+        build: &'w Build,
+        wanted: Wanted,
+        described: &'w Described,
+        session: &'w Session,
+        ui: &'w Ui,
+    ) -> Result<Self, XbuildError> {
+        let engine = engine(session, described, build);
+        let host = host()?;
+        let lock = project::read_lock(&described.root)?;
+        let local = LocalSources::import(&session.store, &described.root)?;
+        let key = record::key(described, &local, build, &host);
+        let configuration = project::configuration(&*session.store, &local)?;
+        for notice in configuration.notices() {
+            ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
+        }
+        Ok(Self {
+            global,
+            build,
+            wanted,
+            described,
+            session,
+            ui,
+            engine,
+            host,
+            lock,
+            local,
+            configuration,
+            key,
+        })
+    }
+
+    /// Fetches and composes what is needed, and evaluates the request.
+    pub(crate) fn plan(&self, extra: &Extra) -> Result<Planned<'w>, XbuildError> {
+        let Self { described, session, ui, engine, .. } = self;
+        let toolchain = described.toolchain()?;
+        let fetching = Fetching::new(session, self.global, ui)?;
+        let fetcher = fetching.fetcher();
+        let server = Server::from_environment(&settings::variable);
+        let builder = ComponentBuilder { engine };
+        let composer = Composer {
+            fetcher: &fetcher,
+            mirrors: &fetching.mirrors,
+            wheels: &fetching.wheels,
+            toolchains: &described.toolchains,
+            host: &self.host,
+            builder: &builder,
+        };
+        let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
+        let host_layers = composer.layers(toolchain, &[], &server)?.host;
+        let configuration = self.configuration.clone();
+        let project =
+            project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
+        fetching.display.finish();
+
+        let metadata = project::metadata(engine, &project.ground(&host_layers))?;
+        let workspace = project::workspace(&metadata)?;
+        let request = request(self.build, self.wanted);
+        let asked = evaluate(&described.description, &workspace, &described.targets, &request)?;
+        let composed = Composed::new(described, toolchain, &composer, &server, &asked)?;
+        let components = composer.trees(&extra.components)?;
+        let files = fetcher.blobs(&extra.files)?;
+        fetching.display.finish();
+        Ok(Planned { project, metadata, asked, composed, components, files })
+    }
+
+    /// Builds what is planned, and proves it.
+    pub(crate) fn realise(&self, planned: &mut Planned<'_>) -> Result<Realised, XbuildError> {
+        let Self { build, described, session, ui, engine, .. } = self;
+        planned.composed.build_std(engine, ui)?;
+        let mut graph = self.graph(planned, &planned.asked)?;
+        let (trace, said) = run_graph(engine, &mut graph, ui)?;
+        if let Some(path) = &build.trace {
+            let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            fs_err::write(path, text)
+                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+        }
+        let rows = outputs::rows(&graph, &planned.asked, &trace);
+        outputs::prove(session, described, &planned.asked, &rows, build, ui)?;
+        let cfg = |(part, one): (usize, &Asked)| {
+            let context = &graph.parts()[part].context;
+            (one.target.clone(), context.cfg(&one.target).unwrap_or_default().to_vec())
+        };
+        let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
+        Ok(Realised { rows, said, cfgs })
+    }
+
+    /// One graph over what is asked for.
+    fn graph(&self, planned: &Planned<'_>, asked: &[Asked]) -> Result<Graph<'_>, XbuildError> {
+        let include: BTreeMap<String, Vec<String>> = self
+            .described
+            .description
+            .packages
+            .iter()
+            .map(|(name, settings)| {
+                (name.clone(), settings.include.iter().map(|path| path.as_str().to_owned()).collect())
+            })
+            .collect();
+        let Planned { project, composed, metadata, .. } = planned;
+        let mut parts = Vec::new();
+        for one in asked {
+            let layers = &composed.layers[&(one.target.clone(), one.glibc)];
+            let spec = spec(self.described, &one.target)?;
+            parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
+        }
+        Ok(Graph::new(self.engine.store, parts).map_err(RealiseError::from)?)
+    }
+
+    /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
+    fn dry_run(&self, planned: &mut Planned<'_>) -> Result<ExitCode, XbuildError> {
+        let Self { ui, engine, .. } = self;
+        let said = |json: serde_json::Value, text: String| {
+            ui.output_line(&if ui.json { json.to_string() } else { text });
+        };
+        let missing = planned.composed.without_std(engine)?;
+        for (target, _) in &missing {
+            let what = json!({ "reason": "xbuild-would-build-std", "target": target });
+            said(what, format!("would build std for {target}, and all units for it"));
+        }
+        let is_known = |one: &&Asked| !missing.contains(&(one.target.clone(), one.glibc));
+        let known: Vec<Asked> = planned.asked.iter().filter(is_known).cloned().collect();
+        let mut graph = self.graph(planned, &known)?;
+        let nodes = engine.missing(&mut graph)?;
+        for &node in &nodes {
+            let label = &graph.labels()[node];
+            let what = json!({
+                "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform
+            });
+            said(what, format!("would build {label} [{}]", label.platform));
+        }
+        let cached = graph.len() - nodes.len();
+        let what = json!({ "reason": "xbuild-dry-run", "would-build": nodes.len(), "cached": cached });
+        said(what, format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
@@ -95,66 +279,6 @@ fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Eng
     engine.limits.processes = limits.processes.unwrap_or(engine.limits.processes);
     engine.limits.file_size = limits.file_size.unwrap_or(engine.limits.file_size);
     engine
-}
-
-/// One graph over all that is asked for.
-fn graph<'s>(
-    engine: &Engine<'s>,
-    described: &Described,
-    project: &Project,
-    composed: &Composed<'_>,
-    asked: &[Asked],
-    metadata: &str,
-) -> Result<Graph<'s>, XbuildError> {
-    let include: BTreeMap<String, Vec<String>> = described
-        .description
-        .packages
-        .iter()
-        .map(|(name, settings)| {
-            (name.clone(), settings.include.iter().map(|path| path.as_str().to_owned()).collect())
-        })
-        .collect();
-    let mut parts = Vec::new();
-    for one in asked {
-        let layers = &composed.layers[&(one.target.clone(), one.glibc)];
-        let spec = spec(described, &one.target)?;
-        parts.push(project.part(engine, one, spec, layers, metadata, include.clone())?);
-    }
-    Ok(Graph::new(engine.store, parts).map_err(RealiseError::from)?)
-}
-
-/// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
-fn dry_run(
-    engine: &Engine<'_>,
-    described: &Described,
-    project: &Project,
-    composed: &mut Composed<'_>,
-    asked: &[Asked],
-    metadata: &str,
-    ui: &Ui,
-) -> Result<ExitCode, XbuildError> {
-    let said = |json: serde_json::Value, text: String| {
-        ui.output_line(&if ui.json { json.to_string() } else { text });
-    };
-    let missing = composed.without_std(engine)?;
-    for (target, _) in &missing {
-        let what = json!({ "reason": "xbuild-would-build-std", "target": target });
-        said(what, format!("would build std for {target}, and all units for it"));
-    }
-    let known: Vec<Asked> =
-        asked.iter().filter(|one| !missing.contains(&(one.target.clone(), one.glibc))).cloned().collect();
-    let mut graph = graph(engine, described, project, composed, &known, metadata)?;
-    let nodes = engine.missing(&mut graph)?;
-    for &node in &nodes {
-        let label = &graph.labels()[node];
-        let what =
-            json!({ "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform });
-        said(what, format!("would build {label} [{}]", label.platform));
-    }
-    let cached = graph.len() - nodes.len();
-    let what = json!({ "reason": "xbuild-dry-run", "would-build": nodes.len(), "cached": cached });
-    said(what, format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a graph on the display. Tells what happened to each node, and what was said that must be said again.
@@ -189,12 +313,12 @@ pub(crate) fn host() -> Result<Triple, XbuildError> {
     })
 }
 
-fn request(build: &Build) -> Request {
+fn request(build: &Build, wanted: Wanted) -> Request {
     Request {
         outputs: build.outputs.clone(),
         packages: build.packages.clone(),
         bins: build.bins.clone(),
-        all_bins: false,
+        all_bins: wanted == Wanted::Programs && build.bins.is_empty(),
         targets: build.targets.clone(),
         variants: build.variants.clone(),
         features: build.features.clone(),

@@ -2,5 +2,7 @@
 
 pub(crate) mod build;
 pub(crate) mod doctor;
+pub(crate) mod image;
 pub(crate) mod store;
 pub(crate) mod toolchain;
+pub(crate) mod update;

@@ -24,14 +24,14 @@ fn an_unknown_key_is_marked_and_the_nearest_named() {
 #[test]
 fn a_key_that_is_not_implemented_yet_is_not_ignored() {
     let project = built();
-    project.write("xbuild.toml", "[image]\nrepository = \"registry.example/acme/{name}\"\n");
+    project.write("xbuild.toml", "[stamp]\nrevision = true\n");
     assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
-    error: `image` is not implemented yet in this version
+    error: `stamp` is not implemented yet in this version
        ╭─[xbuild.toml:1:2]
-     1 │ [image]
+     1 │ [stamp]
        ·  ──┬──
        ·    ╰── not implemented yet
-     2 │ repository = "registry.example/acme/{name}"
+     2 │ revision = true
        ╰────
     help: take it away: this version would ignore it, and the result would not be what it asks for
     "#);

@@ -1,6 +1,7 @@
 //! The shared store and what works over it, without the command line: for what tests do beside xbuild.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,48 @@ pub(crate) fn with_machine<T>(
         builder: &ComponentBuilder { engine: &engine },
     };
     work(&engine, &composer)
+}
+
+/// Other people's tools for images, laid out in the shared store: they run on the host, with its libc.
+#[derive(Debug, Clone)]
+pub(crate) struct Tools {
+    folder: PathBuf,
+}
+
+/// The pinned tools.
+pub(crate) fn oci_tools() -> Tools {
+    with_machine(&toolchains(None), |engine, composer| {
+        let tree = composer.tree(&"oci-tools".parse().unwrap()).unwrap();
+        Tools { folder: engine.store.folder().join(engine.store.materialise(tree).unwrap()) }
+    })
+}
+
+impl Tools {
+    /// One of them by its name, to be given arguments.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let program = ["usr/bin", "usr/sbin"].map(|folder| self.folder.join(folder).join(name));
+        let program = program.iter().find(|program| program.is_file());
+        let mut command = Command::new(program.unwrap_or_else(|| panic!("there is no {name}")));
+        let libraries = ["usr/lib", "lib"].map(|lib| {
+            self.folder.join(format!("{lib}/{}-linux-gnu", std::env::consts::ARCH)).display().to_string()
+        });
+        let path = format!("{}:/usr/bin:/bin", self.folder.join("usr/bin").display());
+        command
+            .env_clear()
+            .env("LD_LIBRARY_PATH", libraries.join(":"))
+            .env("PATH", path)
+            .env("HOME", "/nonexistent");
+        command
+    }
+
+    /// What one of them prints; it must succeed.
+    #[track_caller]
+    pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> String {
+        let output = self.command(name).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name} {arguments:?} failed: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
 }
 
 impl Project {

@@ -13,9 +13,11 @@
 
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod processes;
 mod program;
+pub(crate) mod registry;
 pub(crate) mod rustup_mirror;
 pub(crate) mod trace;
 

@@ -1,0 +1,201 @@
+//! Pulling: the image that a digest names, for one platform, into the store.
+
+use oci_client::RegistryOperation;
+use serde_json::Value;
+use xbuild_action::{Content, ContentExt as _};
+use xbuild_base::{Blob, Digest, Sha256};
+use xbuild_image::Platform;
+
+use crate::error::RegistryError;
+use crate::push::{INDEX, MANIFEST};
+use crate::repository::{Repository, block_on, parse};
+
+/// What is taken for a manifest or an index: OCI's, and Docker's older names of the same things.
+const ACCEPTED: [&str; 4] = [
+    MANIFEST,
+    INDEX,
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+];
+
+/// The digest that stands in a reference.
+///
+/// # Errors
+/// [`RegistryError::Reference`] when the reference is none, or its digest is not by SHA-256.
+pub fn digest_of(reference: &str) -> Result<Option<String>, RegistryError> {
+    let digest = parse(reference)?.digest().map(str::to_owned);
+    if digest.as_deref().is_some_and(|digest| sha256(digest).is_none()) {
+        let problem = "its digest is not by SHA-256".to_owned();
+        return Err(RegistryError::Reference { text: reference.to_owned(), problem });
+    }
+    Ok(digest)
+}
+
+/// `sha256:…`
+fn sha256(digest: &str) -> Option<Sha256> {
+    digest.strip_prefix("sha256:").and_then(|hex| Sha256::from_hex(hex).ok())
+}
+
+/// The digest that a reference leads to now.
+///
+/// # Errors
+/// [`RegistryError`].
+pub fn resolve(reference: &str, plain_http: bool) -> Result<String, RegistryError> {
+    let parsed = parse(reference)?;
+    let tag = parsed.tag().unwrap_or("latest").to_owned();
+    block_on(async {
+        let repository = Repository::open(parsed, RegistryOperation::Pull, plain_http).await?;
+        Ok(repository.get_manifest(&tag, &ACCEPTED).await?.1)
+    })
+}
+
+/// Fetches the image that `digest` names in the repository of `reference`, for a platform. Its configuration and its
+/// layers are then in the store; its manifest is given.
+///
+/// # Errors
+/// [`RegistryError`].
+pub fn pull(
+    store: &dyn Content,
+    reference: &str,
+    digest: &str,
+    platform: &Platform,
+    plain_http: bool,
+) -> Result<Vec<u8>, RegistryError> {
+    let parsed = parse(reference)?;
+    block_on(async {
+        let repository = Repository::open(parsed, RegistryOperation::Pull, plain_http).await?;
+        let (mut bytes, _) = repository.get_manifest(digest, &ACCEPTED).await?;
+        let mut manifest = json(reference, &bytes)?;
+        if let Some(manifests) = manifest["manifests"].as_array() {
+            let digest = select(reference, manifests, platform)?;
+            (bytes, _) = repository.get_manifest(&digest, &ACCEPTED).await?;
+            manifest = json(reference, &bytes)?;
+        }
+        let layers = manifest["layers"].as_array().into_iter().flatten();
+        for descriptor in std::iter::once(&manifest["config"]).chain(layers) {
+            let blob = blob(reference, descriptor)?;
+            if !store.has_blob(blob)? {
+                repository.fetch(store, blob).await?;
+            }
+        }
+        // An image that stands alone says in its configuration what it is for.
+        let config = json(reference, &store.get(blob(reference, &manifest["config"])?)?)?;
+        check_platform(reference, &config, platform)?;
+        Ok(bytes.to_vec())
+    })
+}
+
+fn json(reference: &str, bytes: &[u8]) -> Result<Value, RegistryError> {
+    serde_json::from_slice(bytes).map_err(|error| unreadable(reference, error.to_string()))
+}
+
+fn unreadable(reference: &str, problem: String) -> RegistryError {
+    RegistryError::Image(xbuild_image::ImageError::Pulled { reference: reference.to_owned(), problem })
+}
+
+fn blob(reference: &str, descriptor: &Value) -> Result<Digest<Blob>, RegistryError> {
+    match (descriptor["digest"].as_str().and_then(sha256), descriptor["size"].as_u64()) {
+        (Some(sha256), Some(size)) => Ok(Digest::new(sha256, size)),
+        _ => Err(unreadable(reference, "its manifest names a blob by no SHA-256".to_owned())),
+    }
+}
+
+/// What an object says of a platform.
+fn platform_of(at: &Value) -> Option<Platform> {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Some(Platform {
+        os: text(&at["os"])?,
+        architecture: text(&at["architecture"])?,
+        variant: text(&at["variant"]),
+    })
+}
+
+fn no_platform(reference: &str, platform: &Platform, there: Vec<Platform>) -> RegistryError {
+    RegistryError::NoPlatform {
+        reference: reference.to_owned(),
+        platform: platform.to_string(),
+        platforms: there.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// The digest of a platform's manifest in an index.
+fn select(reference: &str, manifests: &[Value], platform: &Platform) -> Result<String, RegistryError> {
+    // Many name the variant of arm64, which has one only.
+    let fits = |one: &Platform| {
+        let same = (&one.os, &one.architecture) == (&platform.os, &platform.architecture);
+        same && (platform.variant.is_none() || one.variant == platform.variant)
+    };
+    let found = manifests.iter().find(|one| platform_of(&one["platform"]).is_some_and(|one| fits(&one)));
+    let Some(found) = found else {
+        let there = manifests.iter().filter_map(|one| platform_of(&one["platform"])).collect();
+        return Err(no_platform(reference, platform, there));
+    };
+    let digest = found["digest"].as_str().filter(|digest| sha256(digest).is_some());
+    digest.map(str::to_owned).ok_or_else(|| unreadable(reference, "its index names no SHA-256".to_owned()))
+}
+
+/// Checks what a configuration says that it is for. Many leave the variant out.
+fn check_platform(reference: &str, config: &Value, platform: &Platform) -> Result<(), RegistryError> {
+    let there = platform_of(config);
+    let fits = there.as_ref().is_some_and(|one| {
+        let same = (&one.os, &one.architecture) == (&platform.os, &platform.architecture);
+        same && (platform.variant.is_none() || one.variant.is_none() || one.variant == platform.variant)
+    });
+    if fits { Ok(()) } else { Err(no_platform(reference, platform, there.into_iter().collect())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_manifest_of_the_platform_is_taken() {
+        let of = |os: &str, architecture: &str, variant: Option<&str>, digest: &str| json!({ "digest": digest, "platform": { "os": os, "architecture": architecture, "variant": variant } });
+        let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+        let manifests = [
+            json!({ "digest": digest("f") }),
+            of("linux", "arm", Some("v6"), &digest("6")),
+            of("linux", "arm", Some("v7"), &digest("7")),
+            of("linux", "arm64", Some("v8"), &digest("8")),
+            of("linux", "s390x", None, "latest"),
+        ];
+        let platform = |architecture: &str, variant: Option<&str>| Platform {
+            os: "linux".to_owned(),
+            architecture: architecture.to_owned(),
+            variant: variant.map(str::to_owned),
+        };
+        let select =
+            |architecture: &str, variant| select("base", &manifests, &platform(architecture, variant));
+        assert_eq!(select("arm", Some("v7")).unwrap(), digest("7"));
+        assert_eq!(select("arm64", None).unwrap(), digest("8"));
+        assert!(select("s390x", None).unwrap_err().to_string().contains("SHA-256"));
+        let error = select("amd64", None).unwrap_err();
+        assert!(error.help().unwrap().contains("linux/arm/v6, linux/arm/v7, linux/arm64/v8"), "{error}");
+    }
+
+    #[test]
+    fn a_configuration_may_leave_the_variant_out() {
+        let v7 = Platform {
+            os: "linux".to_owned(),
+            architecture: "arm".to_owned(),
+            variant: Some("v7".to_owned()),
+        };
+        let check = |config: Value| check_platform("base", &config, &v7);
+        check(json!({ "os": "linux", "architecture": "arm" })).unwrap();
+        check(json!({ "os": "linux", "architecture": "arm", "variant": "v7" })).unwrap();
+        check(json!({ "os": "linux", "architecture": "arm", "variant": "v6" })).unwrap_err();
+        check(json!({ "os": "linux", "architecture": "amd64" })).unwrap_err();
+        check(json!({})).unwrap_err();
+    }
+
+    #[test]
+    fn only_sha256_is_a_pin() {
+        let with = |digest: String| digest_of(&format!("registry.example/base@{digest}"));
+        let digest = format!("sha256:{}", "a".repeat(64));
+        assert_eq!(with(digest.clone()).unwrap(), Some(digest));
+        with(format!("sha512:{}", "a".repeat(128))).unwrap_err();
+        assert_eq!(digest_of("registry.example/base:1").unwrap(), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What images are based on: references are pinned in `xbuild.lock`, and what the pins name is pulled.
+
+use std::collections::BTreeMap;
+
+use xbuild_action::{Content as _, ContentExt as _};
+use xbuild_base::{Blob, Digest, Hasher, Sha256};
+use xbuild_describe::Base;
+use xbuild_image::{Platform, Pulled};
+use xbuild_store::{Disk, Namespace};
+
+use super::select::is_wanted;
+use crate::cli::Global;
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::lock::{ImagePin, Lock};
+use crate::settings;
+use crate::ui::Ui;
+
+/// The memo namespace: a reference, what it is pinned to and a platform → the blob that holds a [`Pulled`].
+const BASES: Namespace = Namespace::new("image-base-1");
+
+/// References → digests.
+pub(crate) type Pins = BTreeMap<String, String>;
+
+/// The references that the wanted images may be based on.
+fn references(described: &Described, names: &[String]) -> Vec<String> {
+    let bases = described.description.images.bases(|name| is_wanted(names, name));
+    let reference = |base| match base {
+        Base::Pulled(reference) => Some(reference),
+        Base::Static | Base::Scratch => None,
+    };
+    bases.into_iter().filter_map(reference).collect()
+}
+
+/// What each base is pinned to. One that has no pin yet gets one, which is written to the lock.
+pub(crate) fn pins(
+    global: &Global,
+    described: &Described,
+    names: &[String],
+    plain_http: bool,
+    ui: &Ui,
+) -> Result<Pins, XbuildError> {
+    let mut pins = Pins::new();
+    let references = references(described, names);
+    if references.is_empty() {
+        return Ok(pins);
+    }
+    let mut lock = Lock::read(&described.root)?;
+    let before = lock.clone();
+    for reference in references {
+        let digest = match (xbuild_registry::digest_of(&reference)?, lock.images.get(&reference)) {
+            (Some(digest), _) => digest,
+            (None, Some(pin)) => pin.digest.clone(),
+            (None, None) => {
+                let refused = if global.locked {
+                    Some("--locked leaves the lock as it is: run once without it")
+                } else if settings::is_offline(global)? {
+                    Some("its digest must be asked for: run once without --offline")
+                } else {
+                    None
+                };
+                if let Some(help) = refused {
+                    return Err(XbuildError::user(format!("{reference} has no pin in xbuild.lock"), help));
+                }
+                let digest = xbuild_registry::resolve(&reference, plain_http)?;
+                ui.status("Pinned", format!("{reference} to {digest}"));
+                lock.images.insert(reference.clone(), ImagePin { digest: digest.clone() });
+                digest
+            }
+        };
+        pins.insert(reference, digest);
+    }
+    if lock != before {
+        lock.write(&described.root)?;
+    }
+    Ok(pins)
+}
+
+/// Moves pins to what their references lead to now: those named, or all that the description has. Pins of images
+/// that it does not name any more go.
+pub(crate) fn update(
+    described: &Described,
+    wanted: &[String],
+    plain_http: bool,
+    ui: &Ui,
+) -> Result<(), XbuildError> {
+    let mut lock = Lock::read(&described.root)?;
+    let before = lock.clone();
+    let references = references(described, &[]);
+    if let Some(strange) = wanted.iter().find(|name| !references.contains(name)) {
+        let help = match references.as_slice() {
+            [] => "the description bases no image on another".to_owned(),
+            some => format!("it has {}", some.join(", ")),
+        };
+        return Err(XbuildError::user(format!("no image is based on {strange}"), help));
+    }
+    for reference in references.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
+        if xbuild_registry::digest_of(reference)?.is_some() {
+            continue;
+        }
+        let digest = xbuild_registry::resolve(reference, plain_http)?;
+        match lock.images.get(reference) {
+            Some(pin) if pin.digest == digest => ui.status("Unchanged", reference),
+            _ => {
+                ui.status("Pinned", format!("{reference} to {digest}"));
+                lock.images.insert(reference.clone(), ImagePin { digest });
+            }
+        }
+    }
+    lock.images.retain(|name, _| references.contains(name));
+    if lock != before {
+        lock.write(&described.root)?;
+    }
+    Ok(())
+}
+
+/// What images are based on, by reference and platform, pulled where it must be.
+pub(crate) struct Bases<'b> {
+    pub(crate) store: &'b Disk,
+    pub(crate) pins: &'b Pins,
+    pub(crate) offline: bool,
+    pub(crate) plain_http: bool,
+    pub(crate) ui: &'b Ui,
+}
+
+impl Bases<'_> {
+    pub(crate) fn get(&self, reference: &str, platform: &Platform) -> Result<Pulled, XbuildError> {
+        let unpinned =
+            || XbuildError::user(format!("{reference} has no pin in xbuild.lock"), "xbuild update");
+        let digest = self.pins.get(reference).ok_or_else(unpinned)?;
+        let key = key(reference, digest, platform);
+        if let Some(pulled) = self.recall(key) {
+            return Ok(pulled);
+        }
+        if self.offline {
+            let help = "fetch it once without --offline";
+            return Err(XbuildError::user(format!("{reference} for {platform} is not in the store"), help));
+        }
+        self.ui.status("Pulling", format!("{reference} for {platform}"));
+        let manifest = xbuild_registry::pull(self.store, reference, digest, platform, self.plain_http)?;
+        let pulled = Pulled::read(self.store, reference, &manifest)?;
+        if let Ok(bytes) = serde_json::to_vec(&pulled) {
+            let blob = self.store.put(&bytes)?;
+            self.store.put_memo(BASES, key, blob.to_string().as_bytes())?;
+        }
+        Ok(pulled)
+    }
+
+    fn recall(&self, key: Sha256) -> Option<Pulled> {
+        let blob: Digest<Blob> = String::from_utf8(self.store.memo(BASES, key)?).ok()?.parse().ok()?;
+        let pulled: Pulled = serde_json::from_slice(&self.store.get(blob).ok()?).ok()?;
+        let there = |blob| self.store.has_blob(blob).is_ok_and(|there| there);
+        let layers = pulled.layers.iter().map(|layer| layer.blob);
+        let files = pulled.root.nodes().filter_map(|(_, node)| node.blob());
+        let is_whole = layers.chain(files).all(there);
+        is_whole.then_some(pulled)
+    }
+}
+
+fn key(reference: &str, digest: &str, platform: &Platform) -> Sha256 {
+    let mut key = Hasher::default();
+    key.update(format!("{reference} {digest} {platform}").as_bytes());
+    key.sha256()
+}

@@ -1,0 +1,146 @@
+//! The commit that images are made of. It stands in their configuration and annotations, never in a layer.
+//!
+//! git is asked, and a repository may come from anywhere: nothing that it configures is run.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Revision {
+    /// Its hash.
+    pub(crate) commit: String,
+    /// Its time, as RFC 3339 has it, in UTC.
+    pub(crate) time: String,
+}
+
+/// The commit of the repository that holds `root`; `None` outside git, without the git command, before the first
+/// commit, and where a file of the repository differs from it: then what is made is no commit's. What xbuild and
+/// cargo make does not count.
+pub(crate) fn find(root: &Path) -> Option<Revision> {
+    let filters = filters(root);
+    let status = [
+        "status",
+        "--porcelain=v2",
+        "--branch",
+        "--untracked-files=normal",
+        "--ignore-submodules=dirty",
+        "--",
+        ":/",
+        ":(exclude)result",
+        ":(exclude)target",
+    ];
+    let status = git(root, &filters, &status)?;
+    let (head, changes): (Vec<&str>, Vec<&str>) = status.lines().partition(|line| line.starts_with('#'));
+    let commit = head.iter().find_map(|line| line.strip_prefix("# branch.oid "))?;
+    if !changes.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ";
+    let plain = ["-c", "log.showSignature=false"].map(str::to_owned);
+    let time = git(root, &plain, &["log", "-1", "--no-show-signature", "--format=%cd", date, commit])?;
+    Some(Revision { commit: commit.to_owned(), time: time.trim().to_owned() })
+}
+
+/// Settings that take the repository's own filters away: `git status` would run them. The user's stay.
+fn filters(root: &Path) -> Vec<String> {
+    let pattern = r"^filter\..*\.(clean|process|required)$";
+    let found = git(root, &[], &["config", "--show-scope", "--name-only", "--get-regexp", pattern]);
+    let own = found.iter().flat_map(|found| found.lines()).filter_map(|line| line.split_once('\t'));
+    own.filter(|(scope, _)| ["local", "worktree"].contains(scope))
+        .flat_map(|(_, name)| ["-c".to_owned(), format!("{name}=")])
+        .collect()
+}
+
+/// What git prints.
+fn git(root: &Path, settings: &[String], arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    git.args([
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "core.excludesFile=/dev/null",
+    ]);
+    // Whose files they are does not matter where none of them is run.
+    git.args(["-c", "safe.directory=*", "--no-optional-locks", "--no-pager"]).args(settings).args(arguments);
+    // A hook that calls us would have us look at another repository.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
+        git.env_remove(name);
+    }
+    git.envs([("TZ", "UTC"), ("LC_ALL", "C"), ("GIT_NO_LAZY_FETCH", "1"), ("GIT_TERMINAL_PROMPT", "0")]);
+    let output = git
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// git in a folder, as whoever commits there calls it.
+    fn run(root: &Path, arguments: &[&str]) {
+        let identity = ["-c", "user.name=x", "-c", "user.email=x@example.invalid"];
+        let mut git = Command::new("git");
+        git.args(identity).args(arguments).current_dir(root);
+        git.env("GIT_COMMITTER_DATE", "2024-02-03T04:05:06+02:00").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        assert!(git.output().unwrap().status.success(), "{arguments:?}");
+    }
+
+    #[test]
+    fn a_commit_counts_where_nothing_differs_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        assert_eq!(find(root), None);
+        run(root, &["init", "--quiet"]);
+        assert_eq!(find(root), None, "there is no commit yet");
+        fs_err::create_dir(root.join("app")).unwrap();
+        fs_err::write(root.join("app/a"), "1").unwrap();
+        fs_err::write(root.join("beside"), "1").unwrap();
+        run(root, &["add", "."]);
+        run(root, &["commit", "--quiet", "-m", "a"]);
+        let app = root.join("app");
+        let found = find(&app).unwrap();
+        assert_eq!(found.time, "2024-02-03T02:05:06Z");
+        assert_eq!(found.commit.len(), 40);
+        for (path, after) in [("app/a", "1"), ("beside", "1")] {
+            fs_err::write(root.join(path), "2").unwrap();
+            assert_eq!(find(&app), None, "{path} has changed");
+            fs_err::write(root.join(path), after).unwrap();
+        }
+        fs_err::create_dir(app.join("result")).unwrap();
+        fs_err::write(app.join("result/x"), "").unwrap();
+        assert_eq!(find(&app), Some(found), "what is made here is no change");
+        fs_err::write(app.join("new"), "").unwrap();
+        assert_eq!(find(&app), None, "a new file");
+    }
+
+    #[test]
+    fn nothing_that_a_repository_configures_is_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        fs_err::create_dir(&root).unwrap();
+        let mark = folder.path().join("was-run");
+        run(&root, &["init", "--quiet"]);
+        fs_err::write(root.join("a"), "1").unwrap();
+        fs_err::write(root.join(".gitattributes"), "* filter=evil\n").unwrap();
+        run(&root, &["add", "."]);
+        run(&root, &["commit", "--quiet", "-m", "a"]);
+        let script = format!("touch '{}'; cat", mark.display());
+        for key in ["filter.evil.clean", "filter.evil.process", "core.fsmonitor"] {
+            run(&root, &["config", key, &script]);
+        }
+        run(&root, &["config", "log.showSignature", "true"]);
+        run(&root, &["config", "gpg.program", &script]);
+        // Another time, and git looks into it.
+        fs_err::write(root.join("a"), "1").unwrap();
+        find(&root);
+        assert!(!mark.exists());
+    }
+}

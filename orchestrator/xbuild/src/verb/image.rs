@@ -1,0 +1,181 @@
+//! `xbuild image`: minimal images of a project's programs, and an index over their platforms.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use serde_json::json;
+use xbuild_base::{RelPath, Triple};
+use xbuild_describe::name_matches;
+use xbuild_output::{install_folder, size};
+
+use super::build::{Wanted, Work};
+use crate::cli::{Build, Global, Image, ImageVerb, WantedImages};
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::image::base::Bases;
+use crate::image::place::Place;
+use crate::image::select::Pair;
+use crate::image::{Ground, Made, Record};
+use crate::image::{base, inspect, make, push, recall, remember, select};
+use crate::session::Session;
+use crate::settings;
+use crate::ui::{Diagnostics, Ui};
+
+pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let described = Described::read(global)?;
+    described.toolchain()?;
+    if let Some(ImageVerb::Inspect(wanted)) = &image.verb {
+        let session = Session::open(ui)?;
+        let pairs = select::pairs(&described, wanted, &|text| ui.note(text))?;
+        let made = images(global, &described, (wanted, &pairs), false, &session, ui)?;
+        inspect::inspect(&session.store, &made, ui)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let places: Vec<Place> = image.outputs.iter().map(|text| Place::parse(text)).collect::<Result<_, _>>()?;
+    push::check_early(global, &described, image)?;
+    let session = Session::open(ui)?;
+    // Where something is pushed, the flag is about where to.
+    let plain_http = image.plain_http && !image.push;
+    let pairs = select::pairs(&described, &image.wanted, &|text| ui.note(text))?;
+    let made = images(global, &described, (&image.wanted, &pairs), plain_http, &session, ui)?;
+    places.iter().try_for_each(|place| place.write(&session.store, &made, ui))?;
+    deliver(&session, &described, !image.no_link, !image.push, &made, ui)?;
+    if image.push {
+        push::push(&session, image, &made, ui)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the images of a build that has all its targets, for `xbuild all`: those that there are.
+pub(crate) fn run_after(
+    global: &Global,
+    described: &Described,
+    build: &Build,
+    session: &Session,
+    ui: &Ui,
+) -> Result<(), XbuildError> {
+    let own = described.description.variants.values().flat_map(|one| &one.targets);
+    let has_images =
+        |triple: &&Triple| described.targets.get(triple).is_some_and(|spec| spec.image.is_some());
+    let is_asked = |triple: &&Triple| {
+        build.targets.is_empty() || build.targets.iter().any(|word| name_matches(word, triple.as_str()))
+    };
+    let targets: BTreeSet<String> =
+        own.filter(has_images).filter(is_asked).map(ToString::to_string).collect();
+    if targets.is_empty() {
+        return Ok(());
+    }
+    let wanted = WantedImages {
+        names: Vec::new(),
+        // Without any, those of each variant are taken.
+        targets: if build.targets.is_empty() { Vec::new() } else { targets.into_iter().collect() },
+        platforms: Vec::new(),
+        variants: build.variants.clone(),
+        profile: build.profile.clone(),
+        release: build.release,
+        jobs: build.jobs,
+        keep_going: build.keep_going,
+        isolation: build.isolation,
+    };
+    // Whoever asks for everything has the other targets' outputs.
+    let pairs = select::pairs(described, &wanted, &|_| ())?;
+    let made = images(global, described, (&wanted, &pairs), false, session, ui)?;
+    deliver(session, described, !build.no_link, true, &made, ui)
+}
+
+/// The images that are asked for, made where they must be.
+fn images(
+    global: &Global,
+    described: &Described,
+    (wanted, pairs): (&WantedImages, &[Pair]),
+    plain_http: bool,
+    session: &Session,
+    ui: &Ui,
+) -> Result<Vec<Made>, XbuildError> {
+    let build = select::request(described, wanted, pairs)?;
+    let kinds = match select::wants_outputs(described, &wanted.names) {
+        true => Wanted::Everything,
+        false => Wanted::Programs,
+    };
+    let pins = base::pins(global, described, &wanted.names, plain_http, ui)?;
+    let ground = Ground::new(described, &session.store, pins);
+    let work = Work::new(global, &build, kinds, described, session, ui)?;
+    let key = crate::image::key(work.key, &wanted.names, &ground);
+    let record = match recall(&session.store, key) {
+        Some(record) => {
+            Diagnostics::repeat(ui, &record.said);
+            record
+        }
+        None => {
+            let mut planned = work.plan(&select::extra(described, &wanted.names)?)?;
+            let mut realised = work.realise(&mut planned)?;
+            let said = std::mem::take(&mut realised.said);
+            let offline = settings::is_offline(global)?;
+            let bases = Bases { store: &session.store, pins: &ground.pins, offline, plain_http, ui };
+            let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
+            let record = Record { made, said };
+            remember(&session.store, key, &record);
+            record
+        }
+    };
+    for note in record.made.iter().flat_map(|made| &made.notes) {
+        ui.note(note);
+    }
+    Ok(record.made)
+}
+
+/// Links the layouts into the project, and tells of the images: on standard output, where nothing else is to stand
+/// there.
+fn deliver(
+    session: &Session,
+    described: &Described,
+    link: bool,
+    on_output: bool,
+    made: &[Made],
+    ui: &Ui,
+) -> Result<(), XbuildError> {
+    for made in made {
+        let path = RelPath::new(format!("{}/image/{}", made.variant, made.name))
+            .map_err(xbuild_image::ImageError::from)?;
+        let install = || install_folder(&session.store, &described.root, &path, made.layout.tree);
+        let link = link.then(install).transpose()?;
+        let say = |text: &str| if on_output || ui.json { ui.output_line(text) } else { ui.error_line(text) };
+        if ui.json {
+            say(&line(made, link.as_deref()).to_string());
+        } else if !ui.quiet {
+            for one in &made.images {
+                let (whole, sent) = (size(one.size()), size(one.compressed_size()));
+                let (name, digest) = (&made.name, one.manifest.sha256());
+                say(&format!("{name}  {}  {whole}, {sent} compressed  {digest}", one.platform));
+            }
+            if made.images.len() > 1 {
+                let (name, digest) = (&made.name, made.layout.top.sha256());
+                say(&format!("{name}  index over {} platforms  {digest}", made.images.len()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn line(made: &Made, path: Option<&std::path::Path>) -> serde_json::Value {
+    let images: Vec<serde_json::Value> = made
+        .images
+        .iter()
+        .map(|one| {
+            json!({
+                "platform": one.platform.to_string(),
+                "digest": one.manifest.sha256(),
+                "size": one.size(),
+                "compressed-size": one.compressed_size(),
+            })
+        })
+        .collect();
+    json!({
+        "reason": "xbuild-image",
+        "variant": made.variant,
+        "name": made.name,
+        "digest": made.layout.top.sha256(),
+        "images": images,
+        "path": path,
+    })
+}

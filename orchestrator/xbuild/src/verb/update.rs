@@ -1,0 +1,24 @@
+//! `xbuild update`: moves the pins in `xbuild.lock`.
+
+use std::process::ExitCode;
+
+use crate::cli::{Global, Update};
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::image::base;
+use crate::settings;
+use crate::ui::Ui;
+
+pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let refused =
+        |what: &str| Err(XbuildError::user(format!("{what}: no pin can be moved"), "leave it away"));
+    if settings::is_offline(global)? {
+        return refused("--offline");
+    }
+    if global.locked {
+        return refused("--locked");
+    }
+    let described = Described::read(global)?;
+    base::update(&described, &update.images, update.plain_http, ui)?;
+    Ok(ExitCode::SUCCESS)
+}
