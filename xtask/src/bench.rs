@@ -1,4 +1,4 @@
-//! xbuild against cargo: builds what is measured and what measures, and runs it.
+//! xbuild against cargo, and its images: builds what is measured and what measures, and runs it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -32,7 +32,8 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<(), Error> {
     execute(bench.args(arguments))
 }
 
-/// Shows that the benchmark works: one round of a project that is as small as can be.
-pub(crate) fn sample(root: &Path) -> Result<(), Error> {
-    run(root, &["--sample".into()])
+/// Shows that the benchmark of builds, or of what is named, works: one round of what is as small as can be.
+pub(crate) fn sample(root: &Path, what: &[&str]) -> Result<(), Error> {
+    let arguments: Vec<OsString> = what.iter().chain(&["--sample"]).map(OsString::from).collect();
+    run(root, &arguments)
 }

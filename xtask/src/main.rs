@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `test` | everything that must pass before a change is taken, stage by stage |
-//! | `bench` | xbuild against cargo, in a package of its own: `xtask/bench` |
+//! | `bench` | xbuild against cargo, and its images, in a package of its own: `xtask/bench` |
 //! | `edges` | which crate may use which, from `docs/architecture.md` |
 //! | `generate` | files, or parts of files, that are made from others |
 //! | `workspace` | the crates and their edges, as cargo tells them |
@@ -48,7 +48,7 @@ enum Task {
     },
     /// Checks that each crate uses only what docs/architecture.md allows it.
     Edges,
-    /// Measures xbuild against cargo and writes docs/BENCH.md.
+    /// Measures xbuild against cargo and writes docs/BENCH.md; `bench image` measures images.
     #[command(disable_help_flag = true)]
     Bench {
         /// Its own: --help tells them.

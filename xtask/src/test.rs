@@ -33,7 +33,8 @@ const STAGES: &[Stage] = &[
     Stage { name: "docs", is_fast: false, run: |root, _| docs(root) },
     Stage { name: "tests", is_fast: true, run: tests },
     Stage { name: "doc-tests", is_fast: false, run: |root, _| doc_tests(root) },
-    Stage { name: "benchmark", is_fast: false, run: |root, _| bench::sample(root) },
+    Stage { name: "benchmark", is_fast: false, run: |root, _| bench::sample(root, &[]) },
+    Stage { name: "bench-image", is_fast: false, run: |root, _| bench::sample(root, &["image"]) },
 ];
 
 /// Projects of their own, whose formatting counts too. Their code is an example, not ours to lint.

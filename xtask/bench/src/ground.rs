@@ -1,14 +1,15 @@
 //! What both sides build on: the store, the toolchain composed in it, and a project's sources.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_describe::{
-    Asked, Description, Glibc, Request, Source, TargetSpec, Targets, Toolchains, evaluate,
+    Asked, ComponentName, Description, Glibc, NameError, Request, Source, TargetSpec, Targets, Toolchains,
+    evaluate,
 };
 use xbuild_exec::Sandbox;
 use xbuild_fetch::debian::{MirrorSettings, Mirrors};
@@ -105,6 +106,14 @@ impl Ground {
                 || Error::Unexpected { path: "Cargo.lock".into(), problem: "it names no crate".to_owned() };
             trees.first().copied().ok_or_else(missing)
         })
+    }
+
+    /// The folder of a component: a tree from the root, `usr/…`, that nobody may change.
+    pub(crate) fn component(&self, name: &str) -> Result<PathBuf, Error> {
+        let wrong = |error: NameError| Error::Unexpected { path: name.into(), problem: error.to_string() };
+        let component: ComponentName = name.parse().map_err(wrong)?;
+        let tree = self.with(|kit| Ok(kit.composer.tree(&component)?))?;
+        Ok(self.store.folder().join(self.store.materialise(tree)?))
     }
 
     /// Looks at all that is ready for a project, so that a build needn't look whether it is whole.

@@ -37,6 +37,17 @@ impl Machine {
             date: today()?,
         })
     }
+
+    /// A table of one row, with the version of a program that was measured.
+    pub(crate) fn table(&self, program: &str, version: &str) -> String {
+        let Self { model, processors, memory, kernel, date: _ } = self;
+        format!(
+            "| processor | in use | memory | kernel | {program} |\n|---|---|---|---|---|\n\
+             | {model} | {processors} | {}.{} GiB | {kernel} | {version} |\n",
+            memory / 10,
+            memory % 10,
+        )
+    }
 }
 
 /// The value of the first line `name : value`.

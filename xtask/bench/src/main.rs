@@ -8,16 +8,21 @@
 //! | `ground` | the toolchain, composed, and a project's sources: what both sides build on |
 //! | `cargo`, `xbuild` | the two sides |
 //! | `round`, `slices` | their turns |
-//! | `measure`, `machine`, `report` | figures, where they come from, and how they are shown |
+//! | `process` | a program that is run and watched |
+//! | `measure`, `machine`, `row`, `report` | figures, where they come from, and how they are shown |
+//! | `image` | images, beside buildah: a benchmark of its own |
 
 mod cargo;
 mod error;
 mod ground;
+mod image;
 mod machine;
 mod measure;
+mod process;
 mod project;
 mod report;
 mod round;
+mod row;
 mod slices;
 mod stores;
 mod xbuild;
@@ -26,7 +31,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, ValueEnum};
 use tempfile::TempDir;
 use xbuild_base::{Digest, Tree};
 
@@ -38,10 +44,13 @@ use crate::project::{Origin, Project};
 use crate::report::Measured;
 use crate::round::{Bench, Turn};
 
-/// Measure xbuild against cargo, and write the report.
+/// Measure xbuild against cargo, or its images against buildah's, and write the report.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", max_term_width = 110)]
 struct Arguments {
+    /// What is measured
+    #[arg(value_enum, value_name = "WHAT", default_value_t = What::Builds)]
+    what: What,
     /// How many rounds of each side
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
@@ -65,6 +74,15 @@ struct Arguments {
     root: PathBuf,
 }
 
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// xbuild against cargo: docs/BENCH.md
+    Builds,
+    /// Images, against buildah where it does the same: docs/BENCH-IMAGE.md
+    Image,
+}
+
 /// A project to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Only {
@@ -79,8 +97,16 @@ fn main() -> ExitCode {
     xbuild_exec::run_helper_if_asked();
 
     let arguments = Arguments::parse();
+    if arguments.what == What::Image && (arguments.only.is_some() || arguments.dry_run) {
+        let problem = "`image` has neither --only nor --dry-run";
+        Arguments::command().error(ErrorKind::ArgumentConflict, problem).exit();
+    }
     slices::end_all_with_this_process();
-    match run(&arguments) {
+    let measured = match arguments.what {
+        What::Builds => run(&arguments),
+        What::Image => image::run(&arguments),
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -3,12 +3,19 @@
 use std::time::Duration;
 
 /// What one run took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Sample {
     /// From start to end.
     pub(crate) wall: Duration,
     /// User and system time of all its processes.
     pub(crate) cpu: Duration,
+}
+
+/// Of runs one after the other.
+impl std::iter::Sum for Sample {
+    fn sum<I: Iterator<Item = Self>>(samples: I) -> Self {
+        samples.fold(Self::default(), |sum, one| Self { wall: sum.wall + one.wall, cpu: sum.cpu + one.cpu })
+    }
 }
 
 /// A figure over several runs.

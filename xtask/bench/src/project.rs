@@ -148,7 +148,8 @@ fn write_tree(store: &Disk, tree: Digest<Tree>, to: &Path) -> Result<(), Error> 
     files.into_iter().try_for_each(|(path, digest)| write(&path, &store.get(digest)?))
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a file, and makes the folders above it.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         fs_err::create_dir_all(folder)?;
     }

@@ -1,12 +1,12 @@
 //! `docs/BENCH.md`: figures as text.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use crate::Prepared;
 use crate::ground::PlannedGraph;
 use crate::machine::Machine;
-use crate::measure::{Sample, Side, Spread};
+use crate::measure::{Sample, Side};
+use crate::row::{Limit, Row, add_lost};
 
 /// What was measured of one project.
 #[derive(Debug, Clone)]
@@ -27,45 +27,13 @@ impl Measured {
     }
 }
 
-/// What a figure is to be at most.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Limit {
-    /// So many times cargo's.
-    Ratio(f64),
-    /// So much, in the figure's own unit, and less than cargo's where cargo has one.
-    Absolute(f64),
-    /// It is told for what it's worth.
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Seconds,
-    /// 10⁶ bytes.
-    Megabytes,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    name: &'static str,
-    unit: Unit,
-    cargo: Option<Spread>,
-    xbuild: Option<Spread>,
-    /// xbuild's over cargo's, pair by pair.
-    ratio: Option<Spread>,
-    limit: Limit,
-}
-
 /// The whole file.
 pub(crate) fn report(machine: &Machine, release: &str, measured: &[Measured]) -> String {
-    let Machine { model, processors, memory, kernel, date } = machine;
     let mut text = format!(
         "# Benchmark\n\n\
-         `cargo xtask bench` measures cargo against xbuild and writes this file. Measured on {date}.\n\n\
-         | processor | in use | memory | kernel | rustc and cargo |\n|---|---|---|---|---|\n\
-         | {model} | {processors} | {}.{} GiB | {kernel} | {release} |\n\n",
-        memory / 10,
-        memory % 10,
+         `cargo xtask bench` measures cargo against xbuild and writes this file. Measured on {}.\n\n{}\n",
+        machine.date,
+        machine.table("rustc and cargo", release),
     );
     text.push_str(METHOD);
     let measured: Vec<&Measured> =
@@ -73,18 +41,14 @@ pub(crate) fn report(machine: &Machine, release: &str, measured: &[Measured]) ->
     for &project in &measured {
         add_project(&mut text, project);
     }
-    text.push_str("\n## What xbuild loses\n\n");
     let mut lost = Vec::new();
     for &project in &measured {
+        let rows = rows(project);
         lost.extend(
-            rows(project).iter().filter_map(|row| Some(format!("- {}, {}", project.project, row.lost()?))),
+            rows.iter().filter_map(|row| Some(format!("{}, {}", project.project, row.lost("cargo")?))),
         );
     }
-    if lost.is_empty() {
-        text.push_str("Nothing in this run.\n");
-    } else {
-        text.push_str(&(lost.join("\n") + "\n"));
-    }
+    add_lost(&mut text, &lost);
     text
 }
 
@@ -134,22 +98,9 @@ fn add_project(text: &mut String, measured: &Measured) {
 
 fn rows(measured: &Measured) -> Vec<Row> {
     let Measured { cargo, xbuild, .. } = measured;
-    let row = |name, cargo: &[Sample], xbuild: &[Sample], of: fn(&Sample) -> Duration, limit| {
-        let seconds = |sample: &Sample| of(sample).as_secs_f64();
-        let pairs = cargo.iter().zip(xbuild);
-        Row {
-            name,
-            unit: Unit::Seconds,
-            cargo: Spread::of(cargo.iter().map(seconds)),
-            xbuild: Spread::of(xbuild.iter().map(seconds)),
-            ratio: Spread::of(pairs.map(|(cargo, xbuild)| seconds(xbuild) / seconds(cargo))),
-            limit,
-        }
-    };
     let wall = |sample: &Sample| sample.wall;
     let cpu = |sample: &Sample| sample.cpu;
-    #[expect(clippy::cast_precision_loss, reason = "a megabyte more or less")]
-    let memory = Spread::of(xbuild.peak_memory.iter().map(|bytes| *bytes as f64 / 1e6));
+    let row = Row::of_samples;
     vec![
         row("cold, three targets, wall", &cargo.cold, &xbuild.cold, wall, Limit::Ratio(1.10)),
         row("cold, three targets, CPU", &cargo.cold, &xbuild.cold, cpu, Limit::Ratio(1.10)),
@@ -158,99 +109,14 @@ fn rows(measured: &Measured) -> Vec<Row> {
         row("one leaf crate edited, wall", &cargo.edited, &xbuild.edited, wall, Limit::Ratio(1.10)),
         row("one leaf crate edited, CPU", &cargo.edited, &xbuild.edited, cpu, Limit::Ratio(1.10)),
         row("same project, other folder, wall", &[], &xbuild.elsewhere, wall, Limit::Absolute(2.0)),
-        Row {
-            name: "xbuild's own peak memory, cold",
-            unit: Unit::Megabytes,
-            cargo: None,
-            xbuild: memory,
-            ratio: None,
-            limit: Limit::Absolute(200.0),
-        },
+        Row::of_memory("xbuild's own peak memory, cold", &xbuild.peak_memory, 200e6),
     ]
-}
-
-impl Row {
-    fn ratio(&self) -> Option<f64> {
-        Some(self.ratio?.median)
-    }
-
-    /// Whether it is within its limit, where it has one.
-    fn held(&self) -> Option<bool> {
-        match self.limit {
-            Limit::Ratio(limit) => Some(self.ratio()? <= limit),
-            Limit::Absolute(limit) => {
-                Some(self.xbuild?.median <= limit && self.ratio().is_none_or(|ratio| ratio < 1.0))
-            }
-            Limit::None => None,
-        }
-    }
-
-    fn line(&self) -> String {
-        let spread = |spread: Option<Spread>| spread.map_or("–".to_owned(), |spread| self.spread(spread));
-        let limit = match self.limit {
-            Limit::Ratio(limit) => format!("{limit:.2} ×"),
-            Limit::Absolute(limit) => self.amount(limit),
-            Limit::None => "–".to_owned(),
-        };
-        format!(
-            "| {} | {} | {} | {} | {limit} | {} |\n",
-            self.name,
-            spread(self.cargo),
-            spread(self.xbuild),
-            self.ratio.map_or("–".to_owned(), |Spread { median, least, most }| {
-                format!("{median:.2} ({least:.2}–{most:.2})")
-            }),
-            match self.held() {
-                None => "–",
-                Some(true) => "yes",
-                Some(false) => "**no**",
-            }
-        )
-    }
-
-    /// In words, when it is over its limit or more than cargo's.
-    fn lost(&self) -> Option<String> {
-        let over = self.held() == Some(false);
-        let ratio = self.ratio();
-        if !over && ratio.is_none_or(|ratio| ratio <= 1.0) {
-            return None;
-        }
-        let compared = ratio.map_or_else(
-            || self.amount(self.xbuild.map_or(0.0, |spread| spread.median)),
-            |ratio| format!("{ratio:.2} × cargo"),
-        );
-        let verdict = match self.held() {
-            Some(false) => ": **over the limit**",
-            Some(true) => ", within the limit",
-            None => "",
-        };
-        Some(format!("{}: {compared}{verdict}", self.name))
-    }
-
-    fn spread(&self, Spread { median, least, most }: Spread) -> String {
-        // One unit for all three: that of the median.
-        let (scale, digits, unit) = self.scale(median);
-        format!("{:.digits$} {unit} ({:.digits$}–{:.digits$})", median * scale, least * scale, most * scale)
-    }
-
-    fn amount(&self, value: f64) -> String {
-        let (scale, digits, unit) = self.scale(value);
-        format!("{:.digits$} {unit}", value * scale)
-    }
-
-    /// Factor, digits behind the point, and unit for a value.
-    fn scale(&self, value: f64) -> (f64, usize, &'static str) {
-        match self.unit {
-            Unit::Megabytes => (1.0, 0, "MB"),
-            Unit::Seconds if value < 1.0 => (1000.0, 0, "ms"),
-            Unit::Seconds if value < 10.0 => (1.0, 2, "s"),
-            Unit::Seconds => (1.0, 1, "s"),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn samples(milliseconds: &[u64]) -> Vec<Sample> {

@@ -1,22 +1,14 @@
-//! The xbuild side: the program is run and watched from outside.
+//! The xbuild side.
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeVal;
+use std::process::Command;
 
 use crate::error::Error;
 use crate::measure::Sample;
+use crate::process::{Called, call};
 use crate::project::{Project, TARGETS};
 use crate::slices::Slices;
-
-/// How often the memory of the process is looked at. What is read is a high-water mark: only what it grows by in
-/// its last moments is missed.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// What one call of xbuild took and said.
 #[derive(Debug, Clone, Copy)]
@@ -53,34 +45,8 @@ pub(crate) fn all(
         command.arg("--offline");
     }
     command.arg("--project").arg(project).env("XBUILD_STORE", store);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-
-    let before = processor_time()?;
-    let start = Instant::now();
-    let child = command.spawn();
-    let child = child.map_err(|source| Error::Start { program: program.display().to_string(), source })?;
-    if let Some(slices) = slices {
-        slices.started(child.id());
-    }
-    let status = Path::new("/proc").join(child.id().to_string()).join("status");
-    let ended = AtomicBool::new(false);
-    let (output, peak_memory) = std::thread::scope(|scope| {
-        let watcher = scope.spawn(|| watch(&status, &ended));
-        let output = child.wait_with_output().map(|output| (output, start.elapsed()));
-        ended.store(true, Ordering::SeqCst);
-        (output, watcher.join().unwrap_or_default())
-    });
-    let (output, wall) =
-        output.map_err(|source| Error::Start { program: program.display().to_string(), source })?;
-    let stopped = slices.map(|slices| slices.xbuild_stopped.total()).unwrap_or_default();
-    let wall = wall.saturating_sub(stopped);
-    let cpu = processor_time()?.saturating_sub(before);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    if !output.status.success() {
-        let command = "xbuild all".to_owned();
-        return Err(Error::Failed { command, problem: output.status.to_string(), output: said });
-    }
-    Ok(Ran { sample: Sample { wall, cpu }, peak_memory, units: units(&said) })
+    let Called { sample, peak_memory, stderr, .. } = call(&mut command, slices)?;
+    Ok(Ran { sample, peak_memory, units: units(&stderr) })
 }
 
 /// Whether xbuild may use the network.
@@ -92,38 +58,16 @@ pub(crate) enum Fetch {
     Never,
 }
 
-/// The processor time of all children that have ended, and of theirs.
-fn processor_time() -> Result<Duration, Error> {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(std::io::Error::from)?;
-    let duration = |time: TimeVal| {
-        let seconds = u64::try_from(time.tv_sec()).unwrap_or_default();
-        Duration::from_secs(seconds)
-            + Duration::from_micros(u64::try_from(time.tv_usec()).unwrap_or_default())
-    };
-    Ok(duration(usage.user_time()) + duration(usage.system_time()))
-}
-
-/// The high-water mark of a process's resident set, in bytes, until it has ended.
-fn watch(status: &Path, ended: &AtomicBool) -> u64 {
-    let mut peak = 0;
-    while !ended.load(Ordering::SeqCst) {
-        let text = fs_err::read_to_string(status).unwrap_or_default();
-        peak = peak.max(high_water_mark(&text).unwrap_or_default());
-        std::thread::sleep(LOOK);
-    }
-    peak
-}
-
-/// `VmHWM` of `/proc/PID/status`, in bytes.
-fn high_water_mark(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(kilobytes << 10)
+/// How many units were built, by what xbuild said.
+pub(crate) fn built(said: &str) -> usize {
+    units(said).map_or(0, |units| units.built)
 }
 
 /// From the last line `… 12 units: 8 built, 4 cached`.
 fn units(said: &str) -> Option<Units> {
-    let (before, after) = said.lines().rev().find_map(|line| line.split_once(" units: "))?;
+    let mut lines = said.lines().rev();
+    let (before, after) =
+        lines.find_map(|line| line.split_once(" units: ").or_else(|| line.split_once(" unit: ")))?;
     let total = before.split_whitespace().last()?.parse().ok()?;
     let built = after.split_once(" built")?.0.trim().parse().ok()?;
     Some(Units { total, built })
@@ -208,21 +152,7 @@ mod tests {
         let said =
             "    Finished 20 units: 20 built, 0 cached\n    Finished 12 units: 8 built, 4 cached\nmore\n";
         assert_eq!(units(said), Some(Units { total: 12, built: 8 }));
+        assert_eq!(units("    Finished 1 unit: 1 built, 0 cached\n"), Some(Units { total: 1, built: 1 }));
         assert_eq!(units("Finished\n"), None);
-    }
-
-    #[test]
-    fn the_high_water_mark_is_in_bytes() {
-        assert_eq!(high_water_mark("Name:\tx\nVmHWM:\t    1024 kB\nVmRSS:\t  512 kB\n"), Some(1 << 20));
-        assert_eq!(high_water_mark("Name:\tx\n"), None, "a process that has ended has none");
-    }
-
-    #[test]
-    fn a_child_s_processor_time_counts() {
-        let before = processor_time().unwrap();
-        let shell =
-            Command::new("sh").args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done"]).status();
-        assert!(shell.unwrap().success());
-        assert!(processor_time().unwrap() > before);
     }
 }
