@@ -300,7 +300,7 @@ mod tests {
     use super::*;
 
     /// The project's folder and cargo's home, as of a machine.
-    const MACHINE: [&str; 3] = ["/srv/acme", "/root/.cargo", "/app"];
+    const MACHINE: [&str; 3] = ["/srv/acme", "/opt/.cargo", "/app"];
 
     fn machine() -> Vec<String> {
         MACHINE.map(str::to_owned).to_vec()
@@ -533,7 +533,7 @@ mod tests {
             ("/srv/acme/src/lib.rs", "/srv/acme/src/lib.rs"),
             ("a None value/srv/acme/src/lib.rs", "/srv/acme/src/lib.rs"),
             ("in /srv/acme, or", "/srv/acme"),
-            ("/root/.cargo/registry/src", "/root/.cargo/registry/src"),
+            ("/opt/.cargo/registry/src", "/opt/.cargo/registry/src"),
             ("/app/main.rs", "/app/main.rs"),
             ("\"/app\"", "/app"),
         ] {
@@ -541,7 +541,7 @@ mod tests {
             assert_eq!((leak, said.as_str()), (Leak::MachinePath, what), "{text}");
             assert!(at.starts_with(what), "{at}");
         }
-        for text in ["/srv", "/srv/acm", "/root/cargo", "/application", "/usr/local/app/x", "../app/x"] {
+        for text in ["/srv", "/srv/acm", "/opt/cargo", "/application", "/usr/local/app/x", "../app/x"] {
             none(text);
         }
     }
