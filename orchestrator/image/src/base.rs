@@ -3,6 +3,7 @@
 use xbuild_action::{Content, ContentExt as _, Entry, walk};
 use xbuild_base::{Blob, Digest, RelPath, Tree};
 
+use crate::closure::descend;
 use crate::error::ImageError;
 use crate::rootfs::{Node, Owner, Role, RootFs};
 
@@ -100,14 +101,7 @@ fn bundle(store: &dyn Content, tree: Digest<Tree>) -> Result<Vec<u8>, ImageError
 }
 
 fn below(store: &dyn Content, tree: Digest<Tree>, path: &'static str) -> Result<Digest<Tree>, ImageError> {
-    let mut tree = tree;
-    for part in path.split('/') {
-        match store.directory(tree)?.entries.get(part) {
-            Some(Entry::Directory(below)) => tree = *below,
-            _ => return Err(ImageError::NoBase(path)),
-        }
-    }
-    Ok(tree)
+    descend(store, tree, &RelPath::new(path)?)?.ok_or(ImageError::NoBase(path))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use xbuild_action::{Content, Entry};
 use xbuild_base::{Blob, Digest, RelPath, Tree};
 
-use crate::elf::{self, Elf};
+use crate::elf::{self, Elf, Machine};
 use crate::error::ImageError;
 use crate::rootfs::{Node, Role, RootFs};
 
@@ -42,7 +42,8 @@ impl Libraries {
     }
 }
 
-fn descend(
+/// The folder at a path of a tree, if there is one.
+pub(crate) fn descend(
     store: &dyn Content,
     tree: Digest<Tree>,
     path: &RelPath,
@@ -100,9 +101,8 @@ pub fn add_libraries(
                 None => continue,
             },
         };
-        let Some(content) = root.get(&path).and_then(Node::blob) else { continue };
         for name in &elf.needed {
-            let at = match place(store, root, (&path, content), &elf, name)? {
+            let at = match place(store, root, &path, &elf, name)? {
                 Some(at) => at,
                 None => supply(store, root, libraries, name, &format!("/{path}"))?,
             };
@@ -141,15 +141,14 @@ fn looks_linked(path: &RelPath, node: &Node) -> bool {
 /// What a file of the image says, when it is an ELF file. Little of it is read.
 fn look_at(store: &dyn Content, root: &RootFs, path: &RelPath) -> Result<Option<Elf>, ImageError> {
     let Some(digest) = root.get(path).and_then(Node::blob) else { return Ok(None) };
-    if machine(store, digest)?.is_none() {
-        return Ok(None);
-    }
+    let Some(machine) = machine(store, digest)? else { return Ok(None) };
     let unreadable = |problem| ImageError::Unreadable { path: format!("/{path}"), problem };
-    elf::read(&object::ReadCache::new(store.open_blob(digest)?)).map_err(unreadable)
+    let elf = elf::read(&object::ReadCache::new(store.open_blob(digest)?)).map_err(unreadable)?;
+    Ok(elf.map(|elf| Elf { machine, ..elf }))
 }
 
 /// For which kind of processor an ELF file is: its class, byte order and machine. `None` when it is no ELF file.
-fn machine(store: &dyn Content, digest: Digest<Blob>) -> Result<Option<[u8; 4]>, ImageError> {
+fn machine(store: &dyn Content, digest: Digest<Blob>) -> Result<Option<Machine>, ImageError> {
     let mut start = Vec::new();
     store
         .open_blob(digest)?
@@ -239,7 +238,7 @@ fn find(
 fn place(
     store: &dyn Content,
     root: &RootFs,
-    (needer, content): (&RelPath, Digest<Blob>),
+    needer: &RelPath,
     elf: &Elf,
     name: &str,
 ) -> Result<Option<RelPath>, ImageError> {
@@ -247,8 +246,7 @@ fn place(
         // A path, not a name to look for.
         return Ok(root.file(&RelPath::root().resolve(path)?).map(|(at, _)| at));
     }
-    let wanted = machine(store, content)?;
-    let fits = |digest: Digest<Blob>| Ok::<bool, ImageError>(machine(store, digest)? == wanted);
+    let fits = |digest: Digest<Blob>| Ok::<bool, ImageError>(machine(store, digest)? == Some(elf.machine));
     let origin = needer.parent().map(|folder| folder.in_sandbox()).unwrap_or_default();
     for folder in &elf.search {
         let folder = folder.replace("${ORIGIN}", &origin).replace("$ORIGIN", &origin);
@@ -297,9 +295,8 @@ fn check_versions(
     known: &BTreeMap<RelPath, Elf>,
 ) -> Result<(), ImageError> {
     for (path, elf) in known {
-        let Some(content) = root.get(path).and_then(Node::blob) else { continue };
         for (library, versions) in &elf.needs {
-            let Some(at) = place(store, root, (path, content), elf, library)? else { continue };
+            let Some(at) = place(store, root, path, elf, library)? else { continue };
             let Some(has) = known.get(&at).map(|library| &library.has) else { continue };
             // glibc asks nothing of a library that has no versions at all.
             if has.is_empty() {
@@ -427,8 +424,9 @@ mod tests {
         }
         let place = |search: &[&str]| {
             let search = search.iter().map(|&folder| folder.to_owned()).collect();
-            let elf = Elf { search, ..Elf::default() };
-            place(&store, &root, (&path("opt/bin/foo"), this), &elf, "libx.so.1").unwrap().unwrap()
+            let machine = machine(&store, this).unwrap().unwrap();
+            let elf = Elf { search, machine, ..Elf::default() };
+            place(&store, &root, &path("opt/bin/foo"), &elf, "libx.so.1").unwrap().unwrap()
         };
         let own = path("opt/lib/own/libx.so.1");
         assert_eq!(place(&["$ORIGIN/../lib/own"]), own);

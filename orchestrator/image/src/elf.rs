@@ -9,9 +9,14 @@ use object::{Endianness, FileKind, ReadRef, elf};
 /// What every ELF file begins with.
 pub(crate) const MAGIC: [u8; 4] = elf::ELFMAG;
 
+/// For which kind of processor a file is: its class, byte order and machine, the last as its two bytes.
+pub(crate) type Machine = [u8; 4];
+
 /// A program or a shared library.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Elf {
+    /// For which kind of processor it is, where that was looked at.
+    pub(crate) machine: Machine,
     /// The loader.
     pub(crate) interpreter: Option<String>,
     /// The libraries that it needs, in their order.

@@ -14,7 +14,7 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::compress::{Compression, Effort, Encoder};
 use crate::error::ImageError;
-use crate::rootfs::{Kind, Node, Role};
+use crate::rootfs::{Kind, Node, Owner, Role};
 
 /// The time of everything in a layer: 1980-01-01T00:00:00Z in seconds since 1970, as of all that xbuild makes.
 pub(crate) const TIME: u64 = 315_532_800;
@@ -174,7 +174,7 @@ fn append<W: Write>(
     path: &RelPath,
     node: &Node,
 ) -> Result<(), ImageError> {
-    let mut header = header(node);
+    let mut header = header(node.mode, node.owner, node.size());
     let written = match &node.kind {
         Kind::File(digest) => {
             let blob = BufReader::with_capacity(PIECE, store.open_blob(*digest)?);
@@ -192,14 +192,14 @@ fn append<W: Write>(
     written.map_err(ImageError::io("pack", path.as_str()))
 }
 
-fn header(node: &Node) -> tar::Header {
+fn header(mode: u32, owner: Owner, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::Regular);
     header.set_mtime(TIME);
-    header.set_mode(node.mode);
-    header.set_uid(node.owner.uid);
-    header.set_gid(node.owner.gid);
-    header.set_size(node.size());
+    header.set_mode(mode);
+    header.set_uid(owner.uid);
+    header.set_gid(owner.gid);
+    header.set_size(size);
     header
 }
 
@@ -219,13 +219,7 @@ pub(crate) fn append_reader<W: Write>(
     size: u64,
     reader: impl Read,
 ) -> std::io::Result<()> {
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::Regular);
-    header.set_mtime(TIME);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_size(size);
+    let mut header = header(0o644, Owner::default(), size);
     tar.append_data(&mut header, path, &mut Exactly { inner: reader, left: size })
 }
 
@@ -297,7 +291,6 @@ mod tests {
     use xbuild_action::ContentExt as _;
 
     use super::*;
-    use crate::rootfs::Owner;
     use crate::rootfs::tests::path;
 
     fn nodes(store: &dyn Content, text: &str) -> BTreeMap<RelPath, Node> {

@@ -83,9 +83,8 @@ impl Pulled {
 }
 
 /// A blob by the words of a descriptor.
-pub(crate) fn blob(digest: &str, size: u64) -> Result<Digest<Blob>, ImageError> {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
-    Ok(Digest::new(xbuild_base::Sha256::from_hex(hex).map_err(specification)?, size))
+fn blob(digest: &str, size: u64) -> Result<Digest<Blob>, ImageError> {
+    Ok(Digest::new(digest.parse().map_err(specification)?, size))
 }
 
 /// How a layer of a type is compressed; Docker's older names are the same formats.

@@ -217,11 +217,9 @@ impl RootFs {
         while let Some(part) = rest.pop() {
             let at = real.join(&RelPath::new(part).ok()?);
             match self.nodes.get(&at) {
-                Some(node) if follows(node) && (!rest.is_empty() || ends == Ends::Followed) => {
-                    let Kind::Symlink(target) = &node.kind else {
-                        real = at;
-                        continue;
-                    };
+                Some(node @ Node { kind: Kind::Symlink(target), .. })
+                    if follows(node) && (!rest.is_empty() || ends == Ends::Followed) =>
+                {
                     links += 1;
                     if links > LINKS {
                         return None;

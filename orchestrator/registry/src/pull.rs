@@ -24,14 +24,20 @@ const ACCEPTED: [&str; 4] = [
 /// [`RegistryError::Reference`] when the reference is none, or its digest is not by SHA-256.
 pub fn digest_of(reference: &str) -> Result<Option<String>, RegistryError> {
     let digest = parse(reference)?.digest().map(str::to_owned);
-    if digest.as_deref().is_some_and(|digest| sha256(digest).is_none()) {
+    if digest.as_deref().is_some_and(|digest| !is_digest(digest)) {
         let problem = "its digest is not by SHA-256".to_owned();
         return Err(RegistryError::Reference { text: reference.to_owned(), problem });
     }
     Ok(digest)
 }
 
-/// `sha256:…`
+/// Whether a text is a digest as registries write them, `sha256:…`: all that is taken for a pin.
+#[must_use]
+pub fn is_digest(text: &str) -> bool {
+    sha256(text).is_some()
+}
+
+/// The hash of `sha256:…`.
 fn sha256(digest: &str) -> Option<Sha256> {
     digest.strip_prefix("sha256:").and_then(|hex| Sha256::from_hex(hex).ok())
 }
@@ -130,7 +136,7 @@ fn select(reference: &str, manifests: &[Value], platform: &Platform) -> Result<S
         let there = manifests.iter().filter_map(|one| platform_of(&one["platform"])).collect();
         return Err(no_platform(reference, platform, there));
     };
-    let digest = found["digest"].as_str().filter(|digest| sha256(digest).is_some());
+    let digest = found["digest"].as_str().filter(|digest| is_digest(digest));
     digest.map(str::to_owned).ok_or_else(|| unreadable(reference, "its index names no SHA-256".to_owned()))
 }
 

@@ -61,10 +61,8 @@ impl Lock {
         let lock: Self = toml::from_str(&text).map_err(|error| {
             XbuildError::user(format!("{FILE} can't be read: {}", error.to_string().trim_end()), help)
         })?;
-        let is_digest = |digest: &str| {
-            digest.strip_prefix("sha256:").is_some_and(|hex| xbuild_base::Sha256::from_hex(hex).is_ok())
-        };
-        if let Some((name, _)) = lock.images.iter().find(|(_, pin)| !is_digest(&pin.digest)) {
+        if let Some((name, _)) = lock.images.iter().find(|(_, pin)| !xbuild_registry::is_digest(&pin.digest))
+        {
             return Err(XbuildError::user(format!("{FILE} has no SHA-256 for {name}"), help));
         }
         Ok(lock)

@@ -20,6 +20,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
+    /// One for tests of what is written of it.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Self {
+            model: "A processor".to_owned(),
+            processors: 2,
+            memory: 77,
+            kernel: "6.0".to_owned(),
+            date: "2026-01-02".to_owned(),
+        }
+    }
+
     /// Looks at this one.
     pub(crate) fn look() -> Result<Self, Error> {
         let processor = fs_err::read_to_string("/proc/cpuinfo")?;

@@ -174,13 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_lost_is_told() {
-        let machine = Machine {
-            model: "A processor".to_owned(),
-            processors: 2,
-            memory: 77,
-            kernel: "6.0".to_owned(),
-            date: "2026-01-02".to_owned(),
-        };
+        let machine = Machine::example();
         let text = report(&machine, "1.96.1", &[measured()]);
         assert!(
             text.contains("| A processor | 2 | 7.7 GiB | 6.0 | 1.96.1 |\n") && text.contains("Rounds: 3. "),

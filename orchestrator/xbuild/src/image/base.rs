@@ -63,8 +63,7 @@ pub(crate) fn pins(
                     return Err(XbuildError::user(format!("{reference} has no pin in xbuild.lock"), help));
                 }
                 let digest = xbuild_registry::resolve(&reference, plain_http)?;
-                ui.status("Pinned", format!("{reference} to {digest}"));
-                lock.images.insert(reference.clone(), ImagePin { digest: digest.clone() });
+                pin(&mut lock, &reference, &digest, ui);
                 digest
             }
         };
@@ -74,6 +73,11 @@ pub(crate) fn pins(
         lock.write(&described.root)?;
     }
     Ok(pins)
+}
+
+fn pin(lock: &mut Lock, reference: &str, digest: &str, ui: &Ui) {
+    ui.status("Pinned", format!("{reference} to {digest}"));
+    lock.images.insert(reference.to_owned(), ImagePin { digest: digest.to_owned() });
 }
 
 /// Moves pins to what their references lead to now: those named, or all that the description has. Pins of images
@@ -101,10 +105,7 @@ pub(crate) fn update(
         let digest = xbuild_registry::resolve(reference, plain_http)?;
         match lock.images.get(reference) {
             Some(pin) if pin.digest == digest => ui.status("Unchanged", reference),
-            _ => {
-                ui.status("Pinned", format!("{reference} to {digest}"));
-                lock.images.insert(reference.clone(), ImagePin { digest });
-            }
+            _ => pin(&mut lock, reference, &digest, ui),
         }
     }
     lock.images.retain(|name, _| references.contains(name));

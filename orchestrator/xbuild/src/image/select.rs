@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::Triple;
-use xbuild_describe::{Base, FileSource, ImageGround, ImageSettings, Images, VariantName, name_matches};
+use xbuild_describe::{Base, FileSource, ImageGround, VariantName, name_matches};
 use xbuild_fetch::{FixedOutput, Place, Unpack};
 use xbuild_image::Platform;
 
@@ -154,33 +154,17 @@ pub(crate) fn platform(ground: &ImageGround) -> Platform {
     Platform { os, architecture, variant }
 }
 
-/// Everything that the wanted images may say, whatever the variant and the target.
-fn settings(images: &Images, names: &[String]) -> Vec<ImageSettings> {
-    let named: Vec<&str> = if images.named.is_empty() {
-        vec![""]
-    } else {
-        images.named.keys().map(String::as_str).filter(|name| is_wanted(names, name)).collect()
-    };
-    let targets = images.by_target.iter().map(|(platform, _)| Some(platform));
-    let variants: Vec<&str> =
-        std::iter::once("").chain(images.by_variant.keys().map(|name| name.as_str())).collect();
-    let mut all = Vec::new();
-    for target in std::iter::once(None).chain(targets) {
-        for variant in &variants {
-            let of = |name: &&str| images.settings(name, variant, |platform| Some(platform) == target);
-            all.extend(named.iter().map(of));
-        }
-    }
-    all
-}
-
 /// What the wanted images need beside what is built.
 pub(crate) fn extra(described: &Described, names: &[String]) -> Result<Extra, XbuildError> {
     let images = &described.description.images;
     let is_static = images.bases(|name| is_wanted(names, name)).contains(&Base::Static);
     let components = if is_static { STATIC.parse().into_iter().collect() } else { Vec::new() };
     let mut files: BTreeMap<String, FixedOutput> = BTreeMap::new();
-    for file in settings(images, names).into_iter().flat_map(|settings| settings.files.into_values()) {
+    for file in images
+        .every(|name| is_wanted(names, name))
+        .into_iter()
+        .flat_map(|settings| settings.files.into_values())
+    {
         if let FileSource::Url { url, sha256 } = file.from {
             let place = Place::from_url(&url)?;
             let name = url.rsplit('/').next().unwrap_or(&url).to_owned();
@@ -195,7 +179,7 @@ pub(crate) fn extra(described: &Described, names: &[String]) -> Result<Extra, Xb
 
 /// Whether some image takes outputs other than programs.
 pub(crate) fn wants_outputs(described: &Described, names: &[String]) -> bool {
-    let settings = settings(&described.description.images, names);
+    let settings = described.description.images.every(|name| is_wanted(names, name));
     settings.iter().flat_map(|one| one.files.values()).any(|file| matches!(file.from, FileSource::Output(_)))
 }
 
@@ -222,7 +206,8 @@ pub(crate) fn request(
         Some(image.names.iter().cloned().collect())
     } else {
         // An image that names no programs has all.
-        let named = settings(images, &image.names).into_iter().map(|settings| settings.bins);
+        let named =
+            images.every(|name| is_wanted(&image.names, name)).into_iter().map(|settings| settings.bins);
         named.collect::<Option<Vec<_>>>().map(|sets| sets.into_iter().flatten().collect())
     };
     Ok(Build {

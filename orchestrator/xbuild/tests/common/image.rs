@@ -7,10 +7,11 @@ use std::path::Path;
 use fs_err as fs;
 use serde_json::Value;
 use xbuild_action::{
-    Command, Content as _, ContentExt as _, Entry, File, InputRoot, Isolation, Limits, Outcome, Output,
-    Request, Silent, TreeBuilder, Unkeyed,
+    ActionResult, Command, Content as _, ContentExt as _, Entry, File, InputRoot, Isolation, Limits, Outcome,
+    Output, Request, Silent, TreeBuilder, Unkeyed,
 };
 use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_realise::engine::Engine;
 
 use super::Ran;
 use super::machine::{toolchains, with_machine};
@@ -38,28 +39,34 @@ pub(crate) fn tool(layout: &Path, argv: &[&str]) -> (String, Option<Digest<Tree>
             mounts: [("build/layout".parse().unwrap(), tree_of(engine.store, layout))].into(),
             ..InputRoot::default()
         };
-        let request = Request {
-            command: &command,
-            inputs: &inputs,
-            isolation: Isolation::Full,
-            limits: Limits::default(),
-            unkeyed: &Unkeyed::default(),
-            cancel: &engine.cancel,
-        };
-        let result = match engine.executor.execute(&request, &mut Silent) {
-            Outcome::Succeeded(result) => result,
-            Outcome::Failed(result) => {
-                let said = engine.store.get(result.stderr).unwrap();
-                panic!("{argv:?} failed: {}", String::from_utf8_lossy(&said));
-            }
-            other => panic!("{argv:?}: {other:?}"),
-        };
+        let result = executed(engine, &command, &inputs);
         let out = result.outputs.values().find_map(|output| match output {
             Output::Tree(tree) => Some(*tree),
             Output::File(_) => None,
         });
         (String::from_utf8(engine.store.get(result.stdout).unwrap()).unwrap(), out)
     })
+}
+
+/// What came of a command in the sandbox; it must succeed.
+#[track_caller]
+fn executed(engine: &Engine<'_>, command: &Command, inputs: &InputRoot) -> ActionResult {
+    let request = Request {
+        command,
+        inputs,
+        isolation: Isolation::Full,
+        limits: Limits::default(),
+        unkeyed: &Unkeyed::default(),
+        cancel: &engine.cancel,
+    };
+    match engine.executor.execute(&request, &mut Silent) {
+        Outcome::Succeeded(result) => result,
+        Outcome::Failed(result) => {
+            let said = engine.store.get(result.stderr).unwrap();
+            panic!("{:?} failed: {}", command.argv, String::from_utf8_lossy(&said));
+        }
+        other => panic!("{:?}: {other:?}", command.argv),
+    }
 }
 
 /// A folder of the host as a tree.
@@ -226,21 +233,7 @@ pub(crate) fn run_in(layout: &Path, platform: &str, emulator: &[&str], argv: &[&
             outputs: BTreeSet::new(),
         };
         let inputs = InputRoot { layers, ..InputRoot::default() };
-        let request = Request {
-            command: &command,
-            inputs: &inputs,
-            isolation: Isolation::Full,
-            limits: Limits::default(),
-            unkeyed: &Unkeyed::default(),
-            cancel: &engine.cancel,
-        };
-        let (succeeded, result) = match engine.executor.execute(&request, &mut Silent) {
-            Outcome::Succeeded(result) => (true, result),
-            Outcome::Failed(result) => (false, result),
-            other => panic!("{argv:?}: {other:?}"),
-        };
-        let text = |digest| String::from_utf8(engine.store.get(digest).unwrap()).unwrap();
-        assert!(succeeded, "{argv:?} failed: {}", text(result.stderr));
-        text(result.stdout)
+        let result = executed(engine, &command, &inputs);
+        String::from_utf8(engine.store.get(result.stdout).unwrap()).unwrap()
     })
 }

@@ -198,13 +198,7 @@ mod tests {
     }
 
     fn text() -> String {
-        let machine = Machine {
-            model: "A processor".to_owned(),
-            processors: 2,
-            memory: 77,
-            kernel: "6.0".to_owned(),
-            date: "2026-01-02".to_owned(),
-        };
+        let machine = Machine::example();
         report(&machine, "1.28.2", &measured())
     }
 

@@ -47,18 +47,29 @@ impl Images {
         settings
     }
 
-    /// Every base that some image may have, whatever the target.
-    pub fn bases(&self, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<Base> {
-        let common = self.common.base.clone().unwrap_or_default();
-        let own = |table: &ImageTable| table.base.clone().unwrap_or_else(|| common.clone());
-        let mut bases: BTreeSet<Base> = if self.named.is_empty() {
-            [common.clone()].into()
+    /// Everything that the wanted images may say, whatever the variant and the target.
+    pub fn every(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<ImageSettings> {
+        let named: Vec<&str> = if self.named.is_empty() {
+            vec![""]
         } else {
-            self.named.iter().filter(|(name, _)| is_wanted(name)).map(|(_, table)| own(table)).collect()
+            self.named.keys().map(String::as_str).filter(|name| is_wanted(name)).collect()
         };
-        let tables = self.by_target.iter().map(|(_, table)| table).chain(self.by_variant.values());
-        bases.extend(tables.filter_map(|table| table.base.clone()));
-        bases
+        let targets = self.by_target.iter().map(|(platform, _)| Some(platform));
+        let variants: Vec<&str> =
+            std::iter::once("").chain(self.by_variant.keys().map(VariantName::as_str)).collect();
+        let mut all = Vec::new();
+        for target in std::iter::once(None).chain(targets) {
+            for variant in &variants {
+                let of = |name: &&str| self.settings(name, variant, |platform| Some(platform) == target);
+                all.extend(named.iter().map(of));
+            }
+        }
+        all
+    }
+
+    /// Every base that a wanted image may have.
+    pub fn bases(&self, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<Base> {
+        self.every(is_wanted).into_iter().map(|settings| settings.base).collect()
     }
 }
 
