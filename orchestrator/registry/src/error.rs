@@ -104,10 +104,9 @@ impl RegistryError {
                 "look at Docker's configuration: ~/.docker/config.json, or $DOCKER_CONFIG/config.json"
                     .to_owned(),
             ),
-            Self::OtherDigest { .. } => Some(
-                "the registry, or something on the way to it, is not to be trusted: no tag was moved to it"
-                    .to_owned(),
-            ),
+            Self::OtherDigest { .. } => {
+                Some("the registry, or something on the way to it, is not to be trusted".to_owned())
+            }
             Self::NoPlatform { platforms, .. } => Some(format!("it has {}", platforms.join(", "))),
             Self::NoImage(_) => {
                 Some("look for the right name and tag: skopeo list-tags docker://…".to_owned())
@@ -117,8 +116,7 @@ impl RegistryError {
                     .to_owned(),
             ),
             Self::Request { .. } => Some(
-                "run the same command again: what was sent is not sent again, and no tag was moved"
-                    .to_owned(),
+                "run the same command again: what has been sent or fetched is not asked for again".to_owned(),
             ),
             Self::Image(error) => error.help(),
             Self::Store(_) | Self::Runtime(_) => None,
