@@ -15,9 +15,10 @@ pub(crate) struct Revision {
 }
 
 /// The commit of the repository that holds `root`; `None` outside git, without the git command, before the first
-/// commit, and where a file of the repository differs from it: then what is made is no commit's. What xbuild and
-/// cargo make does not count.
+/// commit, and where a file of the repository differs from it, or where it doesn't have the folder (an ignored one):
+/// then what is made is no commit's. What xbuild and cargo make does not count.
 pub(crate) fn find(root: &Path) -> Option<Revision> {
+    git(root, &[], &["rev-parse", "--verify", "--quiet", "HEAD:./"])?;
     let filters = filters(root);
     let status = [
         "status",
@@ -117,6 +118,10 @@ mod tests {
         fs_err::create_dir(app.join("result")).unwrap();
         fs_err::write(app.join("result/x"), "").unwrap();
         assert_eq!(find(&app), Some(found), "what is made here is no change");
+        let ignored = root.join("target/app");
+        fs_err::create_dir_all(&ignored).unwrap();
+        fs_err::write(ignored.join("a"), "1").unwrap();
+        assert_eq!(find(&ignored), None, "a folder that isn't the commit's");
         fs_err::write(app.join("new"), "").unwrap();
         assert_eq!(find(&app), None, "a new file");
     }
