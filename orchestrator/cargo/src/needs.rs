@@ -40,6 +40,23 @@ impl Context {
         if self.unit(index).is_script_run() { self.script_needs(index) } else { self.rustc_needs(index) }
     }
 
+    /// The names of the crates that a build script's run is about: its own package, and all that the compiled
+    /// script has in it. What such a crate asks of the machine (cmake, libclang), the script asks.
+    ///
+    /// # Panics
+    /// When the index is another graph's.
+    #[must_use]
+    pub fn script_crates(&self, run: UnitIndex) -> BTreeSet<&str> {
+        let mut names = BTreeSet::from([self.package(run).name.as_str()]);
+        let programs = self.script_needs(run).artefacts;
+        for (&program, _) in programs.iter().filter(|(_, need)| **need == Need::Program) {
+            names.extend(
+                self.rustc_needs(program).artefacts.keys().map(|&unit| self.package(unit).name.as_str()),
+            );
+        }
+        names
+    }
+
     fn rustc_needs(&self, index: UnitIndex) -> Needs {
         let unit = self.unit(index);
         let mut artefacts = BTreeMap::new();

@@ -1,12 +1,9 @@
 //! [`Sandbox`]: starts the helper, listens, keeps the limits, and takes the outputs.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command as Process, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use xbuild_action::{
@@ -16,13 +13,13 @@ use xbuild_base::{Digest, Tree};
 
 use crate::cgroup::{Delegated, Group};
 use crate::channel;
-use crate::helper::HELPER_ARGUMENT;
 use crate::limits::time_in_words;
 use crate::outputs::Collector;
 use crate::probe::{self, Check};
 use crate::session::{End, Session, Stop};
 use crate::specification::{Failure, Job, KernelLimits, Specification};
 use crate::stage::{self, Staged};
+use crate::zygote::{Forked, Zygote};
 
 /// The local executor: each command runs in a sandbox of Linux namespaces over overlays of the store's trees.
 ///
@@ -32,6 +29,7 @@ use crate::stage::{self, Staged};
 pub struct Sandbox {
     store: StoreHandle,
     helper: PathBuf,
+    zygote: Mutex<Option<Zygote>>,
     cgroup: OnceLock<Option<Delegated>>,
     defaults: OnceLock<Digest<Tree>>,
     count: AtomicU64,
@@ -59,6 +57,7 @@ impl Sandbox {
         Self {
             store: StoreHandle(store),
             helper,
+            zygote: Mutex::new(None),
             cgroup: OnceLock::new(),
             defaults: OnceLock::new(),
             count: AtomicU64::new(0),
@@ -118,29 +117,29 @@ impl Sandbox {
             let step = step.to_owned();
             move |source| ExecutionError::Sandbox { step, source }
         };
-        let (mut ours, theirs) = UnixStream::pair().map_err(failed("make a socket pair"))?;
-        let child = Process::new(&self.helper)
-            .arg(HELPER_ARGUMENT)
-            // Whoever looks at the sandbox's init sees nothing of the host's environment.
-            .env_clear()
-            .current_dir(folder)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed("start the helper"))?;
-        let ours_too = ours.try_clone().map_err(failed("use the socket"))?;
-        let mut session = Session::new(child, ours_too);
+        let mut session = Session::new(self.fork(folder).map_err(failed("start the helper"))?);
         if let Some(group) = group {
             group.add(session.helper()).map_err(failed("put the helper into its cgroup"))?;
         }
-        match channel::send(&mut ours, job, descriptors) {
+        match channel::send(session.socket(), job, descriptors) {
             Ok(()) => Ok(session),
             Err(source) => {
                 session.stop();
                 Err(failed("hand the job to the helper")(source))
             }
         }
+    }
+
+    fn fork(&self, folder: &std::path::Path) -> std::io::Result<Forked> {
+        let mut zygote = self.zygote.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = match zygote.take() {
+            Some(running) => running,
+            None => Zygote::start(&self.helper)?,
+        };
+        let forked = running.fork(folder)?;
+        // One that has failed is not asked again.
+        *zygote = Some(running);
+        Ok(forked)
     }
 
     fn run(&self, request: &Request<'_>, observer: &mut dyn Observer) -> Result<Outcome, ExecutionError> {
@@ -177,11 +176,9 @@ impl Sandbox {
             }
             End::Stopped(Stop::Over(limit)) => Ok(Outcome::OverLimit { limit, result }),
             End::Failed(failure) => Err(setup_failed(&failure)),
-            End::Vanished(status) => Err(ExecutionError::Sandbox {
+            End::Vanished => Err(ExecutionError::Sandbox {
                 step: "hear how the program ended".to_owned(),
-                source: std::io::Error::other(format!(
-                    "the sandbox's helper ended without a word ({status})"
-                )),
+                source: std::io::Error::other("the sandbox's helper ended without a word"),
             }),
             End::Ended { status, cpu, peak_memory } => {
                 result.times.cpu = cpu;

@@ -1,4 +1,5 @@
-//! The helper: this program, re-executed with a hidden argument, in a process of its own with one thread.
+//! The helper: a fork of this program, which was re-executed with a hidden argument ([`crate::zygote`]), in a process
+//! of its own with one thread.
 //!
 //! It becomes an unprivileged user, makes the namespaces, forks the sandbox's init and waits: for init to end,
 //! or for the parent to close its end of the socket (or die), upon which it kills init. It ends after the last
@@ -12,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
 use crate::specification::{Failure, Job, Report, Specification, Step as _};
-use crate::{channel, init, namespaces, probe, root, sys};
+use crate::{channel, init, namespaces, probe, root, sys, zygote};
 
 /// The hidden first argument with which the program that uses this crate must call [`helper_main`].
 pub const HELPER_ARGUMENT: &str = "__sandbox";
@@ -26,9 +27,9 @@ pub fn run_helper_if_asked() {
     }
 }
 
-/// The helper's whole life. Standard input is the socket to the parent.
+/// The life of the process that helpers are forked from. Standard input is the socket to the parent.
 pub fn helper_main() -> ! {
-    let code = match helper() {
+    let code = match zygote::serve(&helper) {
         Ok(()) => 0,
         // There is nobody to tell but a person who typed the hidden argument.
         Err(error) => {
@@ -39,9 +40,9 @@ pub fn helper_main() -> ! {
     sys::exit_now(code)
 }
 
+/// The helper's whole life. Standard input is the socket to the parent, the current folder the action's.
 fn helper() -> std::io::Result<()> {
     sys::close_from(3)?;
-    // A terminal's Ctrl-C is for xbuild alone: it says what becomes of the sandbox.
     rustix::process::setsid()?;
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let null = rustix::fs::open(c"/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;

@@ -4,7 +4,7 @@
 //!
 //! A sandbox is a value ([`specification`](self), private), computed by the parent from an
 //! [`xbuild_action::Request`] and handed over a socket to a *helper*: this same program, re-executed with
-//! [`HELPER_ARGUMENT`]. The helper has one thread, so it may fork. It becomes an unprivileged user if it was
+//! [`HELPER_ARGUMENT`] once and forked for each action. It has one thread, so it may fork. The helper becomes an unprivileged user if it was
 //! root, makes the namespaces, and forks the sandbox's *init*, which mounts the root, gives up every privilege and
 //! starts the program.
 //!
@@ -13,6 +13,7 @@
 //! | `executor` | parent | [`Sandbox`]: one action from request to outcome |
 //! | `layout` | parent, pure | input root → overlay mounts |
 //! | `stage` | parent | folders and hard links in the action's scratch folder |
+//! | `zygote` | both | the process that helpers are forked from |
 //! | `session` | parent | listens to program and helper, keeps the limits that need somebody to look |
 //! | `streams`, `watch`, `cgroup` | parent | lines and logs; memory and processes |
 //! | `outputs`, `links` | parent | upper folders → blobs and trees |
@@ -70,6 +71,7 @@ mod stage;
 mod streams;
 mod sys;
 mod watch;
+mod zygote;
 
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};

@@ -96,15 +96,14 @@ fn feature(sandbox: &Sandbox, name: &'static str, feature: Feature, owner: Optio
     let tried = || -> Result<(), ExecutionError> {
         let scratch = sandbox.store().scratch()?;
         let session = sandbox.start(scratch.path(), &Job::Probe { feature, owner }, &[], None)?;
-        let (reports, status) = session.reports()?;
-        for report in reports {
+        for report in session.reports()? {
             match report {
                 Report::Works => return Ok(()),
                 Report::Failed(failure) => return Err(setup_failed(&failure)),
                 Report::Started { .. } | Report::Ended { .. } => {}
             }
         }
-        Err(setup_failed(&Failure { step: format!("hear the helper ({status})"), errno: nix::libc::EIO }))
+        Err(setup_failed(&Failure { step: "hear the helper".to_owned(), errno: nix::libc::EIO }))
     };
     match tried() {
         Ok(()) => Check { name, state: State::Holds, detail: "tried: works".to_owned(), remedy: None },

@@ -3,7 +3,6 @@
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -14,6 +13,7 @@ use crate::limits::bytes_in_words;
 use crate::specification::{Failure, Report};
 use crate::streams::Capture;
 use crate::watch::Watch;
+use crate::zygote::{Forked, Process};
 
 /// How long it may take until a cancellation is seen.
 const PROMPTLY: Duration = Duration::from_millis(50);
@@ -48,8 +48,8 @@ pub(crate) enum End {
     Stopped(Stop),
     /// The sandbox could not be set up.
     Failed(Failure),
-    /// The helper died; its own exit status.
-    Vanished(ExitStatus),
+    /// The helper died.
+    Vanished,
 }
 
 /// What a program printed, and how it ended.
@@ -62,20 +62,27 @@ pub(crate) struct Heard {
 /// A helper and the socket to it. Dropping it ends the sandbox and waits for that.
 #[derive(Debug)]
 pub(crate) struct Session {
-    child: Child,
+    process: Process,
     socket: UnixStream,
+    output: Option<[Pipe; 2]>,
     stopped: Option<Instant>,
     waited: bool,
 }
 
 impl Session {
-    pub(crate) fn new(child: Child, socket: UnixStream) -> Self {
-        Self { child, socket, stopped: None, waited: false }
+    pub(crate) fn new(forked: Forked) -> Self {
+        let (process, socket, stdout, stderr) = forked.split();
+        Self { process, socket, output: Some([stdout, stderr]), stopped: None, waited: false }
     }
 
     /// The helper's process id.
     pub(crate) fn helper(&self) -> u32 {
-        self.child.id()
+        self.process.pid
+    }
+
+    /// The socket to the helper.
+    pub(crate) fn socket(&mut self) -> &mut UnixStream {
+        &mut self.socket
     }
 
     /// Asks the helper to kill the sandbox.
@@ -86,18 +93,18 @@ impl Session {
         }
     }
 
-    fn wait(&mut self) -> Result<ExitStatus, ExecutionError> {
-        let status = self.child.wait().map_err(io("wait for the sandbox's helper"))?;
+    fn wait(&mut self) -> Result<(), ExecutionError> {
+        self.process.wait(None).map_err(io("wait for the sandbox's helper"))?;
         self.waited = true;
-        Ok(status)
+        Ok(())
     }
 
     /// Listens until the helper and everything below it has ended; for a probe.
-    pub(crate) fn reports(mut self) -> Result<(Vec<Report>, ExitStatus), ExecutionError> {
+    pub(crate) fn reports(mut self) -> Result<Vec<Report>, ExecutionError> {
         let mut text = Vec::new();
         (&self.socket).read_to_end(&mut text).map_err(io("hear the sandbox's helper"))?;
-        let status = self.wait()?;
-        Ok((parse(&text), status))
+        self.wait()?;
+        Ok(parse(&text))
     }
 
     /// Listens to everything until the helper and everything below it has ended.
@@ -109,10 +116,8 @@ impl Session {
         observer: &mut dyn Observer,
         running: &dyn Running,
     ) -> Result<Heard, ExecutionError> {
-        let mut ears = [
-            Ear::new(self.child.stdout.take(), Stream::Out, folder),
-            Ear::new(self.child.stderr.take(), Stream::Err, folder),
-        ];
+        let [stdout, stderr] = self.output.take().map_or([None, None], |output| output.map(Some));
+        let mut ears = [Ear::new(stdout, Stream::Out, folder), Ear::new(stderr, Stream::Err, folder)];
         let mut guard = Guard::new(request, group);
         let mut said = Vec::new();
         let mut said_all = false;
@@ -139,15 +144,15 @@ impl Session {
             }
             if self.stopped.is_some_and(|since| since.elapsed() > GRACE) {
                 // The helper itself hangs; init follows its death.
-                self.child.kill().map_err(io("kill the sandbox's helper"))?;
+                self.process.kill().map_err(io("kill the sandbox's helper"))?;
                 self.stopped = Some(Instant::now());
             }
         }
-        let status = self.wait()?;
+        self.wait()?;
         let exceeded = group.map(Group::exceeded).transpose().map_err(io("read the cgroup"))?.flatten();
         let end = match stop.or(exceeded.map(Stop::Over)) {
             Some(stop) => End::Stopped(stop),
-            None => end(parse(&said), status),
+            None => end(parse(&said)),
         };
         let [out, err] = ears.map(|ear| ear.capture);
         Ok(Heard { stdout: out, stderr: err, end })
@@ -193,14 +198,9 @@ impl Drop for Session {
             return;
         }
         self.stop();
-        let start = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if start.elapsed() > GRACE {
-                let _ = self.child.kill();
-                let _ = self.child.wait();
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(2));
+        if matches!(self.process.wait(Some(GRACE)), Ok(false)) {
+            let _ = self.process.kill();
+            let _ = self.process.wait(None);
         }
     }
 }
@@ -215,12 +215,12 @@ struct Ear {
 type Pipe = std::os::fd::OwnedFd;
 
 impl Ear {
-    fn new<P: Into<Pipe>>(pipe: Option<P>, stream: Stream, folder: &Path) -> Self {
+    fn new(pipe: Option<Pipe>, stream: Stream, folder: &Path) -> Self {
         let name = match stream {
             Stream::Out => "stdout",
             Stream::Err => "stderr",
         };
-        Self { pipe: pipe.map(Into::into), stream, capture: Capture::new(folder.join(name)) }
+        Self { pipe, stream, capture: Capture::new(folder.join(name)) }
     }
 
     fn hear(
@@ -312,7 +312,7 @@ fn parse(said: &[u8]) -> Vec<Report> {
     said.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-fn end(reports: Vec<Report>, status: ExitStatus) -> End {
+fn end(reports: Vec<Report>) -> End {
     // A failure comes before the end that it causes.
     let mut ended = None;
     for report in reports {
@@ -324,7 +324,7 @@ fn end(reports: Vec<Report>, status: ExitStatus) -> End {
             Report::Started { .. } | Report::Works => {}
         }
     }
-    ended.unwrap_or(End::Vanished(status))
+    ended.unwrap_or(End::Vanished)
 }
 
 fn read(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {

@@ -32,10 +32,21 @@ pub struct Part {
     pub sources: Arc<Sources>,
     /// By package name: paths from the package's folder that its build reads besides.
     pub include: BTreeMap<String, Vec<String>>,
+    /// What runs of build scripts get besides, by unit.
+    pub native: BTreeMap<UnitIndex, Native>,
     /// The units that were asked for.
     pub wanted: BTreeSet<UnitIndex>,
     /// What people call the target.
     pub name: String,
+}
+
+/// What a build script's run gets beside the toolchain, for the sake of the crates in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Native {
+    /// Trees of tools, from the sandbox's root.
+    pub layers: Vec<Digest<Tree>>,
+    /// Environment variables; what cargo or the target sets comes first.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// A unit of a part.
@@ -295,9 +306,16 @@ impl Work for Graph<'_> {
         inputs.directories.insert(invocation.working_directory.clone());
         // Neither rustc nor a build script makes it.
         inputs.directories.insert(invocation.output.clone());
+        let mut environment = invocation.environment;
+        if let Some(native) = part.native.get(&of.unit) {
+            inputs.layers.extend(&native.layers);
+            for (name, value) in &native.environment {
+                environment.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
         let command = Command {
             argv: invocation.argv,
-            environment: invocation.environment,
+            environment,
             working_directory: invocation.working_directory,
             outputs: BTreeSet::from([invocation.output]),
         };

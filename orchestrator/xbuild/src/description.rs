@@ -37,9 +37,12 @@ impl Described {
         let mut texts = Texts::new(&root);
         let (toolchains, targets) = texts.data()?;
         let description = Description::read(texts.source("xbuild.toml")?, &overrides, &targets)?;
-        let mut file = texts.source("rust-toolchain")?;
-        if file.is_none() {
-            file = texts.source("rust-toolchain.toml")?;
+        let mut file = None;
+        if !is_published(&root) {
+            file = texts.source("rust-toolchain")?;
+            if file.is_none() {
+                file = texts.source("rust-toolchain.toml")?;
+            }
         }
         let rust_toolchain = file.map(RustToolchain::read).transpose()?;
         for text in &global.overrides {
@@ -54,6 +57,12 @@ impl Described {
         let resolved = self.toolchains.resolve(&self.description.toolchain, self.rust_toolchain.as_ref());
         resolved.map_err(|problem| Problems::from(problem).into())
     }
+}
+
+/// Whether the folder is a package as a registry has it: `cargo package` leaves the manifest's original there. Its
+/// toolchain file is its developers' affair: `cargo install` doesn't go by it either.
+fn is_published(root: &Path) -> bool {
+    root.join("Cargo.toml.orig").is_file()
 }
 
 /// Targets and toolchains: the built-in ones, and the project's over them.

@@ -205,6 +205,10 @@ fn a_rust_version_that_is_not_pinned_names_both_ways_out() {
     help: pin it: xbuild toolchain add 1.80.0
           or use one that is pinned: --set toolchain.version=1.96.1
     ");
+    // A package as a registry has it.
+    project.write("Cargo.toml.orig", "");
+    project.xbuild(&["build", "--target", crate::TARGET]).ok();
+    fs_err::remove_file(project.root.join("Cargo.toml.orig")).unwrap();
     project.write("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n");
     project.xbuild(&["build", "--target", crate::TARGET]).ok();
 }
