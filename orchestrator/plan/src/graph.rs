@@ -40,6 +40,21 @@ pub struct Part {
     pub name: String,
 }
 
+impl Part {
+    /// The units that the wanted ones need, themselves among them.
+    #[must_use]
+    pub fn needed(&self) -> BTreeSet<UnitIndex> {
+        let mut needed = BTreeSet::new();
+        let mut open: Vec<UnitIndex> = self.wanted.iter().copied().collect();
+        while let Some(unit) = open.pop() {
+            if needed.insert(unit) {
+                open.extend(self.context.unit(unit).dependencies.iter().map(|edge| edge.index));
+            }
+        }
+        needed
+    }
+}
+
 /// What a build script's run gets beside the toolchain, for the sake of the crates in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Native {
@@ -109,7 +124,7 @@ impl<'s> Graph<'s> {
             {
                 return Err(PlanError::ForeignInclude { package: foreign.0.clone() });
             }
-            let needed = needed(&part.context, &part.wanted);
+            let needed = part.needed();
             part.context.check_crate_types(needed.iter().copied())?;
             for unit in part.context.graph().dependencies_first()? {
                 if needed.contains(&unit) {
@@ -307,7 +322,7 @@ impl Work for Graph<'_> {
         // Neither rustc nor a build script makes it.
         inputs.directories.insert(invocation.output.clone());
         let mut environment = invocation.environment;
-        if let Some(native) = part.native.get(&of.unit) {
+        if let Some(native) = self.parts[of.part].native.get(&of.unit) {
             inputs.layers.extend(&native.layers);
             for (name, value) in &native.environment {
                 environment.entry(name.clone()).or_insert_with(|| value.clone());
@@ -366,18 +381,6 @@ impl Work for Graph<'_> {
         let of = self.units[node];
         self.effects[of.part].get(&of.unit).map_or(&[], |effects| &effects.warnings)
     }
-}
-
-/// The units that the wanted ones need, themselves among them.
-fn needed(context: &Context, wanted: &BTreeSet<UnitIndex>) -> BTreeSet<UnitIndex> {
-    let mut needed = BTreeSet::new();
-    let mut open: Vec<UnitIndex> = wanted.iter().copied().collect();
-    while let Some(unit) = open.pop() {
-        if needed.insert(unit) {
-            open.extend(context.unit(unit).dependencies.iter().map(|edge| edge.index));
-        }
-    }
-    needed
 }
 
 /// A guess at how long a unit takes, only ever compared: linking and LTO take longest, and come last.

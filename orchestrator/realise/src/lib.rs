@@ -6,6 +6,7 @@
 //! | `fetching` | what the fetching side needs: room in the store, a builder for sysroots |
 //! | `platform` | the toolchain of one target, and what its rustc says of itself |
 //! | `std_library` | std as a graph of its own |
+//! | `native` | what crates need beside Rust |
 //! | `project` | from a project's folder to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `run` | a finished program, run by its target's emulator |
@@ -16,6 +17,7 @@ pub mod engine;
 mod error;
 pub mod fetching;
 mod local;
+pub mod native;
 pub mod platform;
 pub mod project;
 pub mod run;

@@ -194,6 +194,7 @@ impl Project {
             target_layers: layers.target(),
             sources: Arc::clone(&self.sources),
             include,
+            native: BTreeMap::new(),
             wanted,
             name: spec.triple.to_string(),
         })
@@ -330,7 +331,7 @@ pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
     let packages = Packages::parse(metadata)?;
     let mut workspace = Workspace::default();
     for package in packages.iter() {
-        workspace.packages.insert(package.name.clone());
+        workspace.packages.entry(package.name.clone()).or_default().insert(package.version.clone());
         if !packages.is_member(&package.id) {
             continue;
         }

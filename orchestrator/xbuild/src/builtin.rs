@@ -10,5 +10,8 @@ pub(crate) const TARGETS: &[(&str, &str)] = &[
     ("x86_64-unknown-linux-musl", include_str!("../../../targets/x86_64-unknown-linux-musl.toml")),
 ];
 
+/// `native.toml`.
+pub(crate) const NATIVE: &str = include_str!("../../../native.toml");
+
 /// `toolchains.toml`.
 pub(crate) const TOOLCHAINS: &str = include_str!("../../../toolchains.toml");

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use xbuild_base::{Hasher, Sha256, Triple};
 use xbuild_describe::{
-    Description, Override, Problems, RustToolchain, Source, TargetSpec, Targets, Toolchain, Toolchains,
+    Description, Natives, Override, Problems, RustToolchain, Source, TargetSpec, Targets, Toolchain,
+    Toolchains,
 };
 
 use crate::builtin;
@@ -22,6 +23,8 @@ pub(crate) struct Described {
     pub(crate) description: Description,
     pub(crate) targets: Targets,
     pub(crate) toolchains: Toolchains,
+    /// What crates need beside Rust, as far as xbuild knows; the project's own go over them.
+    pub(crate) recipes: Natives,
     /// `rust-toolchain.toml`, where there is one.
     rust_toolchain: Option<RustToolchain>,
     /// The checksum of every text that was read, and of every override.
@@ -36,6 +39,8 @@ impl Described {
             global.overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
         let mut texts = Texts::new(&root);
         let (toolchains, targets) = texts.data()?;
+        let recipes = texts.built_in("native.toml", builtin::NATIVE);
+        let recipes = Description::read(Some(recipes), &[], &targets)?.natives;
         let description = Description::read(texts.source("xbuild.toml")?, &overrides, &targets)?;
         let mut file = None;
         if !is_published(&root) {
@@ -49,7 +54,7 @@ impl Described {
             texts.add("--set", text);
         }
         let fingerprint = texts.read.sha256();
-        Ok(Self { root, description, targets, toolchains, rust_toolchain, fingerprint })
+        Ok(Self { root, description, targets, toolchains, recipes, rust_toolchain, fingerprint })
     }
 
     /// The toolchain that is used.

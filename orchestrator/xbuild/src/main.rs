@@ -9,6 +9,7 @@ mod description;
 mod error;
 mod image;
 mod lock;
+mod native;
 mod outputs;
 mod proof;
 mod record;

@@ -1,6 +1,6 @@
 //! `xbuild build` and `xbuild all`: from a project's folder to its outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
@@ -8,11 +8,11 @@ use serde_json::json;
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
 use xbuild_describe::{Asked, ComponentName, Request, evaluate};
-use xbuild_fetch::FixedOutput;
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
 use xbuild_fetch::toolchain::Composer;
+use xbuild_fetch::{Fetcher, FixedOutput};
 use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::Engine;
@@ -26,7 +26,7 @@ use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
 use crate::ui::{BuildDisplay, Diagnostics, Said, Traced, Ui};
-use crate::{outputs, record, settings};
+use crate::{native, outputs, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
@@ -173,14 +173,7 @@ impl<'w> Work<'w> {
         let fetcher = fetching.fetcher();
         let server = Server::from_environment(&settings::variable);
         let builder = ComponentBuilder { engine };
-        let composer = Composer {
-            fetcher: &fetcher,
-            mirrors: &fetching.mirrors,
-            wheels: &fetching.wheels,
-            toolchains: &described.toolchains,
-            host: &self.host,
-            builder: &builder,
-        };
+        let composer = self.composer(&fetching, &fetcher, &builder);
         let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
         let host_layers = composer.layers(toolchain, &[], &server)?.host;
         let configuration = self.configuration.clone();
@@ -197,6 +190,35 @@ impl<'w> Work<'w> {
         let files = fetcher.blobs(&extra.files)?;
         fetching.display.finish();
         Ok(Planned { project, metadata, asked, composed, components, files })
+    }
+
+    fn composer<'c>(
+        &'c self,
+        fetching: &'c Fetching<'_>,
+        fetcher: &'c Fetcher<'c>,
+        builder: &'c ComponentBuilder<'_>,
+    ) -> Composer<'c> {
+        Composer {
+            fetcher,
+            mirrors: &fetching.mirrors,
+            wheels: &fetching.wheels,
+            toolchains: &self.described.toolchains,
+            host: &self.host,
+            builder,
+        }
+    }
+
+    /// The trees of components that only planning has shown to be needed.
+    fn trees(
+        &self,
+        names: &BTreeSet<ComponentName>,
+    ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError> {
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        let fetcher = fetching.fetcher();
+        let trees =
+            self.composer(&fetching, &fetcher, &ComponentBuilder { engine: &self.engine }).trees(names)?;
+        fetching.display.finish();
+        Ok(trees)
     }
 
     /// Builds what is planned, and proves it.
@@ -228,7 +250,7 @@ impl<'w> Work<'w> {
             .packages
             .iter()
             .map(|(name, settings)| {
-                (name.clone(), settings.include.iter().map(|path| path.as_str().to_owned()).collect())
+                (name.to_string(), settings.include.iter().map(|path| path.as_str().to_owned()).collect())
             })
             .collect();
         let Planned { project, composed, metadata, .. } = planned;
@@ -238,6 +260,7 @@ impl<'w> Work<'w> {
             let spec = spec(self.described, &one.target)?;
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
+        native::provide(self.described, &mut parts, |names| self.trees(names))?;
         Ok(Graph::new(self.engine.store, parts).map_err(RealiseError::from)?)
     }
 
