@@ -28,6 +28,7 @@
 mod artefact;
 mod configuration;
 mod context;
+mod dep_info;
 mod directive;
 mod environment;
 mod error;
@@ -46,6 +47,7 @@ mod unit_graph;
 pub use artefact::{Artefact, ArtefactKind};
 pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable};
 pub use context::{Context, Effects};
+pub use dep_info::names_package_folder;
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
 pub use error::Error;
 pub use git::{GitFolders, git_folders};

@@ -78,6 +78,8 @@ pub struct UnitOf {
 struct Made {
     files: Files,
     out_dir: Option<Digest<Tree>>,
+    /// The packages, itself among them, whose folders are named in code that runs while others are built.
+    folders: BTreeSet<String>,
 }
 
 /// One graph over several parts.
@@ -251,6 +253,32 @@ impl<'s> Graph<'s> {
         Ok(())
     }
 
+    /// The packages whose folders are named in code that a unit runs: in a build script, in proc macros. A crate may
+    /// look for files beside its sources, by `env!("CARGO_MANIFEST_DIR")`, wherever it has been linked into.
+    fn folders_of_code(&self, of: UnitOf) -> BTreeSet<String> {
+        let context = &self.parts[of.part].context;
+        let runs = |&(unit, need): &(UnitIndex, Need)| {
+            need == Need::Program || context.unit(unit).target.is_proc_macro()
+        };
+        let code = context.needs(of.unit).artefacts.into_iter().filter(runs);
+        code.filter_map(|(unit, _)| self.dependency(of, unit)).flat_map(|made| made.folders.clone()).collect()
+    }
+
+    /// What [`Made::folders`] is for a unit that has been compiled for the host.
+    fn folders(&self, of: UnitOf) -> Result<BTreeSet<String>, PlanError> {
+        let context = &self.parts[of.part].context;
+        let linked =
+            context.unit(of.unit).dependencies.iter().filter_map(|edge| self.dependency(of, edge.index));
+        let mut folders: BTreeSet<String> = linked.flat_map(|made| made.folders.clone()).collect();
+        let files = &self.made[self.nodes[&of]].files;
+        for (_, file) in files.iter().filter(|(name, _)| name.ends_with(".d")) {
+            if xbuild_cargo::names_package_folder(&self.store.get(file.digest)?) {
+                folders.insert(context.package(of.unit).id.clone());
+            }
+        }
+        Ok(folders)
+    }
+
     fn missing(&self, part: usize, unit: UnitIndex, file: &str) -> PlanError {
         PlanError::MissingOutput { unit: label(&self.parts[part], unit).to_string(), file: file.to_owned() }
     }
@@ -308,12 +336,15 @@ impl Work for Graph<'_> {
                 None => drop(inputs.directories.insert(path)),
             }
         }
-        for id in &invocation.packages {
+        let mut packages = invocation.packages;
+        packages.extend(self.folders_of_code(of));
+        packages.remove(&own);
+        for id in &packages {
             let sources = self.package_sources(of.part, id)?;
             inputs.mounts.extend(sources.mounts);
             inputs.files.extend(sources.files);
         }
-        if !invocation.packages.is_empty() {
+        if !packages.is_empty() {
             // The workspace's manifest lies in a package that is mounted at the workspace's root.
             let mounts = &inputs.mounts;
             inputs.files.retain(|path, _| !mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
@@ -373,6 +404,9 @@ impl Work for Graph<'_> {
             if !there && artefact.kind != ArtefactKind::ImportLibrary {
                 return Err(self.missing(of.part, of.unit, &artefact.file));
             }
+        }
+        if context.unit(of.unit).platform.is_none() {
+            self.made[node].folders = self.folders(of)?;
         }
         Ok(())
     }

@@ -24,3 +24,46 @@ fn scripts_find_the_tools_that_the_crates_in_them_need() {
     project.write("xbuild.toml", "[native.shapes]\ntools = [\"protocc\"]\n");
     project.xbuild(&["build", "--target", TARGETS[0]]).fails(1).says("`protocc` is no component");
 }
+
+#[test]
+fn code_that_runs_in_a_build_finds_the_files_beside_its_sources() {
+    let project = Project::empty();
+    let manifest = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
+    };
+    let app = "[dependencies]\nmacros = { path = \"macros\" }\n[build-dependencies]\nhelper = { path = \"helper\" }\n";
+    project.write("Cargo.toml", &manifest("app", &format!("{app}[workspace]\n")));
+    project.write("build.rs", "fn main() { println!(\"cargo::rustc-env=WORDS={}\", helper::words()); }");
+    project.write("src/main.rs", "fn main() { println!(\"{} {}\", env!(\"WORDS\"), macros::words!()); }");
+    project.write("helper/Cargo.toml", &manifest("helper", ""));
+    project.write("helper/words.txt", "muffin");
+    project.write(
+        "helper/src/lib.rs",
+        "pub fn words() -> String {\n    let path = concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/words.txt\");\n    \
+         std::fs::read_to_string(path).unwrap()\n}\n",
+    );
+    let macros = "[lib]\nproc-macro = true\n[dependencies]\nhelper = { path = \"../helper\" }\n";
+    project.write("macros/Cargo.toml", &manifest("macros", macros));
+    project.write(
+        "macros/src/lib.rs",
+        "#[proc_macro]\npub fn words(_: proc_macro::TokenStream) -> proc_macro::TokenStream {\n    \
+         format!(\"{:?}\", helper::words()).parse().unwrap()\n}\n",
+    );
+    let package = |name: &str, dependencies: &str| {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n{dependencies}\n")
+    };
+    let lock = [
+        package("app", "dependencies = [\n \"helper\",\n \"macros\",\n]\n"),
+        package("helper", ""),
+        package("macros", "dependencies = [\n \"helper\",\n]\n"),
+    ];
+    project.write("Cargo.lock", &format!("version = 4\n\n{}", lock.concat()));
+    project.xbuild(&["build", "--profile", "dev", "--target", TARGETS[0]]).ok();
+    let file = || project.result(&format!("default/{}/bin/app", TARGETS[0]));
+    assert_eq!(runs(TARGETS[0], &file(), &[]), "muffin muffin\n");
+
+    // The file is an input of whoever runs that code.
+    project.write("helper/words.txt", "scone");
+    project.xbuild(&["build", "--profile", "dev", "--target", TARGETS[0]]).ok();
+    assert_eq!(runs(TARGETS[0], &file(), &[]), "scone scone\n");
+}
