@@ -33,8 +33,9 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Description, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings, ImageTable, Images,
-    IncludePath, LayerCompression, Limits, PackageSettings, TargetSettings, ToolchainWish, Unify,
+    Base, Build, Description, Environment, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings,
+    ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives, PackageSelector,
+    PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables,
 };
 pub use evaluate::{
     Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace, evaluate, name_matches,

@@ -76,6 +76,8 @@ pub enum Kind {
     UnknownTarget,
     /// A component, suite, toolchain, package, program, feature or variant that does not exist.
     UnknownName,
+    /// A name that means several things.
+    Ambiguous,
     /// Two places that say different things.
     Contradiction,
     /// Nothing is pinned for what is wanted.
@@ -100,6 +102,7 @@ impl Kind {
             Self::Invalid => "invalid",
             Self::UnknownTarget => "unknown-target",
             Self::UnknownName => "unknown-name",
+            Self::Ambiguous => "ambiguous",
             Self::Contradiction => "contradiction",
             Self::NotPinned => "not-pinned",
             Self::NothingSelected => "nothing-selected",

@@ -192,10 +192,30 @@ impl<'a> Field<'a> {
     pub(crate) fn distinct<T: PartialEq + Display>(
         &self,
         reader: &mut Reader,
-        mut read: impl FnMut(&Field<'a>, &mut Reader) -> Option<T>,
+        read: impl FnMut(&Field<'a>, &mut Reader) -> Option<T>,
     ) -> Option<Vec<(T, At)>> {
+        let items = self.some_items(reader)?;
+        Some(self.distinct_of(items, reader, read))
+    }
+
+    /// As [`Self::distinct`] of a list that may have none.
+    pub(crate) fn distinct_or_none<T: PartialEq + Display>(
+        &self,
+        reader: &mut Reader,
+        read: impl FnMut(&Field<'a>, &mut Reader) -> Option<T>,
+    ) -> Option<Vec<(T, At)>> {
+        let items = self.items(reader)?;
+        Some(self.distinct_of(items, reader, read))
+    }
+
+    fn distinct_of<T: PartialEq + Display>(
+        &self,
+        items: Vec<Field<'a>>,
+        reader: &mut Reader,
+        mut read: impl FnMut(&Field<'a>, &mut Reader) -> Option<T>,
+    ) -> Vec<(T, At)> {
         let mut found: Vec<(T, At)> = Vec::new();
-        for item in self.some_items(reader)? {
+        for item in items {
             let Some(value) = read(&item, reader) else { continue };
             if found.iter().any(|(other, _)| *other == value) {
                 reader.report(
@@ -208,7 +228,7 @@ impl<'a> Field<'a> {
                 found.push((value, item.at()));
             }
         }
-        Some(found)
+        found
     }
 
     /// A table whose keys are known.

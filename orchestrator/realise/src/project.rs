@@ -330,7 +330,7 @@ pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
     let packages = Packages::parse(metadata)?;
     let mut workspace = Workspace::default();
     for package in packages.iter() {
-        workspace.packages.insert(package.name.clone());
+        workspace.packages.entry(package.name.clone()).or_default().insert(package.version.clone());
         if !packages.is_member(&package.id) {
             continue;
         }

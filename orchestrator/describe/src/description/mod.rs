@@ -1,6 +1,9 @@
 //! `xbuild.toml`: what is to be built.
 
+mod environment;
 mod image;
+mod native;
+mod package;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cargo_platform::Cfg;
 use xbuild_base::Triple;
 
 use crate::names::{Distribution, Glibc, VariantName};
@@ -15,7 +19,11 @@ use crate::overrides::Override;
 use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
 
+pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
+pub use native::{Native, Natives};
+pub(crate) use package::unknown as unknown_package;
+pub use package::{IncludePath, PackageSelector, PackageSettings, PackageVersion};
 pub(crate) use read::{feature_problem, profile_problem};
 
 /// The targets of a project that names none: those that are tested most.
@@ -31,8 +39,13 @@ pub struct Description {
     pub variants: BTreeMap<VariantName, Build>,
     /// Settings by target; only of targets that it says something about.
     pub targets: BTreeMap<Triple, TargetSettings>,
-    /// Settings by package name; only of packages that it says something about.
-    pub packages: BTreeMap<String, PackageSettings>,
+    /// Settings by package; only of packages that it says something about. [`Description::packages_of`] finds
+    /// the packages of a graph that are meant.
+    pub packages: BTreeMap<PackageSelector, PackageSettings>,
+    /// Environment variables of rustc and build scripts.
+    pub environment: Environment,
+    /// What packages need beside Rust.
+    pub natives: Natives,
     /// What goes into images, and how they are run.
     pub images: Images,
     /// What an action may use.
@@ -110,25 +123,6 @@ pub struct TargetSettings {
     pub glibc: Option<Glibc>,
 }
 
-/// `[package.<name>]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PackageSettings {
-    /// Files and folders outside its folder that its build reads.
-    pub include: BTreeSet<IncludePath>,
-}
-
-/// A path from a package's folder, which may lead out of it: normalised, `..` only at its start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IncludePath(String);
-
-impl IncludePath {
-    /// The path as text, with no slash at its end.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// `[limits]`: what an action may use; `None` is the executor's default. Not part of any key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
@@ -162,5 +156,12 @@ impl Description {
     #[must_use]
     pub fn glibc(&self, build: &Build, target: &Triple) -> Option<Glibc> {
         self.targets.get(target).and_then(|settings| settings.glibc).or(build.glibc)
+    }
+
+    /// What each package needs beside Rust when it is built for a target: `[native.NAME]`, with each
+    /// `[target.….native.NAME]` that holds for the target laid over it.
+    #[must_use]
+    pub fn native_for(&self, triple: &Triple, cfg: &[Cfg]) -> BTreeMap<String, Native> {
+        self.natives.for_target(triple, cfg)
     }
 }

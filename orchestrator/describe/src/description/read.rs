@@ -7,8 +7,8 @@ use cargo_platform::Platform;
 use xbuild_base::Triple;
 
 use super::{
-    Build, Description, Images, IncludePath, Limits, Origins, PackageSettings, TargetSettings, ToolchainWish,
-    Unify, image,
+    Build, Description, Environment, Images, Limits, Natives, Origins, TargetSettings, ToolchainWish, Unify,
+    environment, image, native, package,
 };
 use crate::document::{At, Document};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -22,11 +22,10 @@ use crate::units;
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] = &["develop", "dist", "env", "fetch", "files", "inputs", "native", "stamp", "step"];
+const RESERVED: &[&str] = &["develop", "dist", "fetch", "files", "inputs", "stamp", "step"];
 const RESERVED_BUILD: &[&str] = &["env", "inherits", "inputs", "native", "rustflags", "stamp", "toolchain"];
-const RESERVED_TARGET: &[&str] = &["env", "features", "native", "packages", "profile", "rustflags"];
-const RESERVED_CFG: &[&str] = &["env", "features", "glibc", "native", "packages", "profile", "rustflags"];
-const RESERVED_PACKAGE: &[&str] = &["env", "inputs", "native", "patches"];
+const RESERVED_TARGET: &[&str] = &["features", "packages", "profile", "rustflags"];
+const RESERVED_CFG: &[&str] = &["features", "glibc", "packages", "profile", "rustflags"];
 const VERSION_HELP: &str = "write a Rust version such as `\"1.96.1\"` or `\"1.96\"`, or `\"stable\"`";
 const GLIBC_HELP: &str = "write a glibc version such as `\"2.31\"`";
 const TIME_HELP: &str = "write a time such as `\"90s\"`, `\"30m\"` or `\"1h30m\"`";
@@ -62,26 +61,35 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     let build = root.get("build").map_or_else(Build::default, |field| {
         read_build(&field, Build::default(), &VariantName::default(), &mut places, None, reader)
     });
-    let mut images = image::read(&mut root, reader);
+    let mut tables = Tables { images: image::read(&mut root, reader), ..Tables::default() };
+    if let Some(field) = root.get("env") {
+        tables.environment.common = environment::read(&field, reader);
+    }
+    if let Some(field) = root.get("native") {
+        tables.natives.common = native::read(&field, reader, |name, at| places.remember("native", name, at));
+    }
     let mut variants = BTreeMap::from([(VariantName::default(), build.clone())]);
     if let Some(field) = root.get("variant") {
-        read_variants(&field, &build, &mut variants, &mut places, &mut images, reader);
+        read_variants(&field, &build, &mut variants, &mut places, &mut tables.images, reader);
     }
     let target_settings = root
         .get("target")
-        .map(|field| read_targets(&field, targets, &mut images, reader))
+        .map(|field| read_targets(&field, &mut places, &mut tables, reader))
         .unwrap_or_default();
     let packages = root
         .get("package")
-        .map(|field| read_packages(&field, &mut origins, document, reader))
+        .map(|field| package::read(&field, reader, |name, at| places.remember("package", name, at)))
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
     root.finish(reader, RESERVED);
+    let Tables { images, environment, natives } = tables;
     Description {
         toolchain,
         variants,
         targets: target_settings,
         packages,
+        environment,
+        natives,
         images,
         limits,
         overrides: Vec::new(),
@@ -125,6 +133,22 @@ struct Places<'p> {
     document: &'p Document,
     targets: &'p Targets,
     origins: &'p mut Origins,
+}
+
+impl Places<'_> {
+    /// Remembers where a package is named that the workspace must have; `list` is the kind of table.
+    fn remember(&mut self, list: &str, name: &str, at: At) {
+        let place = (Arc::clone(&self.document.sources[at.source]), at.span());
+        self.origins.0.entry(format!("{}.{list}.{name}", VariantName::default())).or_insert(place);
+    }
+}
+
+/// What may be said for all targets and for some.
+#[derive(Default)]
+struct Tables {
+    images: Images,
+    environment: Environment,
+    natives: Natives,
 }
 
 /// `[variant.NAME]`: each starts from `[build]`, and each of its keys replaces what is there.
@@ -315,13 +339,15 @@ fn read_features(
     features
 }
 
-/// What `[target.…]` says of builds and of images. Tables for images may be about a `cfg(…)` too.
+/// What `[target.…]` says of builds. Tables for images, of variables and of what packages need may be about a
+/// `cfg(…)` too.
 fn read_targets(
     field: &Field<'_>,
-    targets: &Targets,
-    images: &mut Images,
+    places: &mut Places<'_>,
+    tables: &mut Tables,
     reader: &mut Reader,
 ) -> BTreeMap<Triple, TargetSettings> {
+    let targets = places.targets;
     let mut found = BTreeMap::new();
     let mut entries = field.entries(reader);
     // In the order of the file: later tables are laid over earlier ones.
@@ -338,8 +364,14 @@ fn read_targets(
         };
         let Some(mut fields) = field.table(reader) else { continue };
         let image = fields.get("image").map(|field| image::read_for_target(&field, reader));
-        images.is_described |= image.is_some();
-        images.by_target.extend(platform.clone().ok().zip(image));
+        let variables = fields.get("env").map(|field| environment::read(&field, reader));
+        let natives = fields
+            .get("native")
+            .map(|field| native::read(&field, reader, |name, at| places.remember("native", name, at)));
+        tables.images.is_described |= image.is_some();
+        tables.images.by_target.extend(platform.clone().ok().zip(image));
+        tables.environment.by_target.extend(platform.clone().ok().zip(variables));
+        tables.natives.by_target.extend(platform.clone().ok().zip(natives));
         if name.starts_with("cfg(") {
             fields.finish(reader, RESERVED_CFG);
             continue;
@@ -354,66 +386,6 @@ fn read_targets(
         found.insert(triple, TargetSettings { glibc });
     }
     found
-}
-
-fn read_packages(
-    field: &Field<'_>,
-    origins: &mut Origins,
-    document: &Document,
-    reader: &mut Reader,
-) -> BTreeMap<String, PackageSettings> {
-    let mut found = BTreeMap::new();
-    for (name, at, field) in field.entries(reader) {
-        let place = (Arc::clone(&document.sources[at.source]), at.span());
-        origins.0.insert(format!("{}.package.{name}", VariantName::default()), place);
-        let Some(mut fields) = field.table(reader) else { continue };
-        let include = fields.get("include").and_then(|field| {
-            field.distinct(reader, |item, reader| {
-                let text = item.text(reader)?;
-                match include_path(text) {
-                    Ok(path) => Some(path),
-                    Err(why) => {
-                        let help = "write a path from the package's folder, such as `\"../proto/\"`";
-                        item.invalid(reader, why, help);
-                        None
-                    }
-                }
-            })
-        });
-        fields.finish(reader, RESERVED_PACKAGE);
-        let include = include.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
-        found.insert(name.to_owned(), PackageSettings { include });
-    }
-    found
-}
-
-fn include_path(text: &str) -> Result<IncludePath, String> {
-    if text.starts_with('/') {
-        return Err(format!("`{text}` is absolute"));
-    }
-    if text.contains(['\\', '\0']) {
-        return Err(format!("`{text}` holds a character that paths here can't have"));
-    }
-    let mut parts: Vec<&str> = Vec::new();
-    for part in text.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if parts.last().is_some_and(|last| *last != "..") => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    if parts.is_empty() {
-        return Err(format!("`{text}` is the package's own folder"));
-    }
-    Ok(IncludePath(parts.join("/")))
-}
-
-impl std::fmt::Display for IncludePath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }
 
 fn read_limits(field: &Field<'_>, reader: &mut Reader) -> Limits {

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::Triple;
 
-use crate::description::{Build, Description, Unify};
+use crate::description::{Build, Description, Unify, unknown_package};
 use crate::names::{Glibc, VariantName};
 use crate::problem::{Kind, Problem, Problems, Source};
 use crate::suggest;
@@ -42,15 +42,13 @@ pub fn evaluate(
         let plans = plans(description, name, build, &packages, workspace, &settings, &mut problems);
         variants.push(Variant { name, build, outputs, plans });
     }
-    for name in description.packages.keys().filter(|name| !workspace.packages.contains(*name)) {
-        let packages: Vec<&str> = workspace.members.keys().map(String::as_str).collect();
-        let problem = Problem::new(
-            Kind::UnknownName,
-            format!("neither the workspace nor Cargo.lock has a package `{name}`"),
-        )
-        .label("no such package")
-        .help(suggest::help(name, "workspace's packages", &packages));
-        problems.push(description.origins.place(problem, &VariantName::default(), "package", name));
+    if let Err(unknown) = description.packages_of(&workspace.packages) {
+        problems.extend(unknown.as_slice().iter().cloned());
+    }
+    for name in description.natives.names().into_iter().filter(|name| !workspace.packages.contains_key(*name))
+    {
+        let problem = unknown_package(name, &workspace.packages);
+        problems.push(description.origins.place(problem, &VariantName::default(), "native", name));
     }
     // What selects nothing is only told where the names are right: else it would be an echo.
     if let Some(problems) = Problems::new(problems.clone()) {

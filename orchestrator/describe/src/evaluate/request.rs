@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use semver::Version;
 use xbuild_base::Triple;
 
 use crate::names::{Glibc, VariantName};
@@ -15,8 +16,8 @@ pub struct Workspace {
     pub members: BTreeMap<String, Member>,
     /// The names of the default members.
     pub default_members: BTreeSet<String>,
-    /// The names of all packages that `Cargo.lock` holds, members or not.
-    pub packages: BTreeSet<String>,
+    /// The names of all packages that `Cargo.lock` holds, members or not, and their versions.
+    pub packages: BTreeMap<String, BTreeSet<Version>>,
 }
 
 /// A member of the workspace.

@@ -99,7 +99,19 @@ pub fn workspace() -> Workspace {
     ];
     Workspace {
         members: members.into_iter().map(|(name, member)| (name.to_owned(), member)).collect(),
-        packages: ["foo", "bar", "muffin", "ffi", "tool", "clap", "serde"].map(str::to_owned).into(),
+        packages: [
+            ("foo", &["0.1.0"][..]),
+            ("bar", &["0.1.0"]),
+            ("muffin", &["0.1.0"]),
+            ("ffi", &["0.1.0"]),
+            ("tool", &["0.1.0"]),
+            ("clap", &["3.2.25", "4.5.40"]),
+            ("serde", &["1.0.219"]),
+        ]
+        .map(|(name, versions)| {
+            (name.to_owned(), versions.iter().map(|version| version.parse().unwrap()).collect())
+        })
+        .into(),
         default_members: ["foo", "bar", "muffin", "ffi"].map(str::to_owned).into(),
     }
 }
