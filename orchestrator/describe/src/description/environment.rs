@@ -75,7 +75,7 @@ fn refusal(name: &str) -> Option<(String, &'static str)> {
     let is_meant = |pattern: &&str| {
         if pattern.ends_with('_') { name.starts_with(*pattern) } else { name == *pattern }
     };
-    let (_, why, help) = REFUSED.iter().find(|(names, ..)| names.iter().any(|one| is_meant(&one)))?;
+    let (_, why, help) = REFUSED.iter().find(|(names, ..)| names.iter().any(is_meant))?;
     Some((format!("`{name}` can't be set: {why}"), help))
 }
 

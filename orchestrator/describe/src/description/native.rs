@@ -87,11 +87,13 @@ pub(super) fn read(
         let tools = fields.get("tools").and_then(|field| {
             let help = "write names of components or Debian packages: `[\"cmake\", \"perl-base\"]`";
             // A component's name, which a Debian package's is too.
-            names(&field, reader, help, |text| text.parse::<ComponentName>().is_ok())
+            names(&field, reader, ("a component or package", help), |text| {
+                text.parse::<ComponentName>().is_ok()
+            })
         });
         let packages = fields.get("packages").and_then(|field| {
             let help = "write names of Debian packages: `[\"libssl-dev\"]`";
-            names(&field, reader, help, is_debian_name)
+            names(&field, reader, ("a Debian package", help), is_debian_name)
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
         fields.finish(reader, &[]);
@@ -103,13 +105,13 @@ pub(super) fn read(
 fn names(
     field: &Field<'_>,
     reader: &mut Reader,
-    help: &str,
+    (what, help): (&str, &str),
     is_name: impl Fn(&str) -> bool,
 ) -> Option<BTreeSet<String>> {
     let found = field.distinct_or_none(reader, |item, reader| {
         let text = item.text(reader)?;
         if !is_name(text) {
-            item.invalid(reader, format!("`{text}` can't be the name of one"), help);
+            item.invalid(reader, format!("`{text}` can't be the name of {what}"), help);
             return None;
         }
         Some(text.to_owned())

@@ -139,9 +139,13 @@ fn chosen<'k>(
         }),
         None => match versions.iter().collect::<Vec<_>>().as_slice() {
             [version] => Ok(version),
-            _ => Err(Problem::new(Kind::Ambiguous, format!("there are several versions of `{name}`"))
-                .label("which one?")
-                .help(format!("say which one is meant: {}", suggest::list(&written)))),
+            _ => {
+                let tables: Vec<String> =
+                    written.iter().map(|package| format!("[package.\"{package}\"]")).collect();
+                Err(Problem::new(Kind::Ambiguous, format!("there are several versions of `{name}`"))
+                    .label("which one?")
+                    .help(format!("say which one is meant: {}", tables.join(" or "))))
+            }
         },
     }
 }

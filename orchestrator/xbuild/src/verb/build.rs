@@ -249,8 +249,11 @@ impl<'w> Work<'w> {
             .description
             .packages
             .iter()
-            .map(|(name, settings)| {
-                (name.to_string(), settings.include.iter().map(|path| path.as_str().to_owned()).collect())
+            .map(|(selector, settings)| {
+                (
+                    selector.name.clone(),
+                    settings.include.iter().map(|path| path.as_str().to_owned()).collect(),
+                )
             })
             .collect();
         let Planned { project, composed, metadata, .. } = planned;
