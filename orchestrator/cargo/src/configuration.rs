@@ -13,17 +13,21 @@
 //! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.rustdocflags`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
 //! | `build.rustc` | refused | another compiler |
 //! | `unstable`, `host`, `target-applies-to-host` | ignored with a notice | as a stable cargo does |
-//! | `target.<triple>.<links>` (overrides of build scripts), `include`, `paths` | refused | not done yet; ignoring them would build something else |
+//! | `target.<triple>.<links>` | honoured for targets and host: it stands in the place of the build script's run | it belongs to the project |
+//! | `include`, `paths` | refused | not done yet; ignoring them would build something else |
 //! | `alias`, `cache`, `cargo-new`, `doc`, `future-incompat-report`, `install`, `term` | ignored | they change no artefact |
 //! | anything else | ignored with a notice | as cargo does |
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use cargo_platform::CfgExpr;
 use toml::{Table, Value};
 use xbuild_base::RelPath;
 
+use crate::directive::ScriptOutput;
 use crate::error::Error;
+use crate::overrides;
 use crate::platform::Platform;
 
 /// Keys that mean something to a nightly cargo alone.
@@ -49,6 +53,8 @@ pub struct Configuration {
     /// Targets that have rustflags, those included that were left out: for them `build.rustflags` don't count.
     own_rustflags: BTreeSet<String>,
     inherited_profiles: BTreeMap<String, String>,
+    /// By triple, then by the name in `links`.
+    overrides: BTreeMap<String, BTreeMap<String, Arc<ScriptOutput>>>,
     notices: Vec<Notice>,
 }
 
@@ -110,6 +116,11 @@ impl Configuration {
     /// What profiles inherit, where the configuration says it.
     pub(crate) const fn inherited_profiles(&self) -> &BTreeMap<String, String> {
         &self.inherited_profiles
+    }
+
+    /// What stands in the place of the build script's run of the package with this `links`, for a platform.
+    pub(crate) fn script_override(&self, platform: &Platform, links: &str) -> Option<&Arc<ScriptOutput>> {
+        self.overrides.get(platform.triple.as_str())?.get(links)
     }
 
     /// The rustflags of a target: those of its triple and of all cfg expressions that hold for it, else
@@ -246,12 +257,26 @@ impl Reader<'_> {
                 }
                 ("runner", _) => self.notice(&path, "ignored: the target's description names its emulator"),
                 ("rustdocflags", _) => self.notice(&path, "ignored: it changes no artefact"),
-                (_, Value::Table(_)) => self.refuse(
-                    &path,
-                    "overrides of build scripts are not done yet",
-                    "take it away, so that the build script runs",
-                ),
+                (_, Value::Table(_)) if target.starts_with("cfg(") => {
+                    self.notice(&path, "ignored: cargo takes overrides of build scripts by triple only");
+                }
+                (links, Value::Table(table)) => self.read_override(target, links, table),
                 _ => self.notice(&path, "ignored: cargo doesn't know it"),
+            }
+        }
+    }
+
+    fn read_override(&mut self, target: &str, links: &str, table: &Table) {
+        match overrides::read(table) {
+            Ok(output) => {
+                let of_target = self.configuration.overrides.entry(target.to_owned()).or_default();
+                of_target.insert(links.to_owned(), Arc::new(output));
+            }
+            Err(problems) => {
+                for (key, why) in problems {
+                    let key = format!("target.{target}.{links}.{key}");
+                    self.refuse(&key, &why, "see cargo's reference on overriding build scripts");
+                }
             }
         }
     }
@@ -444,9 +469,13 @@ mod tests {
     #[test]
     fn everything_that_is_refused_is_reported_at_once() {
         let text = "include = \"a\"\npaths = []\nunstable.x = true\n[build]\nrustc = \"mine\"\n\
-                    [target.x.foo]\nrustc-link-lib = []\n[env]\nCARGO_HOME = \"x\"\nA = 1";
+                    [target.x.foo]\nrustc-link-lib = \"a\"\n[env]\nCARGO_HOME = \"x\"\nA = 1";
         let errors = parse(&[text, "x = "]).unwrap_err();
         assert_eq!(errors.len(), 7, "{errors:#?}");
-        assert!(errors.iter().any(|e| e.to_string().contains("`target.x.foo` in `.cargo/config.toml`")));
+        assert!(
+            errors
+                .iter()
+                .any(|e| e.to_string().contains("`target.x.foo.rustc-link-lib` in `.cargo/config.toml`"))
+        );
     }
 }

@@ -31,6 +31,8 @@ pub struct Context {
     profile_roots: BTreeMap<String, &'static str>,
     primary: BTreeSet<String>,
     script_folders: BTreeMap<String, UnitIndex>,
+    /// What the configuration says in the place of build scripts.
+    overrides: Effects,
     /// The identifiers of packages, by folder in the sandbox.
     package_folders: BTreeMap<String, String>,
 }
@@ -94,10 +96,24 @@ impl Context {
             profile_roots,
             primary,
             script_folders: BTreeMap::new(),
+            overrides: Effects::new(),
         };
         let runs = context.graph.units().filter(|(_, unit)| unit.is_script_run());
         context.script_folders = runs.map(|(index, _)| (context.script_folder(index), index)).collect();
+        let overridden =
+            context.graph.units().filter(|(_, unit)| unit.is_script_run()).filter_map(|(run, _)| {
+                let links = context.package(run).links.as_deref()?;
+                let output = context.toolchain.configuration.script_override(context.platform(run), links)?;
+                Some((run, Arc::clone(output)))
+            });
+        context.overrides = overridden.collect();
         Ok(context)
+    }
+
+    /// The runs of build scripts that don't take place, for the configuration says what they would have said.
+    #[must_use]
+    pub const fn overrides(&self) -> &Effects {
+        &self.overrides
     }
 
     /// The graph.

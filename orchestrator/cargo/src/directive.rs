@@ -296,7 +296,7 @@ fn split<'d>(data: &'d str, form: &str) -> Result<(&'d str, &'d str), String> {
 }
 
 /// `-l` and `-L` and what follows them, with a space or without.
-fn rustc_flags(value: &str) -> Result<Vec<(&str, &str)>, String> {
+pub(crate) fn rustc_flags(value: &str) -> Result<Vec<(&str, &str)>, String> {
     let mut words = value.split_whitespace();
     let mut flags = Vec::new();
     while let Some(word) = words.next() {

@@ -38,6 +38,7 @@ mod layout;
 mod lto;
 mod manifest;
 mod needs;
+mod overrides;
 mod package;
 mod platform;
 mod rustc;

@@ -114,7 +114,7 @@ impl<'s> Graph<'s> {
             labels: Vec::new(),
             edges: Vec::new(),
             made: Vec::new(),
-            effects: vec![Effects::new(); parts.len()],
+            effects: parts.iter().map(|part| part.context.overrides().clone()).collect(),
             sources: HashMap::new(),
             parts: Vec::new(),
         };
@@ -129,7 +129,7 @@ impl<'s> Graph<'s> {
             let needed = part.needed();
             part.context.check_crate_types(needed.iter().copied())?;
             for unit in part.context.graph().dependencies_first()? {
-                if needed.contains(&unit) {
+                if needed.contains(&unit) && !part.context.overrides().contains_key(&unit) {
                     graph.add(part, UnitOf { part: index, unit });
                 }
             }

@@ -109,3 +109,46 @@ fn a_program_is_asked_for_beside_a_library_that_its_target_cannot_make() {
     project.xbuild(&["build", "--bin", "app", "--target", TARGET]).ok();
     project.xbuild(&["build", "--target", TARGET]).fails(1).says("cannot make cdylib of `plugin`");
 }
+
+#[test]
+fn the_configuration_s_word_stands_in_the_place_of_a_build_script_s_run() {
+    let project = Project::empty();
+    let host = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    project.write(
+        ".cargo/config.toml",
+        &format!(
+            "[target.{TARGET}.sound]\nrustc-cfg = [\"loud\"]\nrustc-env = {{ SOUND = \"moo\" }}\nroot = \"/here\"\n\
+             [target.{host}.sound]\nrustc-env = {{ SOUND = \"baa\" }}\n"
+        ),
+    );
+    let package = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
+    };
+    let app = "[dependencies]\nsound-sys = { path = \"sound-sys\" }\n[build-dependencies]\nsound-sys = { path = \
+               \"sound-sys\" }\n[workspace]\n";
+    project.write("Cargo.toml", &package("app", app));
+    project.write(
+        "build.rs",
+        "fn main() {\n    println!(\"cargo::rustc-env=ROOT={}\", std::env::var(\"DEP_SOUND_ROOT\").unwrap());\n    \
+         println!(\"cargo::rustc-env=HOST_SOUND={}\", sound_sys::SOUND);\n}\n",
+    );
+    project.write(
+        "src/main.rs",
+        "fn main() { println!(\"{} {} {}\", sound_sys::SOUND, env!(\"ROOT\"), env!(\"HOST_SOUND\")); }",
+    );
+    project.write("sound-sys/Cargo.toml", &package("sound-sys", "links = \"sound\"\n"));
+    project.write("sound-sys/build.rs", "fn main() { panic!(\"it was run\") }");
+    project.write(
+        "sound-sys/src/lib.rs",
+        "#![allow(unexpected_cfgs)]\n#[cfg(all(target_env = \"musl\", not(loud)))]\ncompile_error!(\"no cfg\");\n\
+         pub const SOUND: &str = env!(\"SOUND\");\n",
+    );
+    project.write(
+        "Cargo.lock",
+        "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"sound-sys\",\n]\n\n\
+         [[package]]\nname = \"sound-sys\"\nversion = \"0.1.0\"\n",
+    );
+    project.xbuild(&["build", "--target", TARGET, "--profile", "dev"]).ok();
+    let file = project.result(&format!("default/{TARGET}/bin/app"));
+    assert_eq!(common::runs(TARGET, &file, &[]), "moo /here baa\n");
+}
