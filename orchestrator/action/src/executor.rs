@@ -1,6 +1,6 @@
 //! The executor's trait: runs a command over an input root.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,6 +72,9 @@ pub struct Request<'a> {
     pub limits: Limits,
     /// What it is given beside its key.
     pub unkeyed: &'a Unkeyed,
+    /// Mounts of the inputs below which it is to be told which files were looked at; where there are none, nobody
+    /// watches. It changes nothing of what the program sees or makes.
+    pub observe: &'a BTreeSet<RelPath>,
     /// Stops it.
     pub cancel: &'a Cancel,
 }

@@ -1,6 +1,6 @@
 //! What came of an action.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -103,11 +103,15 @@ pub enum ExecutionError {
     },
 }
 
+/// The files below [`crate::Request::observe`] whose content or metadata an action may have seen, by path from the
+/// input root. `None` when that is not known: then nothing may be concluded from what is missing.
+pub type Observed = Option<BTreeSet<RelPath>>;
+
 /// How an action ended.
 #[derive(Debug)]
 pub enum Outcome {
-    /// Exit code 0.
-    Succeeded(ActionResult),
+    /// Exit code 0, and what it looked at.
+    Succeeded(ActionResult, Observed),
     /// Another exit code, or death by a signal of its own.
     Failed(ActionResult),
     /// Stopped because it went over a limit.

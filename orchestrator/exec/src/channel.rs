@@ -59,11 +59,10 @@ pub(crate) fn receive(socket: OwnedFd) -> std::io::Result<(UnixStream, Job, Vec<
     let mut text = Vec::new();
     (&mut stream).take(length).read_to_end(&mut text)?;
     let job: Job = serde_json::from_slice(&text)?;
-    let wanted = match &job {
-        Job::Run(specification) => specification.descriptors.as_slice(),
-        Job::Probe { .. } => &[],
+    let above = match &job {
+        Job::Run(specification) => specification.free_descriptor(),
+        Job::Probe { .. } => 3,
     };
-    let above = wanted.iter().copied().fold(2, RawFd::max) + 1;
     let move_up = |descriptor: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(descriptor, above);
     let stream = UnixStream::from(move_up(&OwnedFd::from(stream))?);
     let descriptors = descriptors.iter().map(move_up).collect::<Result<_, _>>()?;

@@ -1,6 +1,6 @@
 //! [`Sandbox`]: starts the helper, listens, keeps the limits, and takes the outputs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,6 +14,7 @@ use xbuild_base::{Digest, Tree};
 use crate::cgroup::{Delegated, Group};
 use crate::channel;
 use crate::limits::time_in_words;
+use crate::observe;
 use crate::outputs::Collector;
 use crate::probe::{self, Check};
 use crate::session::{End, Session, Stop};
@@ -149,7 +150,7 @@ impl Sandbox {
         }
         let owner = self.owner()?;
         let staged = Staged::new(self.store(), request, self.defaults(request.isolation)?)?;
-        let job = Job::Run(specification(request, &staged, owner));
+        let job = Job::Run(Box::new(specification(request, &staged, owner)));
         let group = self.group(request)?;
         let collector = Collector::new(self.store(), &staged, request.command);
         let session = self.start(staged.folder(), &job, &request.unkeyed.descriptors, group.as_ref())?;
@@ -180,7 +181,7 @@ impl Sandbox {
                 step: "hear how the program ended".to_owned(),
                 source: std::io::Error::other("the sandbox's helper ended without a word"),
             }),
-            End::Ended { status, cpu, peak_memory } => {
+            End::Ended { status, cpu, peak_memory, observed } => {
                 result.times.cpu = cpu;
                 result.times.peak_memory = peak_memory;
                 if nix::libc::WIFSIGNALED(status) {
@@ -196,9 +197,10 @@ impl Sandbox {
                 if result.exit_code != 0 {
                     return Ok(Outcome::Failed(result));
                 }
+                let observed = observed.filter(|_| observe::is_untouched(&staged, request.observe));
                 result.outputs = collector.all()?;
                 result.times.wall = start.elapsed();
-                Ok(Outcome::Succeeded(result))
+                Ok(Outcome::Succeeded(result, observed))
             }
         }
     }
@@ -223,7 +225,7 @@ impl Executor for Sandbox {
 
 /// The sandbox as a value.
 fn specification(request: &Request<'_>, staged: &Staged, owner: Option<(u32, u32)>) -> Specification {
-    let Request { command, inputs: _, isolation, limits, unkeyed, cancel: _ } = request;
+    let Request { command, inputs: _, isolation, limits, unkeyed, observe, cancel: _ } = request;
     let mut environment = command.environment.clone();
     environment.extend(unkeyed.environment.clone());
     Specification {
@@ -239,6 +241,8 @@ fn specification(request: &Request<'_>, staged: &Staged, owner: Option<(u32, u32
         descriptors: unkeyed.descriptors.clone(),
         limits: (*isolation != Isolation::None)
             .then_some(KernelLimits { processes: limits.processes, file_size: limits.file_size }),
+        // The host's own paths lead to the inputs too where nothing is isolated.
+        observe: if *isolation == Isolation::None { BTreeSet::new() } else { (*observe).clone() },
     }
 }
 

@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
+use crate::observe::{self, Observer};
 use crate::specification::{Failure, Job, Report, Specification, Step as _};
 use crate::{channel, init, namespaces, probe, root, sys, zygote};
 
@@ -64,6 +65,12 @@ fn helper() -> std::io::Result<()> {
 fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedFd]) -> Result<(), Failure> {
     namespaces::become_unprivileged(specification.owner)?;
     root::prepare(specification)?;
+    let observation = if specification.observe.is_empty() {
+        None
+    } else {
+        Some(observe::prepare(&specification.observe, specification.free_descriptor())?)
+    };
+    let (mut observer, sender) = observation.unzip();
     namespaces::enter(namespaces::flags(specification.isolation))?;
     if specification.is_isolated() {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).step("follow xbuild's death")?;
@@ -72,32 +79,40 @@ fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedF
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).step("adopt orphans")?;
     }
     let Some(init) = sys::fork().step("fork the sandbox's init")? else {
-        if let Err(failure) = init::run(specification, socket, descriptors) {
+        drop(observer);
+        if let Err(failure) = init::run(specification, socket, descriptors, sender) {
             channel::report(socket, &Report::Failed(failure));
         }
         sys::exit_now(0)
     };
-    let result = watch(init, socket);
+    drop(sender);
+    let result = watch(init, socket, observer.as_mut());
+    if let Some(observer) = observer {
+        channel::report(socket, &Report::Observed(observer.finish()));
+    }
     if !specification.is_isolated() {
         kill_children();
     }
     result
 }
 
-/// Waits for init to end, and ends it when the parent's end of the socket closes.
-fn watch(init: Pid, socket: &UnixStream) -> Result<(), Failure> {
+/// Waits for init to end, and ends it when the parent's end of the socket closes. Serves the observer meanwhile.
+fn watch(init: Pid, socket: &UnixStream, mut observer: Option<&mut Observer>) -> Result<(), Failure> {
     channel::report(socket, &Report::Started { init: init.as_raw_nonzero().get() });
     let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step("watch the sandbox's init")?;
     loop {
         let mut polled =
-            [PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP), PollFd::new(&pidfd, PollFlags::IN)];
+            vec![PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP), PollFd::new(&pidfd, PollFlags::IN)];
+        let ear = observer.as_ref().and_then(|observer| observer.waits_for());
+        polled.extend(ear.map(|ear| PollFd::from_borrowed_fd(ear, PollFlags::IN)));
         match rustix::event::poll(&mut polled, None) {
             Ok(_) => {}
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error).step("watch the sandbox's init"),
         }
         // The parent never sends anything after the job.
-        let [parent, ended] = polled.map(|fd| !fd.revents().is_empty());
+        let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+        let [parent, ended] = [0, 1].map(|index| !events[index].is_empty());
         if parent && !ended {
             rustix::process::kill_process(init, Signal::KILL).step("kill the sandbox's init")?;
         }
@@ -105,6 +120,9 @@ fn watch(init: Pid, socket: &UnixStream) -> Result<(), Failure> {
             return rustix::process::waitpid(Some(init), WaitOptions::empty())
                 .step("wait for the sandbox's init")
                 .map(drop);
+        }
+        if let (Some(observer), Some(events)) = (&mut observer, events.get(2).filter(|it| !it.is_empty())) {
+            observer.serve(*events);
         }
     }
 }

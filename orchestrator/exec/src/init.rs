@@ -13,7 +13,7 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 use xbuild_action::Isolation;
 
 use crate::specification::{Failure, Report, Specification, Step as _};
-use crate::{channel, limits, root, sys};
+use crate::{channel, limits, observe, root, sys};
 
 /// The name that the sandbox has as a machine.
 const HOSTNAME: &[u8] = b"xbuild";
@@ -24,6 +24,7 @@ pub(crate) fn run(
     specification: &Specification,
     socket: &UnixStream,
     descriptors: &[OwnedFd],
+    observed: Option<observe::Sender>,
 ) -> Result<(), Failure> {
     if specification.is_isolated() {
         // As set by a process outside the namespace, this kills even its init.
@@ -48,10 +49,11 @@ pub(crate) fn run(
     }
     give_up_privileges()?;
     let Some(program) = sys::fork().step("fork the program")? else {
-        let failure = start(specification, descriptors);
+        let failure = start(specification, descriptors, observed.as_ref());
         channel::report(socket, &Report::Failed(failure));
         sys::exit_now(1)
     };
+    drop(observed);
     let status = wait_for(program)?;
     channel::report(socket, &ended(status)?);
     Ok(())
@@ -77,8 +79,12 @@ fn give_up_privileges() -> Result<(), Failure> {
 }
 
 /// Becomes the program; comes back only with what went wrong.
-fn start(specification: &Specification, descriptors: &[OwnedFd]) -> Failure {
-    match try_start(specification, descriptors) {
+fn start(
+    specification: &Specification,
+    descriptors: &[OwnedFd],
+    observed: Option<&observe::Sender>,
+) -> Failure {
+    match try_start(specification, descriptors, observed) {
         Ok(never) => match never {},
         Err(failure) => failure,
     }
@@ -87,6 +93,7 @@ fn start(specification: &Specification, descriptors: &[OwnedFd]) -> Failure {
 fn try_start(
     specification: &Specification,
     descriptors: &[OwnedFd],
+    observed: Option<&observe::Sender>,
 ) -> Result<std::convert::Infallible, Failure> {
     rustix::process::setsid().step("start a session")?;
     sys::new_session_keyring().step("leave the host's keyring")?;
@@ -116,8 +123,15 @@ fn try_start(
         .iter()
         .map(|(name, value)| text(format!("{name}={value}")))
         .collect::<Result<_, _>>()?;
+    let program = text(program.to_owned())?;
+    if let Some(observed) = observed {
+        // The helper must see who calls. Nobody else is here yet who could look.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+            .step("show itself to the helper")?;
+        observe::submit(observed)?;
+    }
     sys::reset_signals();
-    nix::unistd::execve(&text(program.to_owned())?, &argv, &environment).step(step())
+    nix::unistd::execve(&program, &argv, &environment).step(step())
 }
 
 /// Reaps whatever ends until the program does; its status.

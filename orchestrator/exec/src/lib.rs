@@ -19,6 +19,7 @@
 //! | `outputs`, `links` | parent | upper folders → blobs and trees |
 //! | `specification`, `channel` | both | the value, and the socket that it and the reports travel on |
 //! | `helper`, `namespaces`, `root`, `init`, `limits` | helper | the sandbox from the inside |
+//! | `observe` | both | which files a program looks at |
 //! | `probe` | both | [`Check`]s for `xbuild doctor` |
 //! | `sys` | both | the `unsafe` of the workspace |
 //!
@@ -41,17 +42,24 @@
 //! When init ends, the kernel kills the rest; when the helper's parent closes the socket or dies, the helper kills
 //! init. [`Sandbox::execute`](xbuild_action::Executor::execute) returns after the last process has gone.
 //!
+//! # Which files were looked at
+//!
+//! Where a request asks for it, the helper is told of every system call that shows something of a file, and notes the
+//! file: module `observe` says how, and what it can't see. Where the machine has no such notification, or hides the
+//! program from the helper, programs run all the same and nothing is known ([`Observed`] is `None`).
+//!
 //! # Weaker isolation
 //!
 //! Only on request, and recorded in the result. [`Isolation::NoNetworkNamespace`] has the host's network.
 //! [`Isolation::None`] has just a user and a mount namespace: the host's top-level folders are bound at their
 //! places, writable as far as the user may write, and where inputs have a folder of the same name (`/usr`) they
 //! lie over the host's in an overlay; the same unprivileged user; the host's processes, network, `/proc`, `/dev` and `/tmp`; no limits but time.
-//! Orphans are still killed at the end.
+//! Orphans are still killed at the end. Nothing is observed.
 //!
 //! [`Isolation::NoNetworkNamespace`]: xbuild_action::Isolation::NoNetworkNamespace
 //! [`Isolation::None`]: xbuild_action::Isolation::None
 //! [`Limits`]: xbuild_action::Limits
+//! [`Observed`]: xbuild_action::Observed
 
 mod cgroup;
 mod channel;
@@ -62,6 +70,7 @@ mod layout;
 mod limits;
 mod links;
 mod namespaces;
+mod observe;
 mod outputs;
 mod probe;
 mod root;

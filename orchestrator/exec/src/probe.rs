@@ -1,16 +1,19 @@
 //! What of the sandbox this machine allows, tried for real.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, SocketType};
-use rustix::process::WaitOptions;
-use xbuild_action::ExecutionError;
+use rustix::process::{PidfdFlags, WaitOptions};
+use xbuild_action::{ExecutionError, Observed};
 use xbuild_base::RelPath;
 
 use crate::executor::{Sandbox, setup_failed};
 use crate::namespaces;
+use crate::observe::{self, Observer};
 use crate::root;
 use crate::specification::{Failure, Feature, Job, Overlay, Report, Step as _};
 use crate::sys;
@@ -89,7 +92,22 @@ pub(crate) fn all(sandbox: &Sandbox) -> Vec<Check> {
     checks.push(others);
     checks.push(cgroup(sandbox));
     checks.push(watcher());
+    checks.push(observing(sandbox, owner));
     checks
+}
+
+/// Where it doesn't work, everything is built all the same, and some things again.
+fn observing(sandbox: &Sandbox, owner: Option<(u32, u32)>) -> Check {
+    let mut check = feature(sandbox, "seeing what programs read", Feature::Observing, owner);
+    if check.state == State::DoesNotHold {
+        check.state = State::NotNeeded;
+        check.detail = format!(
+            "{}; so an edited file rebuilds its package's units whether they read it or not",
+            check.detail
+        );
+        check.remedy = Some("use Linux 5.19 or newer; in a container, allow seccomp and ptrace".to_owned());
+    }
+    check
 }
 
 fn feature(sandbox: &Sandbox, name: &'static str, feature: Feature, owner: Option<(u32, u32)>) -> Check {
@@ -100,7 +118,7 @@ fn feature(sandbox: &Sandbox, name: &'static str, feature: Feature, owner: Optio
             match report {
                 Report::Works => return Ok(()),
                 Report::Failed(failure) => return Err(setup_failed(&failure)),
-                Report::Started { .. } | Report::Ended { .. } => {}
+                Report::Started { .. } | Report::Ended { .. } | Report::Observed(_) => {}
             }
         }
         Err(setup_failed(&Failure { step: "hear the helper".to_owned(), errno: nix::libc::EIO }))
@@ -158,6 +176,44 @@ pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(),
                 | CloneFlags::CLONE_NEWCGROUP;
             namespaces::enter(files | others)?;
             in_child(|| rustix::system::sethostname(b"xbuild").step("set the host name"))
+        }
+        Feature::Observing => {
+            fs_err::write("seen", "").step("write a file")?;
+            let (observer, sender) = observe::prepare(&[RelPath::root()].into(), 3)?;
+            namespaces::enter(files)?;
+            let look = || {
+                rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;
+                observe::submit(&sender)?;
+                rustix::fs::stat(c"seen").step("look at a file").map(drop)
+            };
+            let seen = observed_child(observer, look)?;
+            let is_seen =
+                |paths: BTreeSet<RelPath>| paths.iter().any(|path| path.file_name() == Some("seen"));
+            let unseen = || Failure { step: "be told of system calls".to_owned(), errno: nix::libc::ENOSYS };
+            if seen.is_some_and(is_seen) { Ok(()) } else { Err(unseen()) }
+        }
+    }
+}
+
+/// What a child is seen to look at.
+fn observed_child(
+    mut observer: Observer,
+    look: impl FnOnce() -> Result<(), Failure>,
+) -> Result<Observed, Failure> {
+    let Some(child) = sys::fork().step("fork")? else { sys::exit_now(i32::from(look().is_err())) };
+    let pidfd = rustix::process::pidfd_open(child, PidfdFlags::empty()).step("watch a process")?;
+    loop {
+        let mut polled = vec![PollFd::new(&pidfd, PollFlags::IN)];
+        polled.extend(observer.waits_for().map(|ear| PollFd::from_borrowed_fd(ear, PollFlags::IN)));
+        match rustix::event::poll(&mut polled, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error).step("watch a process"),
+        }
+        let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
+        if let Some(events) = events.get(1).filter(|events| !events.is_empty()) {
+            observer.serve(*events);
+        } else if !events[0].is_empty() {
+            return Ok(observer.finish());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use xbuild_action::{ExecutionError, Isolation, Observer, Request, Running, Stream};
+use xbuild_action::{ExecutionError, Isolation, Observed, Observer, Request, Running, Stream};
 
 use crate::cgroup::Group;
 use crate::limits::bytes_in_words;
@@ -43,6 +43,8 @@ pub(crate) enum End {
         cpu: Duration,
         /// In bytes.
         peak_memory: u64,
+        /// What it was seen to look at.
+        observed: Observed,
     },
     /// It was stopped.
     Stopped(Stop),
@@ -314,17 +316,21 @@ fn parse(said: &[u8]) -> Vec<Report> {
 
 fn end(reports: Vec<Report>) -> End {
     // A failure comes before the end that it causes.
-    let mut ended = None;
+    let (mut ended, mut seen) = (None, None);
     for report in reports {
         match report {
             Report::Failed(failure) => return End::Failed(failure),
-            Report::Ended { status, cpu, peak_memory } => {
-                ended = Some(End::Ended { status, cpu: Duration::from_micros(cpu), peak_memory });
-            }
+            Report::Ended { status, cpu, peak_memory } => ended = Some((status, cpu, peak_memory)),
+            Report::Observed(observed) => seen = observed,
             Report::Started { .. } | Report::Works => {}
         }
     }
-    ended.unwrap_or(End::Vanished)
+    match ended {
+        Some((status, cpu, peak_memory)) => {
+            End::Ended { status, cpu: Duration::from_micros(cpu), peak_memory, observed: seen }
+        }
+        None => End::Vanished,
+    }
 }
 
 fn read(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {

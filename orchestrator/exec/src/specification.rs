@@ -1,17 +1,17 @@
 //! What the helper is told: a value, computed by the parent and applied by the helper.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 
 use serde::{Deserialize, Serialize};
-use xbuild_action::Isolation;
+use xbuild_action::{Isolation, Observed};
 use xbuild_base::RelPath;
 
 /// What the helper is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Job {
     /// Run a program.
-    Run(Specification),
+    Run(Box<Specification>),
     /// Try one feature of the machine and report how it went.
     Probe {
         /// Which.
@@ -34,6 +34,8 @@ pub(crate) enum Feature {
     Network,
     /// All other namespaces.
     Others,
+    /// Seeing which files a program looks at.
+    Observing,
 }
 
 /// A sandbox and the program in it. All relative paths start at the action's scratch folder, which the helper is
@@ -63,6 +65,8 @@ pub(crate) struct Specification {
     pub(crate) descriptors: Vec<RawFd>,
     /// Kernel limits; `None` with no isolation.
     pub(crate) limits: Option<KernelLimits>,
+    /// Below which folders it is observed which files are looked at; nothing is observed where there are none.
+    pub(crate) observe: BTreeSet<RelPath>,
 }
 
 /// The part of the limits that the kernel keeps by itself.
@@ -88,6 +92,11 @@ impl Specification {
     pub(crate) fn is_isolated(&self) -> bool {
         self.isolation != Isolation::None
     }
+
+    /// A number above every one that the program wants a descriptor at.
+    pub(crate) fn free_descriptor(&self) -> RawFd {
+        self.descriptors.iter().copied().fold(2, RawFd::max) + 1
+    }
 }
 
 /// What the helper and its children tell the parent, a line of JSON each.
@@ -111,6 +120,8 @@ pub(crate) enum Report {
         /// The largest resident set of one process, in bytes.
         peak_memory: u64,
     },
+    /// What was looked at until the last process ended.
+    Observed(Observed),
 }
 
 /// A step that failed, and the kernel's error number.

@@ -1,9 +1,9 @@
 //! System calls that no safe wrapper covers. The only file of the workspace with `unsafe` in it.
 //!
 //! Everything here but [`borrow`] runs in the helper, which has one thread.
-#![expect(unsafe_code, reason = "fork, exec's surroundings and an ioctl have no safe wrapper")]
+#![expect(unsafe_code, reason = "fork, exec's surroundings, seccomp and ioctls have no safe wrapper")]
 
-use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 
 use nix::libc;
 use rustix::process::Pid;
@@ -117,4 +117,59 @@ pub(crate) fn loopback_up(socket: &OwnedFd) -> Result<(), Errno> {
         check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request).into())?;
     }
     Ok(())
+}
+
+/// Lays a filter over the system calls of this process and of all that it starts: seccomp_unotify(2). The descriptor
+/// tells of each call that the filter wants told, and is closed by `exec`.
+///
+/// A call that was told of waits until it is answered or its process is killed: no signal ends it meanwhile. The
+/// processor's guard against speculative stores stays as it is, for its sake a filter would cost a tenth of all time.
+pub(crate) fn install_filter(program: &[libc::sock_filter]) -> Result<OwnedFd, Errno> {
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER
+        | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+        | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    let len = u16::try_from(program.len()).map_err(|_| Errno::INVAL)?;
+    let program = libc::sock_fprog { len, filter: program.as_ptr().cast_mut() };
+    // SAFETY: the kernel copies `len` instructions, checks them, and writes nothing.
+    let listener = check(unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const program)
+    })?;
+    let listener = RawFd::try_from(listener).map_err(|_| Errno::BADF)?;
+    // SAFETY: it is new, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(listener) })
+}
+
+/// Has whoever waits for an answer run where it was answered, instead of being looked for a processor. Older kernels
+/// can't, and are slower.
+pub(crate) fn wake_in_step(listener: &OwnedFd) {
+    const SYNC_WAKE_UP: libc::c_ulong = 1;
+    // SAFETY: takes a number.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, SYNC_WAKE_UP) };
+}
+
+/// The next call that waits. Doesn't block when the listener can be read.
+pub(crate) fn next_call(listener: &OwnedFd) -> Result<libc::seccomp_notif, Errno> {
+    // SAFETY: an all-zero structure is valid, as the kernel wants it to be, and it writes just this.
+    unsafe {
+        let mut call: libc::seccomp_notif = std::mem::zeroed();
+        let result = libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV as _, &raw mut call);
+        check(result.into()).map(|_| call)
+    }
+}
+
+/// Whether a call still waits: its process is the one that made it.
+pub(crate) fn is_waiting(listener: &OwnedFd, id: u64) -> bool {
+    // SAFETY: the kernel reads the number.
+    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _, &raw const id) == 0 }
+}
+
+/// Lets a call go on as if nobody had heard of it. One that doesn't wait any more needs no answer.
+pub(crate) fn let_continue(listener: &OwnedFd, id: u64) {
+    // SAFETY: all-zero is valid, and the kernel reads just this.
+    unsafe {
+        let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
+        answer.id = id;
+        answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as _;
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer);
+    }
 }

@@ -6,7 +6,7 @@
 
 mod drive;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
@@ -289,11 +289,12 @@ impl Engine<'_> {
             isolation: self.isolation,
             limits: self.limits,
             unkeyed,
+            observe: &BTreeSet::new(),
             cancel: &self.cancel,
         };
         let mut observer = Announcements { digest, early: bound.early.as_ref(), sender };
         match self.executor.execute(&request, &mut observer) {
-            Outcome::Succeeded(result) => {
+            Outcome::Succeeded(result, _) => {
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
                 Ok((result, Source::Executed))
             }

@@ -99,6 +99,7 @@ pub fn run(
         isolation: engine.isolation,
         limits: engine.limits,
         unkeyed: &Unkeyed::default(),
+        observe: &BTreeSet::new(),
         cancel: &engine.cancel,
     };
     let read = |result: &ActionResult| {
@@ -109,7 +110,7 @@ pub fn run(
         })
     };
     match engine.executor.execute(&request, &mut Silent) {
-        Outcome::Succeeded(result) | Outcome::Failed(result) => read(&result),
+        Outcome::Succeeded(result, _) | Outcome::Failed(result) => read(&result),
         Outcome::OverLimit { limit, result } => {
             let ran = read(&result)?;
             Err(RealiseError::Step {

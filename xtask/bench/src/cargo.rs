@@ -156,10 +156,11 @@ fn run(
         isolation: Isolation::Full,
         limits: limits(),
         unkeyed: &Unkeyed { descriptors: vec![gate.number()], ..Unkeyed::default() },
+        observe: &BTreeSet::new(),
         cancel,
     };
     let (problem, result) = match ground.sandbox.execute(&request, &mut stopwatch) {
-        Outcome::Succeeded(_) => return Ok(()),
+        Outcome::Succeeded(..) => return Ok(()),
         Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
         Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
         Outcome::Cancelled => return Err(RealiseError::Cancelled.into()),

@@ -23,7 +23,7 @@ fn succeeds(world: &World, mut action: Action) -> [bool; 3] {
         action.isolation = isolation;
         let ran = world.run(&action);
         match &ran.outcome {
-            Outcome::Succeeded(result) => {
+            Outcome::Succeeded(result, _) => {
                 assert_eq!(result.isolation, isolation);
                 true
             }

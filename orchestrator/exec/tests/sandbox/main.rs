@@ -5,6 +5,8 @@
 mod escapes;
 mod files;
 mod limits;
+mod look;
+mod observe;
 mod outputs;
 mod programs;
 mod tool;
@@ -15,7 +17,8 @@ use libtest_mimic::{Arguments, Trial};
 fn main() {
     xbuild_exec::run_helper_if_asked();
     tool::run_if_asked();
-    let trials = [programs::all(), files::all(), outputs::all(), limits::all(), escapes::all()];
+    let trials =
+        [programs::all(), files::all(), outputs::all(), limits::all(), escapes::all(), observe::all()];
     libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect()).exit();
 }
 

@@ -261,7 +261,7 @@ fn it_works_for_an_ordinary_user() {
 fn every_feature_holds_here() {
     let world = World::new();
     let checks = world.sandbox.probe();
-    assert_eq!(checks.len(), 10, "{checks:#?}");
+    assert_eq!(checks.len(), 11, "{checks:#?}");
     for check in checks {
         assert_ne!(check.state, xbuild_exec::State::DoesNotHold, "{check:?}");
     }

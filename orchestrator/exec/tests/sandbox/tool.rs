@@ -31,6 +31,7 @@ pub(crate) fn run_if_asked() {
 fn run(arguments: &[&str]) -> std::io::Result<()> {
     match arguments {
         ["connect", address] => TcpStream::connect(address).map(drop),
+        ["look", how @ .., path] => crate::look::look(how, path),
         ["serve-myself"] => {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             TcpStream::connect(listener.local_addr()?).map(drop)
@@ -80,6 +81,25 @@ fn run(arguments: &[&str]) -> std::io::Result<()> {
             println!("an action: {:?} wall, {used} µs CPU", start.elapsed() / count);
             Ok(())
         }
+        // What it costs to be observed: a look at a file, COUNT times, and a compilation by the rustc in SYSROOT (what
+        // `rustc --print sysroot` prints). By hand, as above.
+        ["bench-look", folder, count] => {
+            let world = World::at(Path::new(folder));
+            let looks = format!("i=0; while [ $i -lt {count} ]; do [ -e ws/a ]; i=$((i+1)); done");
+            bench_observed(&world, world.script(&looks, &[]), &[("a", "")]);
+            Ok(())
+        }
+        ["bench-compile", folder, sysroot] => {
+            let world = World::at(Path::new(folder));
+            let mut action = world.script("rustc --crate-type lib --emit metadata,link -O ws/lib.rs", &[]);
+            action.inputs.layers.push(world.rustc(Path::new(sysroot)));
+            let text = "use std::collections::BTreeMap;\npub mod more;\n\
+                        pub fn count(words: &[String]) -> BTreeMap<&str, usize> {\n    \
+                        let mut map = BTreeMap::new();\n    \
+                        for word in words { *map.entry(word.as_str()).or_default() += 1; }\n    map\n}\n";
+            bench_observed(&world, action, &[("lib.rs", text), ("more.rs", "pub fn more() {}\n")]);
+            Ok(())
+        }
         ["parent", folder, marker] => {
             let world = World::at(Path::new(folder));
             world.run(&world.script(
@@ -96,5 +116,20 @@ fn run(arguments: &[&str]) -> std::io::Result<()> {
             Ok(())
         }
         _ => Err(std::io::Error::other(format!("no such verb: {arguments:?}"))),
+    }
+}
+
+/// Runs an action by turns untold and told of.
+fn bench_observed(world: &World, mut action: crate::world::Action, sources: &[(&str, &str)]) {
+    let folder = crate::world::path("build/ws");
+    action.inputs.mounts.insert(folder.clone(), world.tree(sources));
+    world.run(&action).success();
+    for pair in 0..15 {
+        let times = [false, true].map(|is_observed| {
+            action.observe = is_observed.then(|| folder.clone()).into_iter().collect();
+            world.run(&action).success().times
+        });
+        let [untold, told] = times.map(|times| format!("{:?} ({:?} CPU)", times.wall, times.cpu));
+        println!("pair {pair}: {untold}, observed {told}");
     }
 }

@@ -46,6 +46,7 @@ pub(crate) struct Action {
     pub(crate) isolation: Isolation,
     pub(crate) limits: Limits,
     pub(crate) unkeyed: Unkeyed,
+    pub(crate) observe: BTreeSet<RelPath>,
     pub(crate) cancel: Cancel,
 }
 
@@ -78,6 +79,22 @@ impl World {
         let tree = host_programs(&*world.store, &[], &[(own, "usr/bin/tool")]);
         world.layers.push(tree);
         world
+    }
+
+    /// The host's compiler and its libraries.
+    pub(crate) fn rustc(&self, sysroot: &Path) -> Digest<Tree> {
+        let program = sysroot.join("bin/rustc");
+        let programs = host_programs(&*self.store, &[], &[(program, "usr/bin/rustc")]);
+        let mut builder = TreeBuilder::from_tree(programs);
+        for entry in walkdir::WalkDir::new(sysroot.join("lib")) {
+            let entry = entry.unwrap();
+            let to = Path::new("usr").join(entry.path().strip_prefix(sysroot).unwrap());
+            if entry.file_type().is_file() && !to.starts_with("usr/lib/rustlib/src") {
+                let file = File { digest: self.store.put_file(entry.path()).unwrap(), executable: false };
+                builder.replace(&*self.store, &path(to.to_str().unwrap()), Entry::File(file)).unwrap();
+            }
+        }
+        builder.build(&*self.store).unwrap()
     }
 
     /// A tree of text files.
@@ -119,6 +136,7 @@ impl World {
                 file_size: 1 << 30,
             },
             unkeyed: Unkeyed::default(),
+            observe: BTreeSet::new(),
             cancel: Cancel::default(),
         }
     }
@@ -132,9 +150,9 @@ impl World {
         action: &Action,
         hear: &mut (dyn FnMut(Stream, &str, &dyn Running) + Send),
     ) -> Ran {
-        let Action { command, inputs, isolation, limits, unkeyed, cancel } = action;
+        let Action { command, inputs, isolation, limits, unkeyed, observe, cancel } = action;
         let (isolation, limits) = (*isolation, *limits);
-        let request = Request { command, inputs, isolation, limits, unkeyed, cancel };
+        let request = Request { command, inputs, isolation, limits, unkeyed, observe, cancel };
         let lines = std::sync::Mutex::new(Vec::new());
         let mut observer =
             Listener { lines: &lines, hear: &mut |stream, line, running| hear(stream, line, running) };
@@ -175,7 +193,17 @@ impl World {
 impl Ran {
     pub(crate) fn success(&self) -> &ActionResult {
         match &self.outcome {
-            Outcome::Succeeded(result) => result,
+            Outcome::Succeeded(result, _) => result,
+            other => panic!("{other:?}\n{:?}", self.lines),
+        }
+    }
+
+    /// What it was seen to look at; it must have succeeded.
+    pub(crate) fn observed(&self) -> Option<Vec<&str>> {
+        match &self.outcome {
+            Outcome::Succeeded(_, observed) => {
+                observed.as_ref().map(|paths| paths.iter().map(RelPath::as_str).collect())
+            }
             other => panic!("{other:?}\n{:?}", self.lines),
         }
     }
@@ -239,10 +267,11 @@ fn host_programs(store: &dyn Content, utilities: &[PathBuf], others: &[(PathBuf,
         libraries.extend(listed.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned));
         insert(store, &mut builder, &from, &to);
     }
-    for library in libraries {
+    // What lies beside a program is for its own tree to bring.
+    for library in libraries.iter().filter(|library| !library.contains("/../")) {
         let to = library.trim_start_matches('/');
         let to = if to.starts_with("usr/") { to.to_owned() } else { format!("usr/{to}") };
-        insert(store, &mut builder, Path::new(&library), &to);
+        insert(store, &mut builder, Path::new(library), &to);
     }
     builder.build(store).unwrap()
 }

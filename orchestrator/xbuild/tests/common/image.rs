@@ -57,10 +57,11 @@ fn executed(engine: &Engine<'_>, command: &Command, inputs: &InputRoot) -> Actio
         isolation: Isolation::Full,
         limits: Limits::default(),
         unkeyed: &Unkeyed::default(),
+        observe: &BTreeSet::new(),
         cancel: &engine.cancel,
     };
     match engine.executor.execute(&request, &mut Silent) {
-        Outcome::Succeeded(result) => result,
+        Outcome::Succeeded(result, _) => result,
         Outcome::Failed(result) => {
             let said = engine.store.get(result.stderr).unwrap();
             panic!("{:?} failed: {}", command.argv, String::from_utf8_lossy(&said));
