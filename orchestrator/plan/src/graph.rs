@@ -16,7 +16,7 @@ use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitI
 use crate::label::{Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
-use crate::sources::{PackageSources, Sources};
+use crate::sources::{PackageSources, Scope, Sources};
 use crate::work::{Bound, Files, PlanError, Work};
 
 /// The graph of one target and package set.
@@ -305,9 +305,13 @@ impl Work for Graph<'_> {
             files: sources.files,
             directories: BTreeSet::new(),
         };
+        let mut observe = sources.edited;
         if let Some((folder, tree)) =
             part.sources.beside(self.store, &context.package(of.unit).root, &unit.target.src_path)?
         {
+            if part.sources.scope == Scope::Package {
+                observe.insert(folder.clone());
+            }
             inputs.mounts.entry(folder).or_insert(tree);
         }
         let mut early = None;
@@ -343,6 +347,7 @@ impl Work for Graph<'_> {
             let sources = self.package_sources(of.part, id)?;
             inputs.mounts.extend(sources.mounts);
             inputs.files.extend(sources.files);
+            observe.extend(sources.edited);
         }
         if !packages.is_empty() {
             // The workspace's manifest lies in a package that is mounted at the workspace's root.
@@ -365,7 +370,7 @@ impl Work for Graph<'_> {
             working_directory: invocation.working_directory,
             outputs: BTreeSet::from([invocation.output]),
         };
-        Ok(Bound { command, inputs, early })
+        Ok(Bound { command, inputs, observe, early })
     }
 
     fn early(&mut self, node: Node, file: File) {

@@ -260,6 +260,7 @@ impl Sources {
         sources
             .files
             .retain(|path, _| !sources.mounts.keys().any(|mount| path.strip_prefix(mount).is_some()));
+        sources.edited = sources.mounts.keys().cloned().collect();
         Ok(sources)
     }
 
@@ -353,4 +354,6 @@ pub struct PackageSources {
     pub mounts: BTreeMap<RelPath, Digest<Tree>>,
     /// Single files by place, outside the folders.
     pub files: BTreeMap<RelPath, File>,
+    /// Those of the folders that people edit: the project's own. What was fetched never changes under one lock.
+    pub edited: BTreeSet<RelPath>,
 }

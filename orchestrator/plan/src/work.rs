@@ -1,6 +1,6 @@
 //! A graph of actions as the scheduler sees it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_action::{ActionResult, Command, File, InputRoot, StoreError, TreeError};
 use xbuild_base::RelPath;
@@ -54,6 +54,8 @@ pub struct Bound {
     pub command: Command,
     /// Over which files.
     pub inputs: InputRoot,
+    /// Those of the inputs' mounts that people edit: which of their files the action looks at is worth knowing.
+    pub observe: BTreeSet<RelPath>,
     /// The file that the process announces before it ends and dependents wait for: a crate's metadata.
     pub early: Option<RelPath>,
 }

@@ -1,10 +1,11 @@
 //! Drives a graph of actions through cache and executor.
 //!
 //! One thread holds all state; each running action has a thread of its own that only executes and reports.
-//! Per action: bind (its inputs are known) → key → the same action may run already: follow it → cache hit →
-//! lock (another process may run it) → cache again → execute → record.
+//! Per action: bind (its inputs are known) → key → the same action may run already: follow it → cache hit → one that
+//! saw the same (`learned`) → lock (another process may run it) → cache again → execute → record.
 
 mod drive;
+mod learned;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Sender, channel};
@@ -23,6 +24,7 @@ use xbuild_store::Disk;
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
 use drive::Run;
+use learned::Listings;
 
 /// How a node got its result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum Source {
     Executed,
     /// The result was in the cache, or another node of this run has the same action.
     Cached,
+    /// The result is this other action's, which saw the same of its inputs.
+    Learned(Digest<Action>),
 }
 
 /// Hears how a run goes. Called from the scheduling thread alone.
@@ -106,13 +110,17 @@ pub struct Engine<'a> {
     pub keep_going: bool,
     /// Stops everything.
     pub cancel: Cancel,
-    /// What layers come to when they are merged.
+    /// What trees come to.
     pub merged: Merged,
 }
 
-/// Merged trees by their layers: they are the same for thousands of actions.
+/// What was computed of trees, and is the same for many actions.
 #[derive(Debug, Default)]
-pub struct Merged(Mutex<HashMap<Vec<Digest<Tree>>, Digest<Tree>>>);
+pub struct Merged {
+    /// Merged trees by their layers.
+    layers: Mutex<HashMap<Vec<Digest<Tree>>, Digest<Tree>>>,
+    listings: Listings,
+}
 
 /// What became of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -178,8 +186,8 @@ impl Engine<'_> {
         let mut missing = Vec::new();
         while let Some(node) = queue.take() {
             let bound = work.bind(node)?;
-            match self.store.result(self.key(&bound.command, &bound.inputs)?)? {
-                Some(result) => {
+            match self.known(self.key(&bound.command, &bound.inputs)?, &bound)? {
+                Some((result, _)) => {
                     work.succeeded(node, &result)?;
                     queue.succeeded(node);
                 }
@@ -193,9 +201,21 @@ impl Engine<'_> {
         Ok(missing)
     }
 
+    /// The result of an action, if it is known, and where from.
+    fn known(
+        &self,
+        digest: Digest<Action>,
+        bound: &Bound,
+    ) -> Result<Option<(ActionResult, Source)>, RealiseError> {
+        if let Some(result) = self.store.result(digest)? {
+            return Ok(Some((result, Source::Cached)));
+        }
+        self.learned(bound)
+    }
+
     /// The merged tree of layers.
     fn base(&self, layers: &[Digest<Tree>]) -> Result<Digest<Tree>, RealiseError> {
-        let merged = || self.merged.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let merged = || self.merged.layers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(base) = merged().get(layers) {
             return Ok(*base);
         }
@@ -218,7 +238,8 @@ impl Engine<'_> {
         if let Some(result) = self.store.result(key)? {
             return Ok(result);
         }
-        let bound = Bound { command: command.clone(), inputs: inputs.clone(), early: None };
+        let bound =
+            Bound { command: command.clone(), inputs: inputs.clone(), observe: BTreeSet::new(), early: None };
         let failed = match self.execute(key, &bound, &Unkeyed::default(), None) {
             Ok((result, _)) => return Ok(result),
             Err(failed) => *failed,
@@ -289,13 +310,15 @@ impl Engine<'_> {
             isolation: self.isolation,
             limits: self.limits,
             unkeyed,
-            observe: &BTreeSet::new(),
+            observe: &bound.observe,
             cancel: &self.cancel,
         };
         let mut observer = Announcements { digest, early: bound.early.as_ref(), sender };
         match self.executor.execute(&request, &mut observer) {
-            Outcome::Succeeded(result, _) => {
+            Outcome::Succeeded(result, observed) => {
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
+                // What can't be written down costs time later, and no more.
+                let _ = self.learn(digest, bound, &observed);
                 Ok((result, Source::Executed))
             }
             Outcome::Failed(result) => {

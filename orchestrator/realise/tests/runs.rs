@@ -65,7 +65,7 @@ impl Work for Made {
             working_directory: RelPath::root(),
             outputs: BTreeSet::new(),
         };
-        Ok(Bound { command, inputs: InputRoot::default(), early: None })
+        Ok(Bound { command, inputs: InputRoot::default(), observe: BTreeSet::new(), early: None })
     }
 
     fn early(&mut self, _: Node, _: File) {}

@@ -188,8 +188,12 @@ impl<'r> Run<'r> {
         if self.join(node, digest) {
             return Ok(None);
         }
-        if let Some(result) = self.engine.store.result(digest)? {
-            self.succeed(vec![node], digest, Source::Cached, &result);
+        if let Some((result, source)) = self.engine.known(digest, &bound)? {
+            if let Source::Learned(_) = source {
+                // The next time the first key knows.
+                self.engine.store.record(digest, &result)?;
+            }
+            self.succeed(vec![node], digest, source, &result);
             return Ok(None);
         }
         Ok(Some(Ready { priority: self.queue.priority(node), node, digest, bound }))
@@ -247,7 +251,10 @@ impl<'r> Run<'r> {
         for node in nodes {
             if let Err(error) = self.take(node, digest, source, result) {
                 // What can't be made sense of must not be met again: the next run tries anew.
-                let forgotten = self.engine.store.forget_result(digest);
+                let mut forgotten = self.engine.store.forget_result(digest);
+                if let Source::Learned(from) = source {
+                    forgotten = forgotten.and(self.engine.store.forget_result(from));
+                }
                 let cause = Cause::Error(forgotten.err().map_or(error, RealiseError::from));
                 self.fail(vec![node], Some(digest), None, cause, Some(result.clone()));
             }
@@ -267,7 +274,7 @@ impl<'r> Run<'r> {
         self.queue.succeeded(node);
         match source {
             Source::Executed => self.summary.executed += 1,
-            Source::Cached => self.summary.cached += 1,
+            Source::Cached | Source::Learned(_) => self.summary.cached += 1,
         }
         let warnings = self.work.warnings(node);
         self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings });

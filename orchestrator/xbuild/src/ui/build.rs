@@ -37,6 +37,8 @@ pub(crate) struct Traced {
     pub(crate) metadata: Option<Duration>,
     pub(crate) ended: Option<Duration>,
     pub(crate) cached: bool,
+    /// Whether the cached result is another action's, which saw the same.
+    pub(crate) learned: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +64,7 @@ impl<'b> BuildDisplay<'b> {
             metadata: None,
             ended: None,
             cached: false,
+            learned: false,
         });
         Self {
             ui,
@@ -164,12 +167,13 @@ impl Events for BuildDisplay<'_> {
         let label = &self.labels[node];
         self.trace[node].ended = Some(self.origin.elapsed());
         self.trace[node].action = Some(action);
-        self.trace[node].cached = source == Source::Cached;
+        self.trace[node].cached = source != Source::Executed;
+        self.trace[node].learned = matches!(source, Source::Learned(_));
         if let Some(platform) = self.platforms.get_mut(label.platform.as_str()) {
             platform.done += 1;
-            platform.cached += usize::from(source == Source::Cached);
+            platform.cached += usize::from(source != Source::Executed);
         }
-        if source == Source::Cached && self.ui.verbose > 1 {
+        if source != Source::Executed && self.ui.verbose > 1 {
             self.ui.status("Cached", format!("{label} [{}]", label.platform));
         }
         self.diagnostics.hear(self.ui, label, stderr, warnings);
