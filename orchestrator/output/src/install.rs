@@ -18,7 +18,7 @@ use crate::export::by_path;
 use crate::sums::{FILE_NAME, Sums, TEMPORARY};
 
 /// The folder of links in a project.
-const RESULT: &str = "result";
+pub(crate) const RESULT: &str = "result";
 
 /// Whether the outputs are all that their variants and targets have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -225,7 +225,7 @@ fn parents(path: &RelPath) -> Vec<RelPath> {
     parents
 }
 
-fn make_folder(path: &Path) -> Result<(), OutputError> {
+pub(crate) fn make_folder(path: &Path) -> Result<(), OutputError> {
     match fs_err::create_dir(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
             Err(OutputError::io("make the folder", path)(error))

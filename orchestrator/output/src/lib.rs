@@ -8,6 +8,7 @@
 //! | `export` | [`export`]: real files in a folder of the caller's choice |
 //! | `sums` | the `SHA256SUMS` that both write |
 //! | `table` | [`table`]: the outputs for people, and [`json_lines`] for programs |
+//! | `timings` | [`timings_page`]: where a build's time went, as a page |
 //! | `error` | [`OutputError`] |
 
 mod artefact;
@@ -17,6 +18,7 @@ mod install;
 mod proof;
 mod sums;
 mod table;
+mod timings;
 
 pub use artefact::{Artefact, Place};
 pub use error::OutputError;
@@ -24,3 +26,4 @@ pub use export::export;
 pub use install::{Extent, install, install_folder, installed, store_path};
 pub use proof::{Expectation, Form, Format, GlibcNeed, Linking, Proof, Violation, prove, prove_stored};
 pub use table::{Colour, Row, Status, json_lines, size, table};
+pub use timings::{Ending, Fate, PageFile, Stage, Timings, Unit, Until, timings_page};

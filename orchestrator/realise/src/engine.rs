@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{
     ActionCache as _, ActionKey, ActionResult, Cancel, Command, Content, ContentExt as _, Executor, File,
-    InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Unkeyed, Unstored,
+    InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Times, Unkeyed, Unstored,
     merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
@@ -64,6 +64,8 @@ pub struct Success<'a> {
     pub stderr: &'a [u8],
     /// What its build script warns of.
     pub warnings: &'a [String],
+    /// What its execution took, now or when it was recorded.
+    pub times: Times,
 }
 
 /// A node that could not be built.
@@ -81,6 +83,8 @@ pub struct Failure {
     pub stderr: Vec<u8>,
     /// How many other nodes can't be built because of it.
     pub dependents: usize,
+    /// What its execution took, when there was one.
+    pub times: Option<Times>,
 }
 
 /// Why a node could not be built.

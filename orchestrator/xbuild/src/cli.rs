@@ -154,6 +154,9 @@ pub(crate) struct Build {
     /// Weaken the sandbox. The results are kept apart from those of the full one
     #[arg(long, value_name = "LEVEL", default_value = "full")]
     pub(crate) isolation: IsolationLevel,
+    /// Write where the time went as a page for browsers: to FILE, else to `result/timings.html`
+    #[arg(long, value_name = "FILE", require_equals = true, conflicts_with = "dry_run")]
+    pub(crate) timings: Option<Option<PathBuf>>,
     /// Write when each action began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

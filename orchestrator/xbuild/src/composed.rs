@@ -14,6 +14,7 @@ use xbuild_realise::std_library::StdRequest;
 
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::timings::Recorder;
 use crate::ui::Ui;
 use crate::verb::build::run_graph;
 
@@ -76,9 +77,15 @@ impl<'d> Composed<'d> {
     }
 
     /// Builds each std that is missing, all targets' in one go.
-    pub(crate) fn build_std(&mut self, engine: &Engine<'_>, ui: &Ui) -> Result<(), XbuildError> {
+    pub(crate) fn build_std(
+        &mut self,
+        engine: &Engine<'_>,
+        ui: &Ui,
+        recorder: &mut Recorder,
+    ) -> Result<(), XbuildError> {
         let missing = self.without_std(engine)?;
         let Some(source) = self.source.filter(|_| !missing.is_empty()) else { return Ok(()) };
+        recorder.stage("std");
         let mut requests = Vec::new();
         for ground in &missing {
             requests.push((spec(self.described, &ground.0)?, self.layers[ground].clone()));
@@ -88,7 +95,7 @@ impl<'d> Composed<'d> {
             parts.push(StdRequest { layers, spec, source }.part(engine)?);
         }
         let mut graph = Graph::new(engine.store, parts).map_err(RealiseError::from)?;
-        run_graph(engine, &mut graph, ui)?;
+        run_graph(engine, &mut graph, ui, recorder)?;
         for (part, (ground, (spec, layers))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
             if let Some(of_ground) = self.layers.get_mut(ground) {

@@ -15,6 +15,7 @@ mod proof;
 mod record;
 mod session;
 mod settings;
+mod timings;
 mod ui;
 mod verb;
 

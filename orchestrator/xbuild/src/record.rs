@@ -71,6 +71,7 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
         no_link: _,
         print_out_paths: _,
         proof: _,
+        timings: _,
         trace: _,
     } = build;
     add(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));

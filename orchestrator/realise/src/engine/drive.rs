@@ -277,7 +277,8 @@ impl<'r> Run<'r> {
             Source::Cached | Source::Learned(_) => self.summary.cached += 1,
         }
         let warnings = self.work.warnings(node);
-        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings });
+        let times = result.times;
+        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings, times });
         Ok(())
     }
 
@@ -290,6 +291,7 @@ impl<'r> Run<'r> {
         result: Option<ActionResult>,
     ) {
         let mut streams = [Vec::new(), Vec::new()];
+        let times = result.as_ref().map(|result| result.times);
         if let Some(result) = result {
             // What can't be read back is shown as nothing; the failure itself is what counts.
             streams = [result.stdout, result.stderr]
@@ -312,7 +314,8 @@ impl<'r> Run<'r> {
             self.stopping = true;
         }
         if let Some(node) = first {
-            self.events.failed(node, &Failure { action, command, cause, stdout, stderr, dependents });
+            let failure = Failure { action, command, cause, stdout, stderr, dependents, times };
+            self.events.failed(node, &failure);
         }
     }
 }

@@ -229,6 +229,7 @@ pub(crate) fn request(
         print_out_paths: false,
         proof: false,
         isolation: image.isolation,
+        timings: None,
         trace: None,
     })
 }

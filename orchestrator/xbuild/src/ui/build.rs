@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use xbuild_action::Times;
 use xbuild_base::{Action, Digest};
 use xbuild_plan::label::{Label, What};
 use xbuild_plan::queue::Node;
@@ -20,8 +21,9 @@ pub(crate) struct BuildDisplay<'b> {
     diagnostics: Diagnostics,
     platforms: BTreeMap<&'b str, Platform>,
     running: BTreeMap<Node, Instant>,
-    origin: Instant,
-    /// When what happened to each node: for `--trace`.
+    /// When it began.
+    pub(crate) origin: Instant,
+    /// When what happened to each node: for `--trace` and `--timings`.
     pub(crate) trace: Vec<Traced>,
     /// Nodes that failed for a reason of the machine's.
     pub(crate) broken: usize,
@@ -39,6 +41,11 @@ pub(crate) struct Traced {
     pub(crate) cached: bool,
     /// Whether the cached result is another action's, which saw the same.
     pub(crate) learned: bool,
+    #[serde(skip)]
+    pub(crate) failed: bool,
+    /// What its execution took, now or when it was recorded.
+    #[serde(skip)]
+    pub(crate) times: Option<Times>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +72,8 @@ impl<'b> BuildDisplay<'b> {
             ended: None,
             cached: false,
             learned: false,
+            failed: false,
+            times: None,
         });
         Self {
             ui,
@@ -162,13 +171,14 @@ impl Events for BuildDisplay<'_> {
     }
 
     fn succeeded(&mut self, node: Node, success: &Success<'_>) {
-        let Success { action, source, stderr, warnings } = *success;
+        let Success { action, source, stderr, warnings, times } = *success;
         self.running.remove(&node);
         let label = &self.labels[node];
         self.trace[node].ended = Some(self.origin.elapsed());
         self.trace[node].action = Some(action);
         self.trace[node].cached = source != Source::Executed;
         self.trace[node].learned = matches!(source, Source::Learned(_));
+        self.trace[node].times = Some(times);
         if let Some(platform) = self.platforms.get_mut(label.platform.as_str()) {
             platform.done += 1;
             platform.cached += usize::from(source != Source::Executed);
@@ -185,7 +195,9 @@ impl Events for BuildDisplay<'_> {
     fn failed(&mut self, node: Node, failure: &Failure) {
         self.running.remove(&node);
         let label = &self.labels[node];
-        let Failure { action, command, cause, stdout, stderr, dependents } = failure;
+        let Failure { action, command, cause, stdout, stderr, dependents, times } = failure;
+        let traced = &mut self.trace[node];
+        (traced.ended, traced.failed, traced.times) = (Some(self.origin.elapsed()), true, *times);
         let script = label.what == What::ScriptRun;
         if script && !stderr.is_empty() {
             self.ui.error_line(&format!("--- standard error of {label}"));

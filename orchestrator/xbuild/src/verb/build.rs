@@ -25,6 +25,7 @@ use crate::composed::{Composed, spec};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
+use crate::timings::{self, Recorder};
 use crate::ui::{BuildDisplay, Diagnostics, Said, Traced, Ui};
 use crate::{native, outputs, record, settings};
 
@@ -57,19 +58,28 @@ fn run_in(
     session: &Session,
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
+    let page = timings::page_file(build, described)?;
+    let mut recorder = Recorder::default();
+    recorder.stage("sources");
     let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
-    let terse = build.trace.is_none() && !build.proof && !build.dry_run && ui.verbose == 0;
+    let is_told = build.trace.is_some() || page.is_some() || build.proof || build.dry_run;
+    let terse = !is_told && ui.verbose == 0;
     if terse && let Some((rows, said)) = record::recall(&session.store, work.key) {
         Diagnostics::repeat(ui, &said);
         outputs::deliver(session, described, build, ui, rows)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut planned = work.plan(&Extra::default())?;
+    let mut planned = work.plan(&Extra::default(), &mut recorder)?;
     if build.dry_run {
         return work.dry_run(&mut planned);
     }
-    let Realised { rows, said, .. } = work.realise(&mut planned)?;
+    let realised = work.realise(&mut planned, &mut recorder);
+    if let Some(page) = page {
+        let told = timings::Told { described, asked: &planned.asked, jobs: work.engine.jobs };
+        recorder.write(&page, &told, realised.as_ref().err(), ui)?;
+    }
+    let Realised { rows, said, .. } = realised?;
     record::remember(&session.store, work.key, &rows, said);
     outputs::deliver(session, described, build, ui, rows)?;
     Ok(ExitCode::SUCCESS)
@@ -166,8 +176,9 @@ impl<'w> Work<'w> {
     }
 
     /// Fetches and composes what is needed, and evaluates the request.
-    pub(crate) fn plan(&self, extra: &Extra) -> Result<Planned<'w>, XbuildError> {
+    pub(crate) fn plan(&self, extra: &Extra, recorder: &mut Recorder) -> Result<Planned<'w>, XbuildError> {
         let Self { described, session, ui, engine, .. } = self;
+        recorder.stage("fetch");
         let toolchain = described.toolchain()?;
         let fetching = Fetching::new(session, self.global, ui)?;
         let fetcher = fetching.fetcher();
@@ -181,10 +192,12 @@ impl<'w> Work<'w> {
             project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
         fetching.display.finish();
 
+        recorder.stage("plan");
         let metadata = project::metadata(engine, &project.ground(&host_layers))?;
         let workspace = project::workspace(&metadata)?;
         let request = request(self.build, self.wanted);
         let asked = evaluate(&described.description, &workspace, &described.targets, &request)?;
+        recorder.stage("fetch");
         let composed = Composed::new(described, toolchain, &composer, &server, &asked)?;
         let components = composer.trees(&extra.components)?;
         let files = fetcher.blobs(&extra.files)?;
@@ -222,11 +235,18 @@ impl<'w> Work<'w> {
     }
 
     /// Builds what is planned, and proves it.
-    pub(crate) fn realise(&self, planned: &mut Planned<'_>) -> Result<Realised, XbuildError> {
+    pub(crate) fn realise(
+        &self,
+        planned: &mut Planned<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<Realised, XbuildError> {
         let Self { build, described, session, ui, engine, .. } = self;
-        planned.composed.build_std(engine, ui)?;
+        planned.composed.build_std(engine, ui, recorder)?;
+        recorder.stage("plan");
         let mut graph = self.graph(planned, &planned.asked)?;
-        let (trace, said) = run_graph(engine, &mut graph, ui)?;
+        recorder.stage("build");
+        let (trace, said) = run_graph(engine, &mut graph, ui, recorder)?;
+        recorder.stage("prove");
         if let Some(path) = &build.trace {
             let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
             fs_err::write(path, text)
@@ -312,11 +332,13 @@ pub(crate) fn run_graph(
     engine: &Engine<'_>,
     graph: &mut Graph<'_>,
     ui: &Ui,
+    recorder: &mut Recorder,
 ) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
     let labels = graph.labels().to_vec();
     let mut display = BuildDisplay::new(ui, &labels);
     let summary = engine.run(graph, &mut display);
     display.finish();
+    recorder.ran(graph, &display);
     let summary = summary?;
     if summary.failed > 0 {
         return Err(XbuildError::Failed {

@@ -19,6 +19,7 @@ use crate::image::{Ground, Made, Record};
 use crate::image::{base, inspect, make, push, recall, remember, select};
 use crate::session::Session;
 use crate::settings;
+use crate::timings::Recorder;
 use crate::ui::{Diagnostics, Ui};
 
 pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -107,8 +108,9 @@ fn images(
             record
         }
         None => {
-            let mut planned = work.plan(&select::extra(described, &wanted.names)?)?;
-            let mut realised = work.realise(&mut planned)?;
+            let recorder = &mut Recorder::default();
+            let mut planned = work.plan(&select::extra(described, &wanted.names)?, recorder)?;
+            let mut realised = work.realise(&mut planned, recorder)?;
             let said = std::mem::take(&mut realised.said);
             let offline = settings::is_offline(global)?;
             let bases = Bases { store: &session.store, pins: &ground.pins, offline, plain_http, ui };
