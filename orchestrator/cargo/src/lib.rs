@@ -47,6 +47,7 @@ pub use artefact::{Artefact, ArtefactKind};
 pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable};
 pub use context::{Context, Effects};
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
+pub use environment::UnitVariables;
 pub use error::Error;
 pub use git::{GitFolders, git_folders};
 pub use hash::UnitHash;
