@@ -1,6 +1,16 @@
 //! The environment that cargo gives to rustc and to build scripts alike: `Compilation::fill_env`.
+//!
+//! | what | over |
+//! |---|---|
+//! | what cargo sets itself; what a build script sets for its package with `rustc-env` | all else |
+//! | the description's variables of the package | those of its platform |
+//! | the description's variables of the platform: the host, or the target | `[env]` of cargo's configuration |
+//! | `[env]` of cargo's configuration, with `force` | what every process sees |
+//! | what every process sees: PATH, HOME …; for build scripts the C tools | `[env]` without `force` |
 
 use std::collections::BTreeMap;
+
+use semver::Version;
 
 use crate::context::{Context, Effects};
 use crate::directive::directory_of;
@@ -11,6 +21,17 @@ use crate::platform::Flavour;
 use crate::unit_graph::UnitIndex;
 
 pub(crate) type Environment = BTreeMap<String, String>;
+
+/// Variables that the description sets for units: it refuses those that cargo sets itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitVariables {
+    /// Of all units for the host.
+    pub host: BTreeMap<String, String>,
+    /// Of all units for the target, and of build scripts that are run for it.
+    pub target: BTreeMap<String, String>,
+    /// Of the units of a package, by its name and version.
+    pub packages: BTreeMap<(String, Version), BTreeMap<String, String>>,
+}
 
 /// Where a program finds dynamic libraries. The hosts that xbuild runs on are Linux.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
@@ -38,6 +59,8 @@ impl Context {
         );
         own.insert("CARGO".to_owned(), self.toolchain.cargo.clone());
         own.extend(package_variables(package));
+        let mut described = self.described_variables(index);
+        described.retain(|name, _| !own.contains_key(name));
         for (name, variable) in self.toolchain.configuration.environment() {
             if !own.contains_key(name) && (variable.force || !base.contains_key(name)) {
                 own.insert(name.clone(), variable.value.clone());
@@ -46,9 +69,21 @@ impl Context {
         if self.toolchain.flavour == Flavour::StandardLibrary {
             own.insert("RUSTC_BOOTSTRAP".to_owned(), "1".to_owned());
         }
+        own.extend(described);
         let mut environment = base;
         environment.extend(own);
         environment
+    }
+
+    /// What the description sets for a unit.
+    fn described_variables(&self, index: UnitIndex) -> Environment {
+        let UnitVariables { host, target, packages } = &self.toolchain.variables;
+        let for_target = self.unit(index).platform.is_some();
+        let mut variables = if for_target { target.clone() } else { host.clone() };
+        let package = self.package(index);
+        let of_package = packages.get(&(package.name.clone(), package.version.clone()));
+        variables.extend(of_package.cloned().unwrap_or_default());
+        variables
     }
 
     /// Cargo's `add_plugin_deps`: libraries that scripts have built for what runs on the host.

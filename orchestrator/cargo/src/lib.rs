@@ -50,6 +50,7 @@ pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Vari
 pub use context::{Context, Effects};
 pub use dep_info::names_package_folder;
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
+pub use environment::UnitVariables;
 pub use error::Error;
 pub use git::{GitFolders, git_folders};
 pub use hash::UnitHash;

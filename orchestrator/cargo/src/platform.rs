@@ -7,6 +7,7 @@ use cargo_platform::Cfg;
 use xbuild_base::Triple;
 
 use crate::configuration::Configuration;
+use crate::environment::UnitVariables;
 use crate::error::Error;
 use crate::unit_graph::CrateType;
 
@@ -50,6 +51,8 @@ pub struct Toolchain {
     pub flavour: Flavour,
     /// What `.cargo/config.toml` says: rustflags and `[env]`.
     pub configuration: Configuration,
+    /// What the description sets for units, over `[env]`.
+    pub variables: UnitVariables,
 }
 
 /// One platform: the host, or a target.

@@ -14,7 +14,7 @@ use recording::{Call, Recording, Renaming, without_hashes};
 use xbuild_base::RelPath;
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages, Platform, RustcVersion,
-    Toolchain, UnitGraph, UnitIndex, check_cargo_version, parse_cfg,
+    Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version, parse_cfg,
 };
 
 const LINKER: &str = "/usr/bin/cc";
@@ -76,6 +76,7 @@ fn context(recording: &Recording) -> Context {
         num_jobs: 2,
         flavour: Flavour::Project,
         configuration,
+        variables: UnitVariables::default(),
     };
     Context::new(graph, packages, &manifests, toolchain).unwrap()
 }

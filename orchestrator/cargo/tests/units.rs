@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use xbuild_base::RelPath;
 use xbuild_cargo::{
     ArtefactKind, Configuration, ConfigurationFile, Context, Effects, Error, Flavour, Manifests, Need,
-    Packages, Platform, RustcVersion, Toolchain, UnitGraph, UnitIndex, parse_cfg,
+    Packages, Platform, RustcVersion, Toolchain, UnitGraph, UnitIndex, UnitVariables, parse_cfg,
 };
 
 const HOST: &str = "x86_64-unknown-linux-gnu";
@@ -28,6 +28,7 @@ struct Scene {
     /// The place of each unit in cargo's list.
     order: Vec<usize>,
     library_types: &'static [&'static str],
+    variables: UnitVariables,
 }
 
 const PROGRAM: usize = 0;
@@ -55,6 +56,7 @@ impl Default for Scene {
             flavour: Flavour::Project,
             order: (0..11).collect(),
             library_types: &["lib"],
+            variables: UnitVariables::default(),
         }
     }
 }
@@ -186,6 +188,7 @@ impl Scene {
             num_jobs: 4,
             flavour: self.flavour,
             configuration: Configuration::parse(&[file]).unwrap(),
+            variables: self.variables.clone(),
         };
         let graph = UnitGraph::parse(&self.graph().to_string())?;
         let packages = Packages::parse(&self.metadata().to_string())?;
@@ -320,6 +323,53 @@ fn metadata_and_folders_of_native_libraries_reach_whom_they_must() {
     assert_eq!(of(DEEP).environment["OUT_DIR"], out);
     let directories = |unit: usize| of(unit).script_directories.contains(&deep);
     assert_eq!([DEEP, MID, LIBRARY, PROGRAM].map(directories), [true, true, false, true]);
+}
+
+#[test]
+fn variables_of_the_description_reach_the_units_that_they_are_for_and_change_no_others() {
+    let table = |entries: &[(&str, &str)]| {
+        entries.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>()
+    };
+    let environments = |variables: UnitVariables| {
+        let scene = Scene { variables, ..Scene::default() };
+        let context = scene.context().unwrap();
+        let effects = effects(&scene, &context);
+        let of = |unit| {
+            let index = scene.index(&context, unit);
+            match context.script_invocation(index, &effects) {
+                Ok(script) => script.invocation.environment,
+                Err(_) => context.rustc_invocation(index, &effects).unwrap().environment,
+            }
+        };
+        (0..11).map(of).collect::<Vec<_>>()
+    };
+    let deep = ("deep-sys".to_owned(), "0.1.0".parse().unwrap());
+    let with = environments(UnitVariables {
+        host: table(&[("A", "host"), ("OUT_DIR", "x")]),
+        target: table(&[("A", "target"), ("CC_aarch64-unknown-linux-gnu", "gcc"), ("PATH", "/opt")]),
+        packages: [(deep, table(&[("A", "deep"), ("B", "b"), ("CARGO_PKG_NAME", "x")]))].into(),
+    });
+    assert_eq!(with[PROGRAM]["A"], "target");
+    assert_eq!(with[MACRO_HELP]["A"], "host");
+    assert_eq!(with[MID_RUN]["A"], "target", "a script is run for the target");
+    assert_eq!(with[MID_SCRIPT]["A"], "host", "and compiled for the host");
+    assert_eq!(with[MID_RUN]["CC_aarch64-unknown-linux-gnu"], "gcc");
+    for unit in [DEEP, DEEP_RUN, DEEP_SCRIPT] {
+        assert_eq!((with[unit]["A"].as_str(), with[unit]["B"].as_str()), ("deep", "b"));
+        assert_eq!(with[unit]["CARGO_PKG_NAME"], "deep-sys", "cargo's own variables win");
+    }
+    assert_ne!(with[DEEP_RUN]["OUT_DIR"], "x");
+
+    let without = environments(UnitVariables::default());
+    let deep = ("deep-sys".to_owned(), "0.1.0".parse().unwrap());
+    let of_deep = environments(UnitVariables {
+        packages: [(deep, table(&[("B", "b")]))].into(),
+        ..UnitVariables::default()
+    });
+    for unit in 0..11 {
+        let is_deep = [DEEP, DEEP_RUN, DEEP_SCRIPT].contains(&unit);
+        assert_eq!(of_deep[unit] != without[unit], is_deep, "unit {unit}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xbuild_action::ContentExt as _;
 use xbuild_base::{Digest, Tree, Triple};
-use xbuild_cargo::{Configuration, Flavour, Platform, RustcVersion, Toolchain, parse_cfg};
+use xbuild_cargo::{Configuration, Flavour, Platform, RustcVersion, Toolchain, UnitVariables, parse_cfg};
 use xbuild_describe::TargetSpec;
 use xbuild_plan::planning;
 
@@ -89,6 +89,7 @@ pub fn toolchain(
         num_jobs: 8,
         flavour,
         configuration,
+        variables: UnitVariables::default(),
     })
 }
 

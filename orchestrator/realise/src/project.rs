@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use semver::Version;
 use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Package, Packages, Toolchain,
-    UnitGraph, UnitIndex, check_cargo_version,
+    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Package, Packages, Platform,
+    Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
 };
-use xbuild_describe::{Asked, Member, OutputKind, TargetSpec, Workspace};
+use xbuild_describe::{
+    Asked, Environment, Member, OutputKind, PackageVersion, TargetSpec, Variables, Workspace,
+};
 use xbuild_fetch::Fetcher;
 use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates;
@@ -34,6 +37,28 @@ pub struct Project {
     pub skeleton: Digest<Tree>,
     /// What cargo's configuration in the project means.
     pub configuration: Configuration,
+    /// The environment variables that the description sets.
+    pub variables: DescribedVariables,
+}
+
+/// The environment variables that the description sets.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DescribedVariables {
+    /// Those of all packages.
+    pub common: Environment,
+    /// Those of single packages.
+    pub packages: BTreeMap<PackageVersion, Variables>,
+}
+
+impl DescribedVariables {
+    /// What is set for the units of a graph, and for what runs on the host.
+    fn of(&self, target: &Platform) -> UnitVariables {
+        UnitVariables {
+            host: self.common.common.clone(),
+            target: self.common.for_target(&target.triple, &target.cfg),
+            packages: self.packages.clone(),
+        }
+    }
 }
 
 /// Reads `Cargo.lock`.
@@ -124,7 +149,8 @@ pub fn gather(
         scope: Scope::Package,
     };
     let skeleton = sources.skeleton(store)?;
-    Ok(Project { sources: Arc::new(sources), skeleton, configuration })
+    let variables = DescribedVariables::default();
+    Ok(Project { sources: Arc::new(sources), skeleton, configuration, variables })
 }
 
 /// What cargo's configuration among the sources means, the nearest to the workspace first.
@@ -172,10 +198,11 @@ impl Project {
         metadata: &str,
         include: BTreeMap<String, Vec<String>>,
     ) -> Result<Part, RealiseError> {
-        let toolchain =
+        let mut toolchain =
             platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
         let settings = &asked.plan;
         let target = toolchain.targets.get(&spec.triple);
+        toolchain.variables = target.map(|target| self.variables.of(target)).unwrap_or_default();
         let selection = Selection {
             packages: ids(&Packages::parse(metadata)?, &settings.packages),
             features: settings.features.iter().cloned().collect(),
@@ -323,15 +350,30 @@ impl From<TreeError> for RealiseOrTree {
     }
 }
 
+/// The names and versions of all packages of a lock.
+///
+/// # Errors
+/// When a version is none.
+pub fn locked_packages(lock: &Lock) -> Result<BTreeMap<String, BTreeSet<Version>>, RealiseError> {
+    let mut known: BTreeMap<String, BTreeSet<Version>> = BTreeMap::new();
+    for package in &lock.packages {
+        let version = package.version.parse().map_err(|error| RealiseError::Source {
+            problem: format!("Cargo.lock: the version `{}` of `{}`: {error}", package.version, package.name),
+        })?;
+        known.entry(package.name.clone()).or_default().insert(version);
+    }
+    Ok(known)
+}
+
 /// What an evaluation must know of the workspace.
 ///
 /// # Errors
-/// When `metadata` is not what cargo prints.
-pub fn workspace(metadata: &str) -> Result<Workspace, RealiseError> {
+/// When `metadata` is not what cargo prints, or a version of the lock is none.
+pub fn workspace(metadata: &str, lock: &Lock) -> Result<Workspace, RealiseError> {
     let packages = Packages::parse(metadata)?;
-    let mut workspace = Workspace::default();
+    // Cargo tells of no packages that only features need which are off; the description may name them.
+    let mut workspace = Workspace { packages: locked_packages(lock)?, ..Workspace::default() };
     for package in packages.iter() {
-        workspace.packages.entry(package.name.clone()).or_default().insert(package.version.clone());
         if !packages.is_member(&package.id) {
             continue;
         }

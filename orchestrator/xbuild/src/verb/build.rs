@@ -17,7 +17,7 @@ use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::ComponentBuilder;
-use xbuild_realise::project::Project;
+use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{LocalSources, RealiseError, project};
 
 use crate::cli::{Build, Global};
@@ -188,15 +188,21 @@ impl<'w> Work<'w> {
         let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
         let host_layers = composer.layers(toolchain, &[], &server)?.host;
         let configuration = self.configuration.clone();
-        let project =
+        let mut project =
             project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
         fetching.display.finish();
 
         recorder.stage("plan");
         let metadata = project::metadata(engine, &project.ground(&host_layers))?;
-        let workspace = project::workspace(&metadata)?;
+        let workspace = project::workspace(&metadata, &self.lock)?;
         let request = request(self.build, self.wanted);
-        let asked = evaluate(&described.description, &workspace, &described.targets, &request)?;
+        let description = &described.description;
+        let asked = evaluate(description, &workspace, &described.targets, &request)?;
+        let packages = description.packages_of(&workspace.packages)?;
+        project.variables = DescribedVariables {
+            common: description.environment.clone(),
+            packages: packages.into_iter().map(|(package, settings)| (package, settings.env)).collect(),
+        };
         recorder.stage("fetch");
         let composed = Composed::new(described, toolchain, &composer, &server, &asked)?;
         let components = composer.trees(&extra.components)?;
