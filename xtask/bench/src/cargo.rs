@@ -4,28 +4,20 @@
 //! processor time is what the shell says of its children. Before each phase it waits at a gate, so that both
 //! sides take turns: a machine that is slower for some minutes is so for both.
 
-use std::collections::BTreeSet;
 use std::io::{PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use xbuild_action::{
-    Cancel, Command, ContentExt as _, Executor as _, InputRoot, Isolation, Observer, Outcome, Request,
-    Running, Stream, Unkeyed,
-};
-use xbuild_plan::places::{CARGO_CONFIG, CARGO_HOME, place};
-use xbuild_plan::planning::environment;
+use xbuild_action::{Cancel, ContentExt as _, Observer, Outcome, Running, Stream};
 use xbuild_realise::RealiseError;
+use xtask_ground::cargo::{LOG, call, inputs};
+use xtask_ground::{Ground, Plan, Script, limits, quoted};
 
 use crate::error::Error;
-use crate::ground::{Ground, Plan, PlannedGraph, limits};
 use crate::measure::Sample;
 use crate::project::Project;
 use crate::slices::Stopped;
-
-const TARGET_FOLDER: &str = "build/target";
-const LOG: &str = "/build/log/cargo";
 
 /// Something that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,27 +131,14 @@ fn run(
     cancel: &Cancel,
     mut stopwatch: Stopwatch,
 ) -> Result<(), Error> {
-    let command = Command {
-        argv: vec!["/usr/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()],
-        environment: environment(&[]),
-        working_directory: plan.sources.workspace.clone(),
-        outputs: BTreeSet::new(),
-    };
-    let inputs = InputRoot {
-        layers: plan.layers.clone(),
-        directories: [TARGET_FOLDER, CARGO_HOME, "build/log"].map(place).into(),
-        ..InputRoot::default()
-    };
-    let request = Request {
-        command: &command,
-        inputs: &inputs,
-        isolation: Isolation::Full,
+    let script = Script {
+        text: script,
+        folder: &plan.sources.workspace,
+        inputs: &inputs(plan),
         limits: limits(),
-        unkeyed: &Unkeyed { descriptors: vec![gate.number()], ..Unkeyed::default() },
-        observe: &BTreeSet::new(),
-        cancel,
+        descriptors: vec![gate.number()],
     };
-    let (problem, result) = match ground.sandbox.execute(&request, &mut stopwatch) {
+    let (problem, result) = match script.run(&ground.sandbox, cancel, &mut stopwatch) {
         Outcome::Succeeded(..) => return Ok(()),
         Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
         Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
@@ -221,58 +200,6 @@ fn script(plan: &Plan, project: &Project, phases: &[Phase], gate: RawFd) -> Stri
     script + &format!("read end <&{gate} && exit 0\n")
 }
 
-/// A call of cargo with its environment.
-fn call(graph: &PlannedGraph, verbose: bool) -> String {
-    let PlannedGraph { asked, toolchain } = graph;
-    let target = &asked.target;
-    let mut environment = toolchain.environment.clone();
-    let mut set = |name: &str, value: &str| environment.insert(name.to_owned(), value.to_owned());
-    set("CARGO_HOME", &place(CARGO_HOME).in_sandbox());
-    set("CARGO_TARGET_DIR", &place(TARGET_FOLDER).in_sandbox());
-    set("CARGO_TERM_COLOR", "never");
-    set("RUSTC", &toolchain.rustc);
-    let platforms = std::iter::once(&toolchain.host).chain(toolchain.targets.get(target));
-    for platform in platforms {
-        let prefix = format!("CARGO_TARGET_{}", platform.triple.underscored().to_uppercase());
-        if let Some(linker) = &platform.linker {
-            environment.insert(format!("{prefix}_LINKER"), linker.clone());
-        }
-        let link_arguments = platform.link_arguments.iter().map(|argument| format!("-Clink-arg={argument}"));
-        let flags: Vec<String> = link_arguments.chain(platform.rustc_arguments.iter().cloned()).collect();
-        if !flags.is_empty() {
-            environment.insert(format!("{prefix}_RUSTFLAGS"), flags.join(" "));
-        }
-        environment.extend(platform.script_environment.clone());
-    }
-
-    let plan = &asked.plan;
-    let mut arguments: Vec<String> =
-        ["/usr/bin/cargo", "build", "--offline", "--locked"].map(str::to_owned).to_vec();
-    arguments.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
-    arguments.extend([
-        "--target".to_owned(),
-        target.to_string(),
-        "--profile".to_owned(),
-        plan.profile.clone(),
-    ]);
-    arguments.extend(plan.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]));
-    if !plan.features.is_empty() {
-        let features: Vec<&str> = plan.features.iter().map(String::as_str).collect();
-        arguments.extend(["--features".to_owned(), features.join(",")]);
-    }
-    arguments.extend(plan.all_features.then(|| "--all-features".to_owned()));
-    arguments.extend((!plan.default_features).then(|| "--no-default-features".to_owned()));
-    arguments.extend(verbose.then(|| "--verbose".to_owned()));
-
-    let environment = environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-    environment.chain(arguments.iter().map(|argument| quoted(argument))).collect::<Vec<_>>().join(" ")
-}
-
-/// A word of a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 /// The phase that [`script`]'s marks tell of: what it took, and how much was built.
 fn read(marks: &[Mark]) -> Option<(Sample, usize)> {
     let [(_, _), (_, before), (start, begin), (stop, end), (_, _), (_, after), (_, count)] = marks else {
@@ -319,11 +246,5 @@ mod tests {
         assert_eq!(read(&marks(&lines)), Some((sample, 42)));
         lines.truncate(5);
         assert_eq!(read(&marks(&lines)), None);
-    }
-
-    #[test]
-    fn words_are_quoted_for_a_shell() {
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's $x"), r"'it'\''s $x'");
     }
 }

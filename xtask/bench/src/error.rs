@@ -42,13 +42,10 @@ pub(crate) enum Error {
     /// A file could not be read or written; the message names it.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// The descriptions can't be read.
-    #[error("{0}")]
-    Describe(#[from] xbuild_describe::Problems),
-    /// Something is missing and can't be fetched.
+    /// What both sides build on isn't there.
     #[error(transparent)]
-    Fetch(#[from] xbuild_fetch::FetchError),
-    /// The project can't be planned.
+    Ground(Box<xtask_ground::Error>),
+    /// A side was stopped.
     #[error(transparent)]
     Realise(#[from] xbuild_realise::RealiseError),
     /// The store can't be used.
@@ -57,10 +54,13 @@ pub(crate) enum Error {
     /// The store has lost something.
     #[error(transparent)]
     Content(#[from] xbuild_action::StoreError),
-    /// Trees that can't lie in one root.
-    #[error(transparent)]
-    Tree(#[from] xbuild_action::TreeError),
     /// The sandbox failed.
     #[error(transparent)]
     Execution(#[from] xbuild_action::ExecutionError),
+}
+
+impl From<xtask_ground::Error> for Error {
+    fn from(error: xtask_ground::Error) -> Self {
+        Self::Ground(Box::new(error))
+    }
 }

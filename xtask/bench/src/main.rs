@@ -5,18 +5,17 @@
 //! |---|---|
 //! | `project` | what is built, and copies of it |
 //! | `stores` | stores in which toolchains and crates are ready, and nothing else |
-//! | `ground` | the toolchain, composed, and a project's sources: what both sides build on |
 //! | `cargo`, `xbuild` | the two sides |
 //! | `round`, `slices` | their turns |
 //! | `process` | a program that is run and watched |
-//! | `measure`, `machine`, `row`, `report` | figures, where they come from, and how they are shown |
+//! | `measure`, `row`, `report` | figures, and how they are shown |
 //! | `image` | images, beside buildah: a benchmark of its own |
+//!
+//! The toolchain, composed, and a project's sources, what both sides build on, are `xtask-ground`'s.
 
 mod cargo;
 mod error;
-mod ground;
 mod image;
-mod machine;
 mod measure;
 mod process;
 mod project;
@@ -35,11 +34,10 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, ValueEnum};
 use tempfile::TempDir;
 use xbuild_base::{Digest, Tree};
+use xtask_ground::{Ground, Machine, Plan, TARGETS};
 
 use crate::cargo::Gate;
 use crate::error::Error;
-use crate::ground::{Ground, Plan};
-use crate::machine::Machine;
 use crate::project::{Origin, Project};
 use crate::report::Measured;
 use crate::round::{Bench, Turn};
@@ -200,7 +198,7 @@ fn prepare(
         };
         let place = places.copy(&format!("planned-{number}"));
         let copy = project.copy(root, tree.map(|tree| (&*ground.store, tree)), &place)?;
-        let plan = ground.plan(&copy)?;
+        let plan = ground.plan(&copy, &TARGETS)?;
         Ok(Prepared { project: *project, tree, copy, plan })
     };
     projects.iter().enumerate().map(prepare).collect()

@@ -2,15 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use xbuild_action::{ContentExt as _, Entry, TreeError, walk};
 use xbuild_base::{Digest, Tree};
 use xbuild_store::Disk;
+use xtask_ground::write_tree;
 
 use crate::error::Error;
-
-/// The targets that everything is built for.
-pub(crate) const TARGETS: [&str; 3] =
-    ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu"];
 
 /// A project to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,17 +131,6 @@ fn copy_folder(from: &Path, to: &Path, without: &[&str]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn write_tree(store: &Disk, tree: Digest<Tree>, to: &Path) -> Result<(), Error> {
-    let mut files = Vec::new();
-    walk::<TreeError>(store, tree, &mut |path, entry| {
-        if let Entry::File(file) = entry {
-            files.push((to.join(path.as_str()), file.digest));
-        }
-        Ok(())
-    })?;
-    files.into_iter().try_for_each(|(path, digest)| write(&path, &store.get(digest)?))
 }
 
 /// Writes a file, and makes the folders above it.

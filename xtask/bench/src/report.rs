@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use xtask_ground::{Machine, PlannedGraph};
+
 use crate::Prepared;
-use crate::ground::PlannedGraph;
-use crate::machine::Machine;
 use crate::measure::{Sample, Side};
 use crate::row::{Limit, Row, add_lost};
 

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use xtask_ground::Ground;
+
 use crate::Prepared;
 use crate::cargo::{self, Gate, Phase, Waiting};
 use crate::error::Error;
-use crate::ground::Ground;
 use crate::measure::Sample;
 use crate::report::Measured;
 use crate::slices::Slices;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 use xbuild_store::{Disk, Policy, Sweeping};
+use xtask_ground::owner;
 
 use crate::error::Error;
 
@@ -24,13 +25,6 @@ const READY: [&str; 8] = [
 /// Later than any time in a store, and later still: what is of now is old at the first of them.
 const COLLECTED: Duration = Duration::from_secs(4_000_000_000);
 const KEPT: Duration = Duration::from_secs(4_100_000_000);
-
-/// The unprivileged user and group that a store belongs to when root uses it: as xbuild has it.
-pub(crate) fn owner() -> Option<(u32, u32)> {
-    const NOBODY: u32 = 65534;
-    let user = std::env::var("XBUILD_SANDBOX_USER").ok().and_then(|text| text.parse().ok()).unwrap_or(NOBODY);
-    rustix::process::geteuid().is_root().then_some((user, user))
-}
 
 /// Makes `to` a store with what of `from` is ready for any project.
 pub(crate) fn ready(from: &Path, to: &Path) -> Result<(), Error> {

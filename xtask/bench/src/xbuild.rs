@@ -4,10 +4,12 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
+use xtask_ground::TARGETS;
+
 use crate::error::Error;
 use crate::measure::Sample;
 use crate::process::{Called, call};
-use crate::project::{Project, TARGETS};
+use crate::project::Project;
 use crate::slices::Slices;
 
 /// What one call of xbuild took and said.

@@ -19,9 +19,9 @@ mod round;
 mod sizes;
 mod tools;
 
+use xtask_ground::{Ground, Machine};
+
 use crate::error::Error;
-use crate::ground::Ground;
-use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::project::{self, Project};
 use crate::xbuild::Fetch;

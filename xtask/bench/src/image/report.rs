@@ -1,9 +1,10 @@
 //! `docs/BENCH-IMAGE.md`: figures as text.
 
+use xtask_ground::Machine;
+
 use super::requests::Requests;
 use super::sizes::Size;
 use super::{Figures, Measured, Pair};
-use crate::machine::Machine;
 use crate::measure::Sample;
 use crate::row::{Limit, Row, add_lost, bytes, verdict};
 

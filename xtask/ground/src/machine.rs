@@ -6,23 +6,23 @@ use crate::error::Error;
 
 /// What figures depend on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Machine {
+pub struct Machine {
     /// The processor, as the kernel calls it.
-    pub(crate) model: String,
+    pub model: String,
     /// How many processors may be used.
-    pub(crate) processors: usize,
+    pub processors: usize,
     /// In tenths of a GiB.
-    pub(crate) memory: u64,
+    pub memory: u64,
     /// The kernel's release.
-    pub(crate) kernel: String,
+    pub kernel: String,
     /// Today, as year, month and day.
-    pub(crate) date: String,
+    pub date: String,
 }
 
 impl Machine {
     /// One for tests of what is written of it.
-    #[cfg(test)]
-    pub(crate) fn example() -> Self {
+    #[must_use]
+    pub fn example() -> Self {
         Self {
             model: "A processor".to_owned(),
             processors: 2,
@@ -33,7 +33,10 @@ impl Machine {
     }
 
     /// Looks at this one.
-    pub(crate) fn look() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When the kernel or `date` doesn't tell.
+    pub fn look() -> Result<Self, Error> {
         let processor = fs_err::read_to_string("/proc/cpuinfo")?;
         let memory = fs_err::read_to_string("/proc/meminfo")?;
         let kernel = fs_err::read_to_string("/proc/sys/kernel/osrelease")?;
@@ -51,7 +54,8 @@ impl Machine {
     }
 
     /// A table of one row, with the version of a program that was measured.
-    pub(crate) fn table(&self, program: &str, version: &str) -> String {
+    #[must_use]
+    pub fn table(&self, program: &str, version: &str) -> String {
         let Self { model, processors, memory, kernel, date: _ } = self;
         format!(
             "| processor | in use | memory | kernel | {program} |\n|---|---|---|---|---|\n\

@@ -1,4 +1,4 @@
-//! What both sides build on: the store, the toolchain composed in it, and a project's sources.
+//! What is built on: the store, the toolchain composed in it, and a project's sources.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,51 +30,57 @@ use xbuild_realise::{LocalSources, project};
 use xbuild_store::Disk;
 
 use crate::error::Error;
-use crate::project::TARGETS;
-use crate::stores;
+use crate::{TARGETS, owner};
 
 /// A store and what the repository says of toolchains and targets.
-pub(crate) struct Ground {
-    pub(crate) store: Arc<Disk>,
-    pub(crate) sandbox: Sandbox,
+pub struct Ground {
+    /// The store.
+    pub store: Arc<Disk>,
+    /// Runs commands over it.
+    pub sandbox: Sandbox,
     toolchains: Toolchains,
     targets: Targets,
     host: Triple,
 }
 
 /// What can be asked once everything has been opened.
-struct Kit<'k> {
-    engine: &'k Engine<'k>,
-    fetcher: &'k Fetcher<'k>,
-    composer: &'k Composer<'k>,
+pub struct Kit<'k> {
+    /// Runs graphs over the store.
+    pub engine: &'k Engine<'k>,
+    /// Fetches.
+    pub fetcher: &'k Fetcher<'k>,
+    /// Composes toolchains.
+    pub composer: &'k Composer<'k>,
     server: &'k Server,
     variables: &'k BTreeMap<String, String>,
 }
 
 /// Everything that cargo needs to build a project.
 #[derive(Debug, Clone)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Where all of it lies.
-    pub(crate) sources: Arc<Sources>,
+    pub sources: Arc<Sources>,
     /// The toolchain of all targets together, and whole sources.
-    pub(crate) layers: Vec<Digest<Tree>>,
+    pub layers: Vec<Digest<Tree>>,
     /// The graphs, in the order in which they are built.
-    pub(crate) graphs: Vec<PlannedGraph>,
+    pub graphs: Vec<PlannedGraph>,
     /// The compiler's release.
-    pub(crate) release: String,
+    pub release: String,
 }
 
 /// One call of cargo.
 #[derive(Debug, Clone)]
-pub(crate) struct PlannedGraph {
-    pub(crate) asked: Asked,
+pub struct PlannedGraph {
+    /// What is asked for.
+    pub asked: Asked,
     /// What cargo is told of compilers and linkers.
-    pub(crate) toolchain: xbuild_cargo::Toolchain,
+    pub toolchain: xbuild_cargo::Toolchain,
 }
 
 impl PlannedGraph {
     /// Target and packages, as people call them.
-    pub(crate) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         let packages: Vec<&str> = self.asked.plan.packages.iter().map(String::as_str).collect();
         format!("{} {}", self.asked.target, packages.join(" "))
     }
@@ -82,7 +88,10 @@ impl PlannedGraph {
 
 impl Ground {
     /// Opens a store.
-    pub(crate) fn open(root: &Path, store: &Path) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// When it can't be opened, or the repository's descriptions can't be read.
+    pub fn open(root: &Path, store: &Path) -> Result<Self, Error> {
         let read = |path: &str| fs_err::read_to_string(root.join(path)).map(|text| Source::new(path, text));
         let toolchains = Toolchains::read(read("toolchains.toml")?)?;
         let mut targets = Targets::default();
@@ -90,14 +99,26 @@ impl Ground {
             let source = read(&format!("targets/{triple}.toml"))?;
             targets.insert(TargetSpec::read(parse(triple)?, source, &toolchains)?);
         }
-        let store = Arc::new(Disk::open(store, stores::owner())?);
+        let store = Arc::new(Disk::open(store, owner())?);
         let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
         let host = parse(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
         Ok(Self { store, sandbox: Sandbox::new(staging), toolchains, targets, host })
     }
 
+    /// The release of the toolchain that projects get that name none.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn release(&self) -> Result<String, Error> {
+        let description = Description::read(None, &[], &self.targets)?;
+        Ok(self.toolchain(&description)?.version.to_string())
+    }
+
     /// The tree of the one crate that a lock names.
-    pub(crate) fn fetched_crate(&self, lock: &str) -> Result<Digest<Tree>, Error> {
+    ///
+    /// # Errors
+    /// When it can't be fetched, or isn't what the lock says.
+    pub fn fetched_crate(&self, lock: &str) -> Result<Digest<Tree>, Error> {
         self.with(|kit| {
             // No project says where crates come from: only the user's configuration does.
             let cargo = CargoConfig::load(Path::new("/"), kit.variables)?;
@@ -109,7 +130,10 @@ impl Ground {
     }
 
     /// The folder of a component: a tree from the root, `usr/…`, that nobody may change.
-    pub(crate) fn component(&self, name: &str) -> Result<PathBuf, Error> {
+    ///
+    /// # Errors
+    /// When there is no such component, or it can't be fetched.
+    pub fn component(&self, name: &str) -> Result<PathBuf, Error> {
         let wrong = |error: NameError| Error::Unexpected { path: name.into(), problem: error.to_string() };
         let component: ComponentName = name.parse().map_err(wrong)?;
         let tree = self.with(|kit| Ok(kit.composer.tree(&component)?))?;
@@ -117,7 +141,10 @@ impl Ground {
     }
 
     /// Looks at all that is ready for a project, so that a build needn't look whether it is whole.
-    pub(crate) fn warm(&self, workspace: &Path) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When something isn't.
+    pub fn warm(&self, workspace: &Path) -> Result<(), Error> {
         self.with(|kit| {
             let cargo = CargoConfig::load(workspace, kit.variables)?;
             crates::fetch(kit.fetcher, &crates::from_lock(&project::read_lock(workspace)?, &cargo)?)?;
@@ -127,8 +154,11 @@ impl Ground {
         })
     }
 
-    /// Plans the cargo side of a project, from a workspace's folder.
-    pub(crate) fn plan(&self, workspace: &Path) -> Result<Plan, Error> {
+    /// Plans cargo's calls for a project, from a workspace's folder: a target at a time, in this order.
+    ///
+    /// # Errors
+    /// When the project can't be planned, or something that it needs is neither there nor can be fetched.
+    pub fn plan(&self, workspace: &Path, targets: &[&str]) -> Result<Plan, Error> {
         self.with(|kit| {
             let description = self.description(workspace)?;
             let toolchain = self.toolchain(&description)?;
@@ -140,14 +170,14 @@ impl Ground {
             let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
             let metadata = project::metadata(kit.engine, &project.ground(&host))?;
             let request = Request {
-                targets: TARGETS.map(str::to_owned).to_vec(),
+                targets: targets.iter().map(|&target| target.to_owned()).collect(),
                 profile: Some("release".to_owned()),
                 ..Request::default()
             };
-            let facts = project::workspace(&metadata)?;
+            let facts = project::workspace(&metadata, &lock)?;
             let mut asked = evaluate(&description, &facts, &self.targets, &request)?;
             // One target after the other, each with all its packages.
-            asked.sort_by_key(|one| TARGETS.iter().position(|target| *target == one.target.as_str()));
+            asked.sort_by_key(|one| targets.iter().position(|target| *target == one.target.as_str()));
 
             let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
             let of_targets = self.layers(kit, &description, &grounds)?;
@@ -164,7 +194,7 @@ impl Ground {
 
             let mut graphs = Vec::new();
             for (asked, layers) in asked.into_iter().zip(&of_targets) {
-                let spec = self.target(&asked.target)?;
+                let spec = self.target(asked.target.as_str())?;
                 let flavour = xbuild_cargo::Flavour::Project;
                 let configuration = project.configuration.clone();
                 let toolchain = platform::toolchain(kit.engine, layers, spec, flavour, configuration)?;
@@ -191,10 +221,13 @@ impl Ground {
         toolchain.map_err(|problem| xbuild_describe::Problems::from(problem).into())
     }
 
-    fn target(&self, triple: &Triple) -> Result<&TargetSpec, Error> {
-        let missing =
-            || Error::Unexpected { path: triple.as_str().into(), problem: "no such target".to_owned() };
-        self.targets.get(triple).ok_or_else(missing)
+    /// What the repository says of a target.
+    ///
+    /// # Errors
+    /// When it is none of [`TARGETS`].
+    pub fn target(&self, triple: &str) -> Result<&TargetSpec, Error> {
+        let missing = || Error::Unexpected { path: triple.into(), problem: "no such target".to_owned() };
+        self.targets.get(&parse(triple)?).ok_or_else(missing)
     }
 
     fn default_grounds(&self) -> Vec<(Triple, Option<Glibc>)> {
@@ -211,7 +244,7 @@ impl Ground {
     ) -> Result<Vec<Layers>, Error> {
         let mut wanted = Vec::new();
         for (triple, glibc) in grounds {
-            wanted.push((self.target(triple)?, *glibc));
+            wanted.push((self.target(triple.as_str())?, *glibc));
         }
         let composed = kit.composer.layers(self.toolchain(description)?, &wanted, kit.server)?;
         let mut layers = Vec::new();
@@ -230,7 +263,11 @@ impl Ground {
         Ok(layers)
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Kit<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    /// Works with everything opened.
+    ///
+    /// # Errors
+    /// When the machine's settings make no sense, and what the work says.
+    pub fn with<T>(&self, work: impl FnOnce(&Kit<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -271,7 +308,8 @@ impl Ground {
 }
 
 /// Room for all of cargo's calls in one action.
-pub(crate) fn limits() -> Limits {
+#[must_use]
+pub fn limits() -> Limits {
     Limits { time: Duration::from_secs(6 * 3600), ..Limits::default() }
 }
 
