@@ -41,7 +41,7 @@ pub(crate) fn prove(
             let log = ground.store.get(result.stderr)?;
             Ok(proof(app, &plan.release, &String::from_utf8_lossy(&log)))
         }
-        Outcome::Succeeded(_) => {
+        Outcome::Succeeded(..) => {
             let (app, target) = named();
             Err(Error::Possible { app, target })
         }
