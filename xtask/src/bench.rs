@@ -1,7 +1,7 @@
 //! xbuild against cargo, and its images: builds what is measured and what measures, and runs it.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::process::{cargo, run as execute};
@@ -26,10 +26,15 @@ pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<(), Error> {
     let mut bench = std::process::Command::new(target.join(folder).join("xtask-bench"));
     bench.arg("--root").arg(root).arg("--xbuild").arg(target.join(folder).join("xbuild"));
     if !has("--store") {
-        let shared = std::env::var_os("XBUILD_TEST_STORE").filter(|store| !store.is_empty());
-        bench.arg("--store").arg(shared.map_or_else(|| target.join(STORE), Into::into));
+        bench.arg("--store").arg(store(&target, "XBUILD_TEST_STORE"));
     }
     execute(bench.args(arguments))
+}
+
+/// The store that a variable names, else the one that tests share.
+pub(crate) fn store(target: &Path, variable: &str) -> PathBuf {
+    let named = std::env::var_os(variable).filter(|store| !store.is_empty());
+    named.map_or_else(|| target.join(STORE), Into::into)
 }
 
 /// Shows that the benchmark of builds, or of what is named, works: one round of what is as small as can be.

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `test` | everything that must pass before a change is taken, stage by stage |
 //! | `bench` | xbuild against cargo, and its images, in a package of its own: `xtask/bench` |
+//! | `corpus` | other people's programs, built and run, in a package of its own: `xtask/corpus` |
 //! | `edges` | which crate may use which, from `docs/architecture.md` |
 //! | `generate` | files, or parts of files, that are made from others |
 //! | `workspace` | the crates and their edges, as cargo tells them |
 //! | `process` | running a program |
 
 mod bench;
+mod corpus;
 mod edges;
 mod error;
 mod generate;
@@ -55,6 +57,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Builds other people's programs for all targets, runs them and writes docs/CORPUS.md.
+    #[command(disable_help_flag = true)]
+    Corpus {
+        /// Its own: --help tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,6 +89,7 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Generate { check: false } => generate::write(root),
         Task::Edges => edges::check(root),
         Task::Bench { arguments } => bench::run(root, arguments),
+        Task::Corpus { arguments } => corpus::run(root, arguments),
     }
 }
 

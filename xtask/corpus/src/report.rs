@@ -1,0 +1,216 @@
+//! `docs/CORPUS.md`: what is known, as text.
+
+use std::fmt::Write as _;
+
+use xtask_corpus::App;
+use xtask_ground::{Machine, TARGETS};
+
+use crate::state::{Figures, Outcome, Proof, Reached, State};
+
+/// A program for a target, and what is known of it.
+struct Row<'r> {
+    app: &'r App,
+    target: &'static str,
+    outcome: Option<&'r Outcome>,
+    proof: Option<&'r Proof>,
+}
+
+/// The whole file.
+pub(crate) fn report(machine: &Machine, release: &str, apps: &[App], state: &State) -> String {
+    let rows: Vec<Row<'_>> =
+        apps.iter().flat_map(|app| TARGETS.map(|target| row(app, target, state))).collect();
+    let mut text = format!(
+        "# Corpus\n\n\
+         `cargo xtask corpus` builds other people's programs for three targets, runs them, and writes this file.{}\n\n\
+         {}\n",
+        dates(&rows),
+        machine.table("rustc and cargo", release),
+    );
+    text.push_str(METHOD);
+    text.push_str("\n## Results\n\n");
+    text.push_str(&summary(&rows));
+    text.push_str(
+        "\n| program | target | built | ran | units | of them built | seconds | CPU seconds | why not |\n\
+         |---|---|---|---|--:|--:|--:|--:|---|\n",
+    );
+    for row in &rows {
+        text.push_str(&line(row));
+    }
+    add_jobs(&mut text, apps);
+    add_proofs(&mut text, &rows);
+    text
+}
+
+const METHOD: &str = "\
+## What is done
+
+- **Built**: the crate as crates.io has it, by its checksum, with the lock that it ships, in an empty folder; then \
+`xbuild all --target T` as anybody would call it, a target at a time, with no description and no setting: default features, profile \
+`release`.
+- **Ran**: `--version` says the version, and the program does a real job whose outcome is compared with what it \
+should be: [below](#jobs). Programs for Linux on x86-64 run as they are, those for arm64 under qemu, those for \
+Windows under Wine, all in xbuild's sandbox with made input, no network and nothing of the machine's.
+- **Units** are calls of the compiler and of build scripts. Those that another program, or an earlier run, had built \
+already came from the store, and cost nothing here: seconds are those of the build as it was, for the units that it \
+built itself, with fetching, planning, linking and proving. A later run that found every unit in the store keeps \
+the figures of the earlier one.
+- **CPU seconds** are user and system time of all processes.
+- A program counts as impossible for a target only where the pinned cargo, in a sandbox over the same toolchain \
+(`cargo xtask corpus --prove APP --target T`), can't build it either: the end of its log is kept below.
+";
+
+fn row<'r>(app: &'r App, target: &'static str, state: &'r State) -> Row<'r> {
+    Row { app, target, outcome: state.outcome(app, target), proof: state.proof(app, target) }
+}
+
+/// From when to when.
+fn dates(rows: &[Row<'_>]) -> String {
+    let dates = || rows.iter().filter_map(|row| Some(row.outcome?.date.as_str()));
+    match (dates().min(), dates().max()) {
+        (Some(first), Some(last)) if first == last => format!(" Done on {first}."),
+        (Some(first), Some(last)) => format!(" Done from {first} to {last}."),
+        _ => String::new(),
+    }
+}
+
+fn summary(rows: &[Row<'_>]) -> String {
+    let count = |reached: Reached| {
+        let outcomes = rows.iter().filter_map(|row| row.outcome);
+        outcomes.filter(|outcome| outcome.reached >= reached).count()
+    };
+    let mut text = format!(
+        "Of {} programs for targets, {} are built and {} run.",
+        rows.len(),
+        count(Reached::Built),
+        count(Reached::Ran)
+    );
+    let impossible = rows.iter().filter(|row| is_impossible(row)).count();
+    if impossible > 0 {
+        let _ = write!(text, " {impossible} can't be built by cargo either.");
+    }
+    let untried = rows.iter().filter(|row| row.outcome.is_none()).count();
+    if untried > 0 {
+        let _ = write!(text, " {untried} are not tried yet.");
+    }
+    text + "\n"
+}
+
+/// A proof is worth nothing where it is built after all.
+fn is_impossible(row: &Row<'_>) -> bool {
+    row.proof.is_some() && row.outcome.is_none_or(|outcome| outcome.reached == Reached::Nothing)
+}
+
+fn line(row: &Row<'_>) -> String {
+    let Row { app, target, outcome, proof } = row;
+    let (built, ran) = match outcome.map(|outcome| outcome.reached) {
+        _ if is_impossible(row) => ("not possible", "–"),
+        None => ("not tried yet", "–"),
+        Some(Reached::Nothing) => ("**no**", "–"),
+        Some(Reached::Built) => ("yes", "**no**"),
+        // It is no failure, but not the same either.
+        Some(Reached::Ran) if app.job(target).because.is_some() => ("yes", "another job"),
+        Some(Reached::Ran) => ("yes", "yes"),
+    };
+    let why = match (proof, outcome) {
+        (Some(proof), _) if is_impossible(row) => format!("cargo fails too: {}", proof.summary),
+        (_, Some(Outcome { reason: Some(reason), .. })) => reason.clone(),
+        (_, Some(_)) => app.job(target).because.clone().unwrap_or_default(),
+        _ => String::new(),
+    };
+    let figures = match outcome.and_then(|outcome| outcome.figures) {
+        Some(Figures { units, built, wall, cpu }) => format!("{units} | {built} | {wall:.1} | {cpu:.1}"),
+        None => "– | – | – | –".to_owned(),
+    };
+    format!("| {} {} | {target} | {built} | {ran} | {figures} | {} |\n", app.name, app.version, cell(&why))
+}
+
+/// Text as a table's cell.
+fn cell(text: &str) -> String {
+    text.replace('|', r"\|").replace(['\n', '\r'], " ")
+}
+
+fn add_jobs(text: &mut String, apps: &[App]) {
+    text.push_str(
+        "\n## Jobs\n\nThe scripts, and what they must print, are in \
+         [`xtask/corpus/apps.toml`](../xtask/corpus/apps.toml).\n\n",
+    );
+    for app in apps {
+        let _ = writeln!(text, "- `{}` {}", app.program, app.job(TARGETS[0]).does);
+        for (target, job) in app.instead() {
+            let because = job.because.as_deref().unwrap_or_default();
+            let _ = writeln!(text, "  - for {target} it {} instead: {because}", job.does);
+        }
+    }
+}
+
+fn add_proofs(text: &mut String, rows: &[Row<'_>]) {
+    let proved: Vec<_> = rows.iter().filter(|row| is_impossible(row)).collect();
+    if proved.is_empty() {
+        return;
+    }
+    text.push_str("\n## What cargo can't build either\n");
+    for Row { app, target, proof, .. } in proved {
+        let Some(Proof { version, cargo, tail, .. }) = proof else { continue };
+        let _ = write!(
+            text,
+            "\n### {} {version} for {target}\n\nThe end of what cargo {cargo} says:\n\n```text\n{tail}\n```\n",
+            app.name
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(app: &App, reached: Reached, reason: Option<&str>) -> Outcome {
+        let figures = Figures { units: 50, built: 40, wall: 61.23, cpu: 118.0 };
+        Outcome {
+            made_of: String::new(),
+            version: app.version.clone(),
+            date: "2026-01-02".to_owned(),
+            reached,
+            reason: reason.map(str::to_owned),
+            of_machine: false,
+            figures: (reached != Reached::Nothing).then_some(figures),
+        }
+    }
+
+    #[test]
+    fn a_row_says_how_far_it_came_and_why_no_further() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = xtask_corpus::apps().unwrap().into_iter().find(|app| app.name == "sd").unwrap();
+        let mut state = State::read(folder.path()).unwrap();
+        let [musl, gnu, windows] = TARGETS;
+        state.keep(&app, musl, outcome(&app, Reached::Ran, None)).unwrap();
+        state.keep(&app, gnu, outcome(&app, Reached::Built, Some("exit code 1: a|b"))).unwrap();
+        let text = report(&Machine::example(), "1.96.1", std::slice::from_ref(&app), &state);
+        assert!(
+            text.contains("Of 3 programs for targets, 2 are built and 1 run. 1 are not tried yet.\n"),
+            "{text}"
+        );
+        assert!(text.contains("writes this file. Done on 2026-01-02.\n"), "{text}");
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| sd ")).collect();
+        assert_eq!(
+            rows,
+            [
+                "| sd 1.0.0 | x86_64-unknown-linux-musl | yes | yes | 50 | 40 | 61.2 | 118.0 |  |",
+                "| sd 1.0.0 | aarch64-unknown-linux-gnu | yes | **no** | 50 | 40 | 61.2 | 118.0 | exit code 1: a\\|b |",
+                "| sd 1.0.0 | x86_64-pc-windows-gnu | not tried yet | – | – | – | – | – |  |",
+            ]
+        );
+
+        state.keep(&app, windows, outcome(&app, Reached::Nothing, Some("no"))).unwrap();
+        let proof = Proof {
+            version: app.version.clone(),
+            cargo: "1.96.1".to_owned(),
+            summary: "error: unsupported".to_owned(),
+            tail: "the end".to_owned(),
+        };
+        state.keep_proof(&app, windows, proof).unwrap();
+        let text = report(&Machine::example(), "1.96.1", &[app], &state);
+        let impossible = "| not possible | – | – | – | – | – | cargo fails too: error: unsupported |";
+        assert!(text.contains(impossible) && text.contains("```text\nthe end\n```"), "{text}");
+        assert!(text.contains(" 1 can't be built by cargo either.\n"), "{text}");
+    }
+}
