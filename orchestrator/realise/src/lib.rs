@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `local` | the project's own sources: which files, and where they lie in the sandbox |
 //! | `fetching` | what the fetching side needs: room in the store, a builder for sysroots |
+//! | `patches` | the description's patches, applied to sources |
 //! | `platform` | the toolchain of one target, and what its rustc says of itself |
 //! | `std_library` | std as a graph of its own |
 //! | `project` | from a project's folder to a graph |
@@ -16,6 +17,7 @@ pub mod engine;
 mod error;
 pub mod fetching;
 mod local;
+mod patches;
 pub mod platform;
 pub mod project;
 pub mod run;
@@ -25,3 +27,4 @@ mod tracked;
 
 pub use error::RealiseError;
 pub use local::LocalSources;
+pub use patches::Patches;
