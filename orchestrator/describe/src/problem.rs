@@ -82,6 +82,8 @@ pub enum Kind {
     Contradiction,
     /// Nothing is pinned for what is wanted.
     NotPinned,
+    /// A patch that isn't there, or that doesn't apply.
+    Patch,
     /// An output selector that selects nothing.
     NothingSelected,
 }
@@ -105,6 +107,7 @@ impl Kind {
             Self::Ambiguous => "ambiguous",
             Self::Contradiction => "contradiction",
             Self::NotPinned => "not-pinned",
+            Self::Patch => "patch",
             Self::NothingSelected => "nothing-selected",
         }
     }

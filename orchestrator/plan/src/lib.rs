@@ -7,6 +7,7 @@
 //! | `places` | where things lie in the sandbox |
 //! | `skeleton` | what cargo must see of a source tree to plan |
 //! | `sources` | all sources of a project at their places |
+//! | `patch` | a patch applied to a package of a tree |
 //! | `planning` | the steps that ask the pinned cargo and rustc |
 //! | `graph` | units of all targets as one graph of actions |
 //! | `work` | a graph as the scheduler sees it |
@@ -14,6 +15,7 @@
 
 pub mod graph;
 pub mod label;
+pub mod patch;
 pub mod places;
 pub mod planning;
 pub mod queue;

@@ -62,6 +62,9 @@ pub enum RealiseError {
     /// An output that was named needs features that are off.
     #[error("{0}")]
     LeftOut(Box<xbuild_describe::Problem>),
+    /// The description doesn't fit the project.
+    #[error(transparent)]
+    Description(Box<xbuild_describe::Problems>),
     /// The operating system refused.
     #[error("could not {doing}: {source}")]
     Io {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `local` | the project's own sources: which files, and where they lie in the sandbox |
 //! | `fetching` | what the fetching side needs: room in the store, a builder for sysroots |
+//! | `patches` | the description's patches, applied to sources |
 //! | `platform` | the toolchain of one target, and what its rustc says of itself |
 //! | `std_library` | std as a graph of its own |
 //! | `native` | what crates need beside Rust |
@@ -18,6 +19,7 @@ mod error;
 pub mod fetching;
 mod local;
 pub mod native;
+mod patches;
 pub mod platform;
 pub mod project;
 pub mod run;
@@ -27,3 +29,4 @@ mod tracked;
 
 pub use error::RealiseError;
 pub use local::LocalSources;
+pub use patches::Patches;

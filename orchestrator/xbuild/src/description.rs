@@ -1,8 +1,9 @@
 //! Finds and reads everything that describes a build: the workspace, `xbuild.toml`, targets, toolchains.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use xbuild_base::{Hasher, Sha256, Triple};
+use xbuild_base::{Hasher, RelPath, Sha256, Triple};
 use xbuild_describe::{
     Description, Natives, Override, Problems, RustToolchain, Source, TargetSpec, Targets, Toolchain,
     Toolchains,
@@ -25,6 +26,8 @@ pub(crate) struct Described {
     pub(crate) toolchains: Toolchains,
     /// What crates need beside Rust, as far as xbuild knows; the project's own go over them.
     pub(crate) recipes: Natives,
+    /// The patches that the description names, by their paths from the root.
+    pub(crate) patches: BTreeMap<RelPath, Vec<u8>>,
     /// `rust-toolchain.toml`, where there is one.
     rust_toolchain: Option<RustToolchain>,
     /// The checksum of every text that was read, and of every override.
@@ -42,6 +45,7 @@ impl Described {
         let recipes = texts.built_in("native.toml", builtin::NATIVE);
         let recipes = Description::read(Some(recipes), &[], &targets)?.natives;
         let description = Description::read(texts.source("xbuild.toml")?, &overrides, &targets)?;
+        let patches = texts.patches(&description)?;
         let mut file = None;
         if !is_published(&root) {
             file = texts.source("rust-toolchain")?;
@@ -54,7 +58,7 @@ impl Described {
             texts.add("--set", text);
         }
         let fingerprint = texts.read.sha256();
-        Ok(Self { root, description, targets, toolchains, recipes, rust_toolchain, fingerprint })
+        Ok(Self { root, description, targets, toolchains, recipes, patches, rust_toolchain, fingerprint })
     }
 
     /// The toolchain that is used.
@@ -87,8 +91,32 @@ impl<'r> Texts<'r> {
     }
 
     fn add(&mut self, name: &str, text: &str) {
-        self.read.update(format!("{name} {}\n", text.len()).as_bytes());
-        self.read.update(text.as_bytes());
+        self.add_bytes(name, text.as_bytes());
+    }
+
+    fn add_bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.read.update(format!("{name} {}\n", bytes.len()).as_bytes());
+        self.read.update(bytes);
+    }
+
+    /// The patches that a description names.
+    fn patches(&mut self, description: &Description) -> Result<BTreeMap<RelPath, Vec<u8>>, XbuildError> {
+        let mut patches = BTreeMap::new();
+        let mut problems = Vec::new();
+        for path in description.patches() {
+            match fs_err::read(self.root.join(path.as_str())) {
+                Ok(bytes) => {
+                    self.add_bytes(path.as_str(), &bytes);
+                    patches.insert(path.clone(), bytes);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    let message = format!("there is no file `{path}` in the workspace's folder");
+                    problems.push(description.patch_problem(path, message).label("no such file"));
+                }
+                Err(error) => problems.push(description.patch_problem(path, error.to_string())),
+            }
+        }
+        Problems::new(problems).map_or(Ok(patches), |problems| Err(problems.into()))
     }
 
     /// A file of the project, if it is there.

@@ -154,7 +154,9 @@ impl XbuildError {
     pub(crate) fn report(&self, ui: &Ui) -> ExitCode {
         ui.stop_drawing();
         match self {
-            Self::Problems(problems) => show_problems(ui, problems),
+            Self::Problems(problems) | Self::Realise(RealiseError::Description(problems)) => {
+                show_problems(ui, problems);
+            }
             Self::Realise(RealiseError::LeftOut(problem)) => {
                 show_problems(ui, &Problems::from((**problem).clone()));
             }
@@ -236,7 +238,8 @@ pub(crate) fn of_realise(error: &RealiseError) -> u8 {
         | RealiseError::NoLock { .. }
         | RealiseError::StaleLock { .. }
         | RealiseError::Cargo(_)
-        | RealiseError::LeftOut(_) => USER,
+        | RealiseError::LeftOut(_)
+        | RealiseError::Description(_) => USER,
         RealiseError::Fetch(error) => of_fetch(error),
         RealiseError::Store(error) => of_store(error),
         RealiseError::Plan(error) => of_plan(error),

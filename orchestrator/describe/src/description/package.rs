@@ -119,6 +119,19 @@ impl Description {
         }
         Problems::new(problems).map_or(Ok(found), Err)
     }
+
+    /// The patches of all packages, by their paths from the workspace's root.
+    #[must_use]
+    pub fn patches(&self) -> BTreeSet<&RelPath> {
+        self.packages.values().flat_map(|settings| &settings.patches).collect()
+    }
+
+    /// A problem of a patch, placed where the patch is named.
+    #[must_use]
+    pub fn patch_problem(&self, patch: &RelPath, message: impl Into<String>) -> Problem {
+        let problem = Problem::new(Kind::Patch, message);
+        self.origins.place(problem, &VariantName::default(), "patch", patch.as_str())
+    }
 }
 
 /// The version that is meant.
@@ -158,11 +171,12 @@ pub(crate) fn unknown(name: &str, known: &BTreeMap<String, BTreeSet<Version>>) -
         .help(suggest::help(name, "packages", &names))
 }
 
-/// Reads `[package.NAME]`. `named` hears of each name and where it stands.
+/// Reads `[package.NAME]`. `named` hears of each package's name and each patch, and where they stand; first what
+/// it is, `package` or `patch`.
 pub(super) fn read(
     field: &Field<'_>,
     reader: &mut Reader,
-    mut named: impl FnMut(&str, At),
+    mut named: impl FnMut(&str, &str, At),
 ) -> BTreeMap<PackageSelector, PackageSettings> {
     let mut found = BTreeMap::new();
     for (text, at, field) in field.entries(reader) {
@@ -175,7 +189,7 @@ pub(super) fn read(
                 continue;
             }
         };
-        named(&selector.to_string(), at);
+        named("package", &selector.to_string(), at);
         let Some(mut fields) = field.table(reader) else { continue };
         let include = fields.get("include").and_then(|field| {
             let help = "write a path from the package's folder, such as `\"../proto/\"`";
@@ -188,7 +202,9 @@ pub(super) fn read(
         });
         fields.finish(reader, RESERVED);
         let include = include.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
-        let patches = patches.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
+        let patches = patches.unwrap_or_default();
+        patches.iter().for_each(|(path, at)| named("patch", path.as_str(), *at));
+        let patches = patches.into_iter().map(|(path, _)| path).collect();
         found.insert(selector, PackageSettings { include, env, patches });
     }
     found

@@ -78,7 +78,7 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
         .unwrap_or_default();
     let packages = root
         .get("package")
-        .map(|field| package::read(&field, reader, |name, at| places.remember("package", name, at)))
+        .map(|field| package::read(&field, reader, |list, name, at| places.remember(list, name, at)))
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
     root.finish(reader, RESERVED);

@@ -18,7 +18,7 @@ use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::project::{DescribedVariables, Project};
-use xbuild_realise::{LocalSources, RealiseError, project};
+use xbuild_realise::{LocalSources, Patches, RealiseError, project};
 
 use crate::cli::{Build, Global};
 use crate::composed::{Composed, spec};
@@ -105,6 +105,7 @@ pub(crate) struct Work<'w> {
     engine: Engine<'w>,
     host: Triple,
     lock: Lock,
+    patches: Patches<'w>,
     pub(crate) local: LocalSources,
     configuration: Configuration,
     /// Everything that the outputs depend on.
@@ -153,7 +154,9 @@ impl<'w> Work<'w> {
         let engine = engine(session, described, build);
         let host = host()?;
         let lock = project::read_lock(&described.root)?;
+        let patches = Patches::new(&described.description, &described.patches, &lock)?;
         let local = LocalSources::import(&session.store, &described.root)?;
+        let local = patches.apply_to_local(&*session.store, &lock, local)?;
         let key = record::key(described, &local, build, &host);
         let configuration = project::configuration(&*session.store, &local)?;
         for notice in configuration.notices() {
@@ -169,6 +172,7 @@ impl<'w> Work<'w> {
             engine,
             host,
             lock,
+            patches,
             local,
             configuration,
             key,
@@ -190,6 +194,7 @@ impl<'w> Work<'w> {
         let configuration = self.configuration.clone();
         let mut project =
             project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
+        project = self.patches.apply_to_fetched(&*session.store, &self.lock, project)?;
         fetching.display.finish();
 
         recorder.stage("plan");
