@@ -74,3 +74,4 @@ mod watch;
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
 pub use probe::{Check, State};
+pub use watch::children;
