@@ -85,3 +85,4 @@ mod zygote;
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
 pub use probe::{Check, State};
+pub use watch::children;

@@ -97,7 +97,11 @@ fn state(process: i32) -> Option<char> {
     stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
-fn children(process: i32) -> std::io::Result<Vec<i32>> {
+/// The processes that a process's threads have started and that have not been waited for.
+///
+/// # Errors
+/// When there is no such process, when it has ended, or when this machine's `/proc` hides it.
+pub fn children(process: i32) -> std::io::Result<Vec<i32>> {
     let mut found = Vec::new();
     for (index, thread) in fs_err::read_dir(format!("/proc/{process}/task"))?.enumerate() {
         match thread.and_then(|thread| fs_err::read_to_string(thread.path().join("children"))) {

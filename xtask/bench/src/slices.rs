@@ -161,12 +161,8 @@ fn signal_all(processes: &BTreeSet<u32>, signal: Signal) {
 
 /// The children of all threads of a process; none when it has ended.
 fn children(process: u32) -> Vec<u32> {
-    let Ok(threads) = fs_err::read_dir(format!("/proc/{process}/task")) else { return Vec::new() };
-    let lists =
-        threads.flatten().filter_map(|thread| fs_err::read_to_string(thread.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<u32>>())
-        .collect()
+    let children = xbuild_exec::children(process.cast_signed()).unwrap_or_default();
+    children.into_iter().map(i32::cast_unsigned).collect()
 }
 
 #[cfg(test)]
