@@ -357,3 +357,37 @@ pub struct PackageSources {
     /// Those of the folders that people edit: the project's own. What was fetched never changes under one lock.
     pub edited: BTreeSet<RelPath>,
 }
+
+#[cfg(test)]
+mod tests {
+    use xbuild_action::Memory;
+
+    use super::*;
+
+    #[test]
+    fn only_the_projects_own_folders_are_edited() {
+        let store = Memory::default();
+        let place = places::place;
+        let mut local = TreeBuilder::default();
+        for path in ["build/ws/Cargo.toml", "build/ws/a/lib.rs", "build/ws/proto/x"] {
+            let file = File { digest: store.put(path.as_bytes()).unwrap(), executable: false };
+            local.insert(&store, &place(path), Entry::File(file)).unwrap();
+        }
+        let mut sources = Sources::local(place("build/ws"), local.build(&store).unwrap());
+        let name = "serde".to_owned();
+        let tree = Directory::default().digest();
+        let package = Vendored { name, version: "1.0.0".to_owned(), checksum: None, tree };
+        sources.registries.push(Registry { origin: Origin::CratesIo, name: None, packages: vec![package] });
+        let edited = |sources: &Sources, folder: &str, include: &[RelPath]| {
+            sources.of_package(&store, &place(folder), &BTreeSet::new(), include).unwrap().edited
+        };
+        let include = [place("build/ws/proto")];
+        assert_eq!(
+            edited(&sources, "build/ws/a", &include),
+            [place("build/ws/a"), include[0].clone()].into()
+        );
+        assert_eq!(edited(&sources, "build/crates/serde-1.0.0", &[]), BTreeSet::new(), "fetched");
+        sources.scope = Scope::Workspace { vendor: place("build/ws/vendor") };
+        assert_eq!(edited(&sources, "build/ws/a", &[]), BTreeSet::new(), "std");
+    }
+}

@@ -386,3 +386,19 @@ fn receive(socket: &OwnedFd) -> Option<OwnedFd> {
         _ => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_who_was_never_heard_of_nothing_is_known() {
+        let (mut observer, sender) = prepare(&[RelPath::root()].into(), 3).unwrap();
+        assert!(observer.waits_for().is_some());
+        // The machine has refused the filter, and the program has begun.
+        drop(sender);
+        observer.serve(PollFlags::HUP);
+        assert!(observer.waits_for().is_none());
+        assert_eq!(observer.finish(), None);
+    }
+}

@@ -16,6 +16,7 @@ pub(crate) struct Traced {
     pub(crate) metadata: Option<Duration>,
     pub(crate) ended: Option<Duration>,
     pub(crate) cached: bool,
+    pub(crate) learned: bool,
 }
 
 impl Traced {
