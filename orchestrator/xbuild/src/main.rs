@@ -7,6 +7,7 @@ mod cli;
 mod composed;
 mod description;
 mod error;
+mod hint;
 mod image;
 mod lock;
 mod native;

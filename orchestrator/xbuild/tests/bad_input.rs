@@ -2,6 +2,8 @@
 //! nothing lost and nothing half-written, which here means that earlier results stand as they were and that the
 //! same project builds once the input is mended.
 
+#[path = "bad_input/additions.rs"]
+mod additions;
 mod common;
 #[path = "bad_input/descriptions.rs"]
 mod descriptions;

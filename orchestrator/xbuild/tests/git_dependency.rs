@@ -75,6 +75,17 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
     project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).ok();
     let dough = Command::new(project.result("default/x86_64-unknown-linux-musl/bin/dough")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 two cups of flour a pinch of salt\n");
+    // A patch of a package of the repository: its paths start in the package's folder.
+    project.write(
+        "knead.patch",
+        "--- a/src/lib.rs\n+++ b/src/lib.rs\n@@ -3 +3 @@\n-pub const VERSION: &str = env!(\"CARGO_PKG_VERSION\");\n\
+         +pub const VERSION: &str = \"patched\";\n",
+    );
+    project.write("xbuild.toml", "[package.knead]\npatches = [\"knead.patch\"]\n");
+    project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).ok();
+    let dough = Command::new(project.result("default/x86_64-unknown-linux-musl/bin/dough")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&dough.stdout), "patched two cups of flour a pinch of salt\n");
+    project.write("xbuild.toml", "");
     // As `cargo vendor` leaves a project: nothing is asked for the repository but the folder.
     let vendored = Project::empty();
     common::copy(&project.root, &vendored.root);

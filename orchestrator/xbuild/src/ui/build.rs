@@ -10,7 +10,7 @@ use xbuild_plan::label::{Label, What};
 use xbuild_plan::queue::Node;
 use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
 
-use super::{Diagnostics, Said, Ui};
+use super::{Diagnostics, LocalPackages, Said, Ui};
 use crate::error::{DISK_FULL, USER, of_realise as code, realise_help};
 
 /// Shows a run over the nodes of a graph.
@@ -18,6 +18,7 @@ use crate::error::{DISK_FULL, USER, of_realise as code, realise_help};
 pub(crate) struct BuildDisplay<'b> {
     ui: &'b Ui,
     labels: &'b [Label],
+    sources: LocalPackages<'b>,
     diagnostics: Diagnostics,
     platforms: BTreeMap<&'b str, Platform>,
     running: BTreeMap<Node, Instant>,
@@ -58,7 +59,7 @@ struct Platform {
 }
 
 impl<'b> BuildDisplay<'b> {
-    pub(crate) fn new(ui: &'b Ui, labels: &'b [Label]) -> Self {
+    pub(crate) fn new(ui: &'b Ui, labels: &'b [Label], sources: LocalPackages<'b>) -> Self {
         let mut platforms: BTreeMap<&str, Platform> = BTreeMap::new();
         for label in labels {
             platforms.entry(&label.platform).or_default().total += 1;
@@ -78,6 +79,7 @@ impl<'b> BuildDisplay<'b> {
         Self {
             ui,
             labels,
+            sources,
             diagnostics: Diagnostics::default(),
             platforms,
             running: BTreeMap::new(),
@@ -210,7 +212,8 @@ impl Events for BuildDisplay<'_> {
         // The disk can be full for the program in the sandbox just as well as for xbuild.
         let is_full = contains(stderr, b"No space left on device");
         let (why, help, broken) = match cause {
-            Cause::Exit(code) => (exit(*code), is_full.then(|| DISK_FULL.to_owned()), is_full),
+            Cause::Exit(code) if is_full => (exit(*code), Some(DISK_FULL.to_owned()), true),
+            Cause::Exit(code) => (exit(*code), self.sources.hint(label, failure), false),
             Cause::Limit(limit) => {
                 let help = "raise the limit in xbuild.toml under [limits]".to_owned();
                 (format!("it went over its limit: {limit}"), Some(help), false)

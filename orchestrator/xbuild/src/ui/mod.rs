@@ -4,6 +4,7 @@
 mod build;
 mod diagnostics;
 mod fetch;
+mod local_packages;
 mod problems;
 
 use std::io::Write as _;
@@ -13,6 +14,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 pub(crate) use build::{BuildDisplay, Traced};
 pub(crate) use diagnostics::{Diagnostics, Said};
 pub(crate) use fetch::FetchDisplay;
+pub(crate) use local_packages::LocalPackages;
 pub(crate) use problems::show as show_problems;
 
 use crate::cli::{Global, MessageFormat, When};

@@ -26,7 +26,7 @@ use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
 use crate::timings::{self, Recorder};
-use crate::ui::{BuildDisplay, Diagnostics, Said, Traced, Ui};
+use crate::ui::{BuildDisplay, Diagnostics, LocalPackages, Said, Traced, Ui};
 use crate::{native, outputs, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -346,7 +346,7 @@ pub(crate) fn run_graph(
     recorder: &mut Recorder,
 ) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
     let labels = graph.labels().to_vec();
-    let mut display = BuildDisplay::new(ui, &labels);
+    let mut display = BuildDisplay::new(ui, &labels, LocalPackages::of(engine.store, graph));
     let summary = engine.run(graph, &mut display);
     display.finish();
     recorder.ran(graph, &display);

@@ -1,0 +1,100 @@
+//! What the description adds to a build, where it doesn't fit; and units that fail for want of it, which say the lines
+//! to add.
+
+use insta::assert_snapshot;
+
+use crate::common::Project;
+use crate::{TARGET, built, refused, shown, unique};
+
+/// From the line that says that a unit failed: what is above is the compiler's or the script's. Without the command,
+/// which holds hashes.
+fn failure(text: &str) -> String {
+    let start = text.find("error: could not build").unwrap();
+    let kept = text[start..].lines().filter(|line| !line.trim_start().starts_with("command:"));
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_patch_that_does_not_apply_names_patch_file_hunk_and_line() {
+    let project = built();
+    project.write("xbuild.toml", "[package.hello]\npatches = [\"a.patch\", \"b.patch\"]\n");
+    project.write("b.patch", "");
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+    project.write(
+        "a.patch",
+        "--- a/src/main.rs\n+++ b/src/main.rs\n@@ -1,3 +1,3 @@\n fn main() {\n-    println!(\"goodbye\");\n+    println!(\"hello\");\n }\n",
+    );
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+    project.write("a.patch", "--- a/../src/main.rs\n+++ b/../src/main.rs\n@@ -1 +1 @@\n-a\n+b\n");
+    refused(&project, 1, &[])
+        .says("`a.patch` can't be applied to hello 0.1.0: `a/../src/main.rs`: it leads out of the package");
+}
+
+#[test]
+fn a_package_that_the_graph_does_not_have_is_marked() {
+    let project = built();
+    project.write(
+        "xbuild.toml",
+        "[package.helo]\nenv = { A = \"1\" }\n\n[package.\"hello@0.2.0\"]\npatches = [\"a.patch\"]\n",
+    );
+    project.write("a.patch", "");
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+}
+
+#[test]
+fn a_file_outside_the_package_says_the_line_that_includes_it() {
+    let project = Project::empty();
+    let package =
+        |name: &str| format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"compiled\", \"scripted\"]\n");
+    let lock = ["compiled", "scripted"]
+        .map(|name| format!("\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n"));
+    project.write("Cargo.lock", &format!("version = 4\n{}", lock.concat()));
+    project.write("words/hello.txt", "hello");
+    project.write("compiled/Cargo.toml", &package("compiled"));
+    let read = "include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/../words/hello.txt\"))";
+    project.write(
+        "compiled/src/main.rs",
+        &format!("{}fn main() {{\n    println!(\"{{}}\", {read});\n}}\n", unique()),
+    );
+    project.write("scripted/Cargo.toml", &package("scripted"));
+    project.write("scripted/src/main.rs", "fn main() {}\n");
+    let script = "std::fs::read(\"../words/hello.txt\").expect(\"reading ../words/hello.txt\");";
+    project.write("scripted/build.rs", &format!("{}fn main() {{\n    {script}\n}}\n", unique()));
+
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "compiled"]))), @"");
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "scripted"]))), @"");
+    // The lines as they are said.
+    let include = |name: &str| format!("[package.{name}]\ninclude = [\"../words/hello.txt\"]\n");
+    project.write("xbuild.toml", &(include("compiled") + &include("scripted")));
+    project.xbuild(&["build", "--target", TARGET]).ok();
+}
+
+#[test]
+fn a_library_that_pkg_config_does_not_find_says_the_line_that_names_its_package() {
+    let project = Project::program("nosuch-sys", "fn main() {}\n");
+    project.append("Cargo.toml", "[build-dependencies]\npkg-config = \"=0.3.34\"\n");
+    let registry = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    let checksum = "checksum = \"f6b464fbc74e149a392436b17d523f769e057cb6877f6a5c4618bc6f11800548\"";
+    project.write(
+        "Cargo.lock",
+        &format!(
+            "version = 4\n\n[[package]]\nname = \"nosuch-sys\"\nversion = \"0.1.0\"\ndependencies = [\n \"pkg-config\",\n]\n\n\
+             [[package]]\nname = \"pkg-config\"\nversion = \"0.3.34\"\n{registry}\n{checksum}\n"
+        ),
+    );
+    project.write(
+        "build.rs",
+        &format!("{}fn main() {{\n    pkg_config::probe_library(\"nosuch\").unwrap();\n}}\n", unique()),
+    );
+    let ran = project.xbuild(&["build", "--target", "x86_64-unknown-linux-gnu"]).fails(1);
+    assert_snapshot!(failure(&shown(&project, &ran)), @"");
+}
+
+#[test]
+fn a_program_that_is_missing_says_the_line_that_names_it() {
+    let project = built();
+    let run = "std::process::Command::new(\"gperf\").status().expect(\"failed to run gperf\");";
+    project.write("build.rs", &format!("{}fn main() {{\n    {run}\n}}\n", unique()));
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &[]))), @"");
+}
