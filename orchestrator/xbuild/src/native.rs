@@ -22,6 +22,12 @@ pub(crate) fn provide(
     for part in &*parts {
         let of_part = native::recipes(&part.context, part.needed(), &natives);
         for needed in of_part.values() {
+            if let Some(package) = needed.packages.iter().flatten().next() {
+                return Err(XbuildError::user(
+                    format!("native packages: `{package}`: system libraries are not implemented yet"),
+                    "take it away, and have the crate build its own copy (often a feature `vendored` or `bundled`)",
+                ));
+            }
             for tool in needed.tools.iter().flatten() {
                 names.insert(component(described, tool)?);
             }
@@ -44,7 +50,7 @@ fn component(described: &Described, tool: &str) -> Result<ComponentName, XbuildE
         let names = described.toolchains.components.keys().map(ToString::to_string).collect::<Vec<_>>();
         XbuildError::user(
             format!("native tools: `{tool}` is no component of toolchains.toml"),
-            format!("name one of: {}", names.join(", ")),
+            format!("name one of: {} (Debian packages are not implemented yet)", names.join(", ")),
         )
     })
 }

@@ -23,6 +23,9 @@ fn scripts_find_the_tools_that_the_crates_in_them_need() {
 
     project.write("xbuild.toml", "[native.shapes]\ntools = [\"protocc\"]\n");
     project.xbuild(&["build", "--target", TARGETS[0]]).fails(1).says("`protocc` is no component");
+
+    project.write("xbuild.toml", "[native.shapes]\npackages = [\"zlib1g-dev\"]\n");
+    project.xbuild(&["build", "--target", TARGETS[0]]).fails(1).says("`zlib1g-dev`: system libraries");
 }
 
 #[test]

@@ -19,12 +19,28 @@ fn a_patch_that_does_not_apply_names_patch_file_hunk_and_line() {
     let project = built();
     project.write("xbuild.toml", "[package.hello]\npatches = [\"a.patch\", \"b.patch\"]\n");
     project.write("b.patch", "");
-    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
+    error: there is no file `a.patch` in the workspace's folder
+       ╭─[xbuild.toml:2:12]
+     1 │ [package.hello]
+     2 │ patches = ["a.patch", "b.patch"]
+       ·            ────┬────
+       ·                ╰── no such file
+       ╰────
+    "#);
     project.write(
         "a.patch",
         "--- a/src/main.rs\n+++ b/src/main.rs\n@@ -1,3 +1,3 @@\n fn main() {\n-    println!(\"goodbye\");\n+    println!(\"hello\");\n }\n",
     );
-    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
+    error: `a.patch` can't be applied to hello 0.1.0: hunk 1 of `src/main.rs`, at line 1, does not apply: the file has these changes already
+       ╭─[xbuild.toml:2:12]
+     1 │ [package.hello]
+     2 │ patches = ["a.patch", "b.patch"]
+       ·            ────┬────
+       ·                ╰── this patch
+       ╰────
+    "#);
     project.write("a.patch", "--- a/../src/main.rs\n+++ b/../src/main.rs\n@@ -1 +1 @@\n-a\n+b\n");
     refused(&project, 1, &[])
         .says("`a.patch` can't be applied to hello 0.1.0: `a/../src/main.rs`: it leads out of the package");
@@ -38,7 +54,28 @@ fn a_package_that_the_graph_does_not_have_is_marked() {
         "[package.helo]\nenv = { A = \"1\" }\n\n[package.\"hello@0.2.0\"]\npatches = [\"a.patch\"]\n",
     );
     project.write("a.patch", "");
-    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @"");
+    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
+    error: neither the workspace nor Cargo.lock has a package `helo`
+       ╭─[xbuild.toml:1:10]
+     1 │ [package.helo]
+       ·          ──┬─
+       ·            ╰── no such package
+     2 │ env = { A = "1" }
+       ╰────
+    help: did you mean `hello`?
+
+    error: the graph has no package `hello@0.2.0`
+       ╭─[xbuild.toml:4:10]
+     3 │
+     4 │ [package."hello@0.2.0"]
+       ·          ──────┬──────
+       ·                ╰── no such version
+     5 │ patches = ["a.patch"]
+       ╰────
+    help: did you mean `hello@0.1.0`?
+
+    error: 2 problems in xbuild.toml
+    "#);
 }
 
 #[test]
@@ -62,8 +99,25 @@ fn a_file_outside_the_package_says_the_line_that_includes_it() {
     let script = "std::fs::read(\"../words/hello.txt\").expect(\"reading ../words/hello.txt\");";
     project.write("scripted/build.rs", &format!("{}fn main() {{\n    {script}\n}}\n", unique()));
 
-    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "compiled"]))), @"");
-    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "scripted"]))), @"");
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "compiled"]))), @r#"
+    error: could not build compiled 0.1.0 (bin compiled) for x86_64-unknown-linux-musl: it ended with exit code 1
+      in:      /build/ws
+      action:  [digest]
+    help: add to xbuild.toml:
+          [package.compiled]
+          include = ["../words/hello.txt"]
+    error: 1 of 1 unit could not be built
+    "#);
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &["-p", "scripted"]))), @r#"
+    error: could not build scripted 0.1.0 (build script run) for x86_64-unknown-linux-musl: it ended with exit code 101
+      in:      /build/ws/scripted
+      action:  [digest]
+      1 other unit needs it and was not built
+    help: add to xbuild.toml:
+          [package.scripted]
+          include = ["../words/hello.txt"]
+    error: 1 of 3 units could not be built, 1 was not tried
+    "#);
     // The lines as they are said.
     let include = |name: &str| format!("[package.{name}]\ninclude = [\"../words/hello.txt\"]\n");
     project.write("xbuild.toml", &(include("compiled") + &include("scripted")));
@@ -71,7 +125,7 @@ fn a_file_outside_the_package_says_the_line_that_includes_it() {
 }
 
 #[test]
-fn a_library_that_pkg_config_does_not_find_says_the_line_that_names_its_package() {
+fn a_library_that_pkg_config_does_not_find_says_what_to_do_instead() {
     let project = Project::program("nosuch-sys", "fn main() {}\n");
     project.append("Cargo.toml", "[build-dependencies]\npkg-config = \"=0.3.34\"\n");
     let registry = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
@@ -88,7 +142,14 @@ fn a_library_that_pkg_config_does_not_find_says_the_line_that_names_its_package(
         &format!("{}fn main() {{\n    pkg_config::probe_library(\"nosuch\").unwrap();\n}}\n", unique()),
     );
     let ran = project.xbuild(&["build", "--target", "x86_64-unknown-linux-gnu"]).fails(1);
-    assert_snapshot!(failure(&shown(&project, &ran)), @"");
+    assert_snapshot!(failure(&shown(&project, &ran)), @r#"
+    error: could not build nosuch-sys 0.1.0 (build script run) for x86_64-unknown-linux-gnu: it ended with exit code 101
+      in:      /build/ws
+      action:  [digest]
+      1 other unit needs it and was not built
+    help: there are no system libraries for x86_64-unknown-linux-gnu: if `nosuch-sys` can build `nosuch` itself, switch on its feature for that (often `vendored`, `bundled` or `static`)
+    error: 1 of 4 units could not be built, 1 was not tried
+    "#);
 }
 
 #[test]
@@ -96,5 +157,14 @@ fn a_program_that_is_missing_says_the_line_that_names_it() {
     let project = built();
     let run = "std::process::Command::new(\"gperf\").status().expect(\"failed to run gperf\");";
     project.write("build.rs", &format!("{}fn main() {{\n    {run}\n}}\n", unique()));
-    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &[]))), @"");
+    assert_snapshot!(failure(&shown(&project, &refused(&project, 1, &[]))), @r#"
+    error: could not build hello 0.1.0 (build script run) for x86_64-unknown-linux-musl: it ended with exit code 101
+      in:      /build/ws
+      action:  [digest]
+      1 other unit needs it and was not built
+    help: add to xbuild.toml:
+          [native.hello]
+          tools = ["gperf"]
+    error: 1 of 3 units could not be built, 1 was not tried
+    "#);
 }
