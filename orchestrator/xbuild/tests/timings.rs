@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Project, Xbuild};
+use common::Project;
 use fs_err as fs;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
@@ -22,11 +22,38 @@ fn project(main: &str) -> Project {
 }
 
 /// What the page's script gets.
-#[track_caller]
-fn data(page: &str) -> serde_json::Value {
-    let data = page.split("type=\"application/json\">").nth(1).unwrap().split("</script>").next().unwrap();
-    serde_json::from_str(data).unwrap()
+struct Told(serde_json::Value);
+
+impl Told {
+    #[track_caller]
+    fn of(page: &str) -> Self {
+        let data =
+            page.split("type=\"application/json\">").nth(1).unwrap().split("</script>").next().unwrap();
+        Self(serde_json::from_str(data).unwrap())
+    }
+
+    /// The place of a unit in the columns. Before those of the project there may be std's.
+    #[track_caller]
+    fn place(&self, unit: &str) -> usize {
+        let names = self.0["names"].as_array().unwrap();
+        let name =
+            names.iter().position(|name| name == unit).unwrap_or_else(|| panic!("{unit} in {names:?}"));
+        self.0["entries"]["name"].as_array().unwrap().iter().position(|one| *one == name).unwrap()
+    }
+
+    #[track_caller]
+    fn number(&self, column: &str, unit: &str) -> u64 {
+        let value = &self.0["entries"][column][self.place(unit)];
+        value.as_u64().unwrap_or_else(|| panic!("the {column} of {unit} is {value}"))
+    }
+
+    fn states(&self) -> [&str; 2] {
+        [BASE, APP].map(|unit| self.0["entries"]["state"][self.place(unit)].as_str().unwrap())
+    }
 }
+
+const BASE: &str = "base 0.2.0";
+const APP: &str = "app 0.1.0 (bin app)";
 
 #[test]
 fn the_page_tells_of_what_ran_and_of_what_was_cached() {
@@ -37,42 +64,40 @@ fn the_page_tells_of_what_ran_and_of_what_was_cached() {
     let first = fs::read_to_string(&page).unwrap();
     assert!(first.contains("<h1>project <span class=\"badge good\">succeeded</span></h1>"));
     assert!(first.contains("release · 1 target · 3 actions at once"));
-    let told = data(&first);
-    assert_eq!(told["names"], serde_json::json!(["base 0.2.0", "app 0.1.0 (bin app)"]));
-    assert_eq!(told["targets"], serde_json::json!([TARGET]));
-    assert_eq!(told["entries"]["state"], serde_json::json!(["executed", "executed"]));
-    assert_eq!(told["path"], serde_json::json!([0, 1]), "one needs the other");
-    let times = |column: &str, of: usize| told["entries"][column][of].as_u64().unwrap();
-    assert!(times("metadata", 0) <= times("end", 0), "the library gives out its metadata");
-    assert!(times("end", 0) <= times("start", 1), "a program links what has ended");
+    let told = Told::of(&first);
+    assert_eq!(told.states(), ["executed", "executed"]);
+    let path: Vec<u64> = told.0["path"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect();
     assert!(
-        times("cpu", 0) > 0 && times("memory", 1) > 0 && times("end", 1) <= told["wall"].as_u64().unwrap()
+        path.ends_with(&[BASE, APP].map(|unit| told.place(unit) as u64)),
+        "one needs the other: {path:?}"
     );
-    let stages: Vec<&str> =
-        told["stages"].as_array().unwrap().iter().map(|stage| stage[0].as_str().unwrap()).collect();
-    assert!(stages.starts_with(&["sources", "fetch", "plan"]), "{stages:?}");
-    assert!(stages.ends_with(&["plan", "build", "prove"]), "{stages:?}");
+    let number = |column, unit| told.number(column, unit);
+    assert!(number("metadata", BASE) <= number("end", BASE), "the library gives out its metadata");
+    assert!(number("end", BASE) <= number("start", APP), "a program links what has ended");
+    assert!(number("end", APP) <= told.0["wall"].as_u64().unwrap());
+    assert!(number("cpu", BASE) > 0 && number("memory", APP) > 0);
+    let stages = told.0["stages"].as_array().unwrap().iter().map(|stage| stage[0].as_str().unwrap());
+    let stages: Vec<&str> = stages.filter(|stage| *stage != "std").collect();
+    assert_eq!(stages, ["sources", "fetch", "plan", "fetch", "plan", "build", "prove"]);
 
     // The page is no source. And though nothing has changed, every unit is looked up.
     assert_eq!(build().finished(), (0, 2));
-    let told = data(&fs::read_to_string(&page).unwrap());
-    assert_eq!(told["entries"]["state"], serde_json::json!(["cached", "cached"]));
-    assert!(told["entries"]["wall"][0].as_u64().unwrap() > 0, "what it took is on record");
+    let told = Told::of(&fs::read_to_string(&page).unwrap());
+    assert_eq!(told.states(), ["cached", "cached"]);
+    assert!(told.number("wall", BASE) > 0, "what it took is on record");
 }
 
 #[test]
 fn a_build_that_fails_leaves_a_page_too() {
     let project = project("fn main() {\n    base::missing();\n}\n");
-    let page = project.folder.path().join("page.html");
-    let ran = Xbuild::new()
-        .folder(&project.root)
-        .run(&["build", "--target", TARGET, "--timings=../page.html"])
+    let ran = project
+        .xbuild(&["build", "--target", TARGET, "--timings=../page.html"])
         .fails(1)
         .says("could not build app 0.1.0 (bin app)");
     assert!(ran.stderr.contains(&format!("Timings in {}", project.root.join("../page.html").display())));
-    let text = fs::read_to_string(page).unwrap();
-    assert!(text.contains("<span class=\"badge bad\">failed</span>"));
-    assert_eq!(data(&text)["entries"]["state"], serde_json::json!(["executed", "failed"]));
+    let page = fs::read_to_string(project.folder.path().join("page.html")).unwrap();
+    assert!(page.contains("<span class=\"badge bad\">failed</span>"));
+    assert_eq!(Told::of(&page).states(), ["executed", "failed"]);
 }
 
 #[test]
