@@ -161,6 +161,18 @@ fn a_hunk_may_lie_elsewhere_and_the_package_may_be_a_folder_of_the_tree() {
     assert_eq!(made[1].1, "other\n");
 }
 
+#[test]
+fn a_hunk_without_context_lies_where_it_says() {
+    let store = Memory::default();
+    let patch = b"--- a/l\n+++ b/l\n@@ -1 +0,0 @@\n-a\n@@ -4 +2,0 @@\n-x\n";
+    let of = |text: &[u8]| {
+        let made = patched(&store, tree(&store, &[("l", text, false)]), &RelPath::root(), patch);
+        made.map(|made| files(&store, made)[0].1.clone())
+    };
+    assert_eq!(of(b"a\nx\nab\nx\n").unwrap(), "x\nab\n", "not the first of two equal lines");
+    assert!(of(b"a\nx\nab\n\nx\n").is_err());
+}
+
 fn refusal(files: &[(&str, &[u8], bool)], patch: &str) -> String {
     let store = Memory::default();
     patched(&store, tree(&store, files), &RelPath::root(), patch.as_bytes()).unwrap_err().to_string()

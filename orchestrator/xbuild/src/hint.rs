@@ -69,7 +69,10 @@ fn included(label: &Label, around: &Surroundings<'_>, text: &str) -> Option<Stri
                 Some(absolute) => vec![RelPath::root().resolve(absolute)],
                 None => starts.map(|start| start.resolve(word)).into(),
             };
-            let hidden = resolved.into_iter().flatten().find(|path| (around.is_hidden)(path));
+            // A folder that the package lies in is no file of anybody's.
+            let is_beside = |path: &RelPath| around.folder.strip_prefix(path).is_none();
+            let hidden =
+                resolved.into_iter().flatten().find(|path| is_beside(path) && (around.is_hidden)(path));
             let path = hidden.map(|path| around.folder.relative_to(&path));
             paths.extend(path.filter(|path| !paths.contains(path)));
         }

@@ -22,7 +22,9 @@ fn of_file(what: What, stderr: &str) -> Option<String> {
     let path = |text: &str| RelPath::new(text).unwrap();
     let (folder, root) = (path("build/ws/foo"), path("build/ws"));
     let working_directory = if what == What::ScriptRun { &folder } else { &root };
-    let is_hidden = |path: &RelPath| ["build/ws/proto", "build/ws/proto/x.proto"].contains(&path.as_str());
+    let is_hidden = |path: &RelPath| {
+        ["", "build/ws", "build/ws/proto", "build/ws/proto/x.proto"].contains(&path.as_str())
+    };
     let surroundings = Surroundings { folder: &folder, working_directory, is_hidden: &is_hidden };
     hint(&label("foo", what, "host"), Some(&surroundings), b"", stderr.as_bytes())
 }
@@ -56,6 +58,7 @@ fn a_file_that_is_nowhere_or_that_is_seen_gets_no_hint() {
         "error: couldn't read `foo/src/nothing.txt`: No such file or directory (os error 2)\n",
         "error: couldn't read `foo/../../../../proto`: No such file or directory (os error 2)\n",
         "note: see proto/x.proto\nerror: no such thing\n",
+        "error: /build/ws / foo: No such file or directory\n",
     ] {
         assert_eq!(of_file(What::Library, stderr), None, "{stderr}");
     }
