@@ -35,7 +35,7 @@ mod units;
 pub use description::{
     Base, Build, Description, Environment, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings,
     ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives, PackageSelector,
-    PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables,
+    PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
 };
 pub use evaluate::{
     Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace, evaluate, name_matches,
@@ -45,8 +45,8 @@ pub use overrides::Override;
 pub use problem::{Kind, Problem, Problems, Source};
 pub use rust_toolchain::{Channel, RustToolchain};
 pub use target::{
-    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, Platform, Run, Std,
-    TargetSpec, Targets,
+    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, PackageGround,
+    Platform, Run, Std, TargetSpec, Targets,
 };
 pub use toolchains::{
     Architecture, Archive, ArchivePin, Component, PackagePin, PinHost, Pins, Suite, Toolchain, Toolchains,

@@ -239,8 +239,9 @@ impl FetchError {
                  name a mirror that has the right one: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)"
             }
             Self::Gone { .. } => {
-                "if it is a toolchain package, `xbuild toolchain update` moves its pin; to build with the old \
-                 one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)"
+                "if it is a toolchain package, `xbuild toolchain update` moves its pin, if one of xbuild.lock, \
+                 `xbuild update`; to build with the old one name a mirror that keeps it: \
+                 XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)"
             }
             Self::Unreachable { .. } => {
                 "check the network and the proxy variables, then run the command again"

@@ -17,17 +17,19 @@ const FOLDER: &str = "lib";
 /// Where a target's runtime libraries are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Libraries {
-    /// The trees of the target's sysroot.
+    /// The trees of the target's sysroot, and those of packages for it.
     pub trees: Vec<Digest<Tree>>,
-    /// The folder in them that has the libraries and the loader.
-    pub folder: RelPath,
+    /// The folders in them that have the libraries and the loader, in the order in which they are looked at.
+    pub folders: Vec<RelPath>,
 }
 
 impl Libraries {
     /// The file of a library's name, through links beside it.
     fn find(&self, store: &dyn Content, name: &str) -> Result<Option<Digest<Blob>>, ImageError> {
-        for &tree in &self.trees {
-            let Some(folder) = descend(store, tree, &self.folder)? else { continue };
+        let places =
+            self.trees.iter().flat_map(|tree| self.folders.iter().map(move |folder| (*tree, folder)));
+        for (tree, folder) in places {
+            let Some(folder) = descend(store, tree, folder)? else { continue };
             let entries = &store.directory(folder)?.entries;
             let mut name = name;
             for _ in 0..8 {
@@ -353,7 +355,8 @@ mod tests {
         }
         let other = File { digest: store.put(b"not needed").unwrap(), executable: false };
         tree.insert(store, &folder.join(&path("libother.so.1")), Entry::File(other)).unwrap();
-        (root, Libraries { trees: vec![tree.build(store).unwrap()], folder })
+        let folders = vec![path("usr/other/lib"), folder];
+        (root, Libraries { trees: vec![tree.build(store).unwrap()], folders })
     }
 
     #[test]
@@ -442,7 +445,7 @@ mod tests {
         let library = store.put(&loaded()["libgcc_s.so.1"]).unwrap();
         let mut tree = TreeBuilder::from_tree(libraries.trees[0]);
         let entry = Entry::File(File { digest: library, executable: false });
-        tree.insert(&store, &libraries.folder.join(&path("libplugin.so.1")), entry).unwrap();
+        tree.insert(&store, &libraries.folders[1].join(&path("libplugin.so.1")), entry).unwrap();
         let libraries = Libraries { trees: vec![tree.build(&store).unwrap()], ..libraries };
         let listed = ["libplugin.so.1".to_owned()].into();
         add_libraries(&store, &mut root, Some(&libraries), &listed).unwrap();

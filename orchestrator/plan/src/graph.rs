@@ -32,7 +32,7 @@ pub struct Part {
     pub sources: Arc<Sources>,
     /// By package name: paths from the package's folder that its build reads besides.
     pub include: BTreeMap<String, Vec<String>>,
-    /// What runs of build scripts get besides, by unit.
+    /// What units get besides, for the sake of crates: runs of build scripts, and what is linked with system libraries.
     pub native: BTreeMap<UnitIndex, Native>,
     /// The units that were asked for.
     pub wanted: BTreeSet<UnitIndex>,
@@ -55,10 +55,10 @@ impl Part {
     }
 }
 
-/// What a build script's run gets beside the toolchain, for the sake of the crates in it.
+/// What a unit gets beside the toolchain, for the sake of the crates in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Native {
-    /// Trees of tools, from the sandbox's root.
+    /// Trees of tools and libraries, from the sandbox's root.
     pub layers: Vec<Digest<Tree>>,
     /// Environment variables; what cargo or the target sets comes first.
     pub environment: BTreeMap<String, String>,

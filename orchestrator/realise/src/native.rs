@@ -1,4 +1,4 @@
-//! What crates need beside Rust: which recipes a run of a build script falls under.
+//! What crates need beside Rust: which recipes a run of a build script falls under, and which units see what comes of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,4 +55,40 @@ fn join(needed: &mut Native, native: &Native) {
     add(&mut needed.tools, &native.tools);
     add(&mut needed.packages, &native.packages);
     needed.env.extend(native.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+}
+
+/// Which units see the packages of which runs of build scripts.
+///
+/// | unit | sees those of | for |
+/// |---|---|---|
+/// | a run | itself; the runs that tell it something; the script itself and the proc macros in it | headers that `DEP_*` leads to; libraries that the script is linked with |
+/// | what is linked | all that is linked into it | the linker |
+/// | a library | its own run | static libraries that become part of it |
+/// | a unit with proc macros | theirs | the compiler loads them |
+#[must_use]
+pub fn reach(
+    context: &Context,
+    units: impl IntoIterator<Item = UnitIndex>,
+    runs: &BTreeSet<UnitIndex>,
+) -> BTreeMap<UnitIndex, BTreeSet<UnitIndex>> {
+    let mut reached = BTreeMap::new();
+    if runs.is_empty() {
+        return reached;
+    }
+    for index in units {
+        let (unit, needs) = (context.unit(index), context.needs(index));
+        let is_linked = unit.is_script_run() || unit.requires_upstream_objects();
+        let mut sees: BTreeSet<UnitIndex> = needs.script_directories;
+        // A library's effects tell what is linked into it later from what its proc macros need by the platform alone: a
+        // library for the host sees a little more than it must.
+        sees.extend(
+            needs.effects.into_iter().filter(|&run| is_linked || context.unit(run).platform.is_none()),
+        );
+        sees.insert(index);
+        sees.retain(|run| runs.contains(run));
+        if !sees.is_empty() {
+            reached.insert(index, sees);
+        }
+    }
+    reached
 }

@@ -98,21 +98,102 @@ fn program(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/usr/bin/{name}") }
 }
 
-/// What build scripts see of the host's C tools, in the spellings that the `cc` crate looks for.
+/// What build scripts see of the host's C tools and libraries, in the spellings that the crates `cc` and `pkg-config`
+/// look for.
 fn host_environment(host: &Triple) -> BTreeMap<String, String> {
+    let machine = host.as_str().split('-').next().unwrap_or_default();
+    let libraries = format!("/usr/lib/{machine}-linux-gnu/pkgconfig:/usr/share/pkgconfig");
     let host = host.underscored();
     let tools = [("CC", "cc"), ("CXX", "c++"), ("AR", "ar"), ("RANLIB", "ranlib")];
     let mut environment: BTreeMap<String, String> =
         tools.iter().map(|(name, tool)| (format!("{name}_{host}"), program(tool))).collect();
     environment.extend(tools.iter().map(|(name, tool)| (format!("HOST_{name}"), program(tool))));
+    // Not the plain name: what asks by that in a script for a target must not be led here.
+    environment.extend(
+        ["HOST_PKG_CONFIG_LIBDIR".to_owned(), format!("PKG_CONFIG_LIBDIR_{host}")]
+            .map(|name| (name, libraries.clone())),
+    );
     environment
 }
 
+/// What build scripts see of a target's, over what they see of the host's. Where both have one triple, the target's
+/// variables take the place of the host's, but for `HOST_*`, which the crates look at later.
 fn target_environment(spec: &TargetSpec) -> BTreeMap<String, String> {
     let target = spec.triple.underscored();
     let tools = [("CC", &spec.c.cc), ("CXX", &spec.c.cxx), ("AR", &spec.c.ar), ("RANLIB", &spec.c.ranlib)];
     let mut environment: BTreeMap<String, String> =
         tools.iter().map(|(name, tool)| (format!("{name}_{target}"), program(tool))).collect();
+    environment.extend(tools.iter().map(|(name, tool)| (format!("TARGET_{name}"), program(tool))));
     environment.extend(spec.c.environment.clone());
+    // A target without libraries of its own has a place for them all the same, lest pkg-config look among the host's.
+    let nowhere = || format!("/usr/{}/lib/pkgconfig", spec.triple);
+    environment.entry("PKG_CONFIG_LIBDIR".to_owned()).or_insert_with(nowhere);
+    for name in ["PKG_CONFIG_LIBDIR", "PKG_CONFIG_SYSROOT_DIR"] {
+        let Some(value) = environment.get(name).cloned() else { continue };
+        for name in [format!("{name}_{target}"), format!("TARGET_{name}")] {
+            environment.entry(name).or_insert_with(|| value.clone());
+        }
+    }
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use xbuild_describe::{Source, Toolchains};
+
+    use super::*;
+
+    fn repository(path: &str) -> Source {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+        Source::new(path, fs_err::read_to_string(root.join(path)).unwrap())
+    }
+
+    /// The crate `pkg-config`, of version 0.3: which variable it takes for a script.
+    fn looked_up(
+        environment: &BTreeMap<String, String>,
+        name: &str,
+        target: &str,
+        host: &str,
+    ) -> Option<String> {
+        let kind = if target == host { "HOST" } else { "TARGET" };
+        let underscored = target.replace('-', "_");
+        let names = [
+            format!("{name}_{target}"),
+            format!("{name}_{underscored}"),
+            format!("{kind}_{name}"),
+            name.to_owned(),
+        ];
+        names.iter().find_map(|name| environment.get(name)).cloned()
+    }
+
+    #[test]
+    fn pkg_config_is_led_to_the_target_s_libraries_or_the_host_s_and_never_to_both() {
+        let toolchains = Toolchains::read(repository("toolchains.toml")).unwrap();
+        let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+        for target in [
+            "x86_64-unknown-linux-gnu",
+            "aarch64-unknown-linux-gnu",
+            "armv7-unknown-linux-gnueabihf",
+            "x86_64-unknown-linux-musl",
+            "x86_64-pc-windows-gnu",
+        ] {
+            let spec = repository(&format!("targets/{target}.toml"));
+            let spec = TargetSpec::read(target.parse().unwrap(), spec, &toolchains).unwrap();
+            let of_host = host_environment(&host);
+            let mut of_target = of_host.clone();
+            of_target.extend(target_environment(&spec));
+            let folders = |environment, target| {
+                looked_up(environment, "PKG_CONFIG_LIBDIR", target, host.as_str()).unwrap()
+            };
+            let own = "/usr/lib/x86_64-linux-gnu/pkgconfig:/usr/share/pkgconfig";
+            assert_eq!(folders(&of_host, host.as_str()), own);
+            let found = folders(&of_target, target);
+            let is_foreign = |folder: &str| own.split(':').any(|own| own == folder);
+            assert!(!found.split(':').any(is_foreign), "{target}: {found}");
+            assert_eq!(found, of_target["PKG_CONFIG_LIBDIR"], "whoever calls it by itself finds the same");
+            let sysroot = looked_up(&of_target, "PKG_CONFIG_SYSROOT_DIR", target, host.as_str());
+            let packages = spec.packages.map(|packages| packages.root.in_sandbox());
+            assert_eq!(sysroot, packages, "{target}");
+        }
+    }
 }

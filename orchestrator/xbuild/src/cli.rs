@@ -244,7 +244,7 @@ pub(crate) struct WantedImages {
 /// What is moved.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Update {
-    /// The images that the description bases others on; all when none is named
+    /// The images that the description bases others on; when none is named, all of them and all packages
     #[arg(value_name = "IMAGE")]
     pub(crate) images: Vec<String>,
     /// Speak to the registry without encryption, though it is not on this machine

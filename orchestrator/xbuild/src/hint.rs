@@ -4,7 +4,7 @@
 //! | what is missing | who says it | the line |
 //! |---|---|---|
 //! | a file of the project outside the package's folder | rustc, proc macros, build scripts | `[package.NAME] include` |
-//! | a library that `pkg-config` should find | the crate `pkg-config`, `pkg-config` itself | none yet: the crate's own copy of it |
+//! | a library that `pkg-config` should find | the crate `pkg-config`, `pkg-config` itself | `[target.….native.NAME] packages` |
 //! | a program | the crates that call it, shells, make | `[native.NAME] tools` |
 
 use xbuild_base::RelPath;
@@ -30,7 +30,7 @@ pub(crate) fn hint(
     let text = plain(stderr) + "\n" + &String::from_utf8_lossy(stdout);
     let missing_file =
         || surroundings.filter(|_| label.local).and_then(|around| included(label, around, &text));
-    let missing_library = || library(&text).map(|name| bundled(label, &name));
+    let missing_library = || library(&text).map(|name| packages(label, &name));
     let missing_program = || program(&text).map(|tool| tools(label, &tool));
     if label.what == What::ScriptRun {
         missing_library().or_else(missing_program).or_else(missing_file)
@@ -96,12 +96,57 @@ fn library(text: &str) -> Option<String> {
     of_crate.or_else(own).or_else(other).map(str::to_owned)
 }
 
-fn bundled(label: &Label, library: &str) -> String {
-    let (name, platform) = (&label.package, &label.platform);
-    format!(
-        "there are no system libraries for {platform}: if `{name}` can build `{library}` itself, switch on its feature \
-         for that (often `vendored`, `bundled` or `static`)"
-    )
+/// Debian's packages by the name of what `pkg-config` looks for, where one is not called after the other.
+const LIBRARIES: &[(&str, &str)] = &[
+    ("alsa", "libasound2-dev"),
+    ("atk", "libatk1.0-dev"),
+    ("dbus-1", "libdbus-1-dev"),
+    ("freetype2", "libfreetype-dev"),
+    ("gdk-3.0", "libgtk-3-dev"),
+    ("gdk-pixbuf-2.0", "libgdk-pixbuf-2.0-dev"),
+    ("gio-2.0", "libglib2.0-dev"),
+    ("glib-2.0", "libglib2.0-dev"),
+    ("gobject-2.0", "libglib2.0-dev"),
+    ("gtk+-3.0", "libgtk-3-dev"),
+    ("gtk4", "libgtk-4-dev"),
+    ("libcrypto", "libssl-dev"),
+    ("libcurl", "libcurl4-openssl-dev"),
+    ("libpcre2-8", "libpcre2-dev"),
+    ("libssh2", "libssh2-1-dev"),
+    ("libssl", "libssl-dev"),
+    ("libusb-1.0", "libusb-1.0-0-dev"),
+    ("libxml-2.0", "libxml2-dev"),
+    ("openssl", "libssl-dev"),
+    ("pango", "libpango1.0-dev"),
+    ("wayland-client", "libwayland-dev"),
+    ("xcb", "libxcb1-dev"),
+    ("zlib", "zlib1g-dev"),
+];
+
+fn packages(label: &Label, library: &str) -> String {
+    let name = &label.package;
+    let of_host = "'cfg(all(target_os = \"linux\", target_env = \"gnu\"))'";
+    let target = match label.platform.as_str() {
+        "host" => of_host,
+        platform if platform.contains("-linux-gnu") => platform,
+        // Neither musl nor Windows has packages of libraries.
+        platform => {
+            return format!(
+                "there are no system libraries for {platform}: if `{name}` can build `{library}` itself, switch on its \
+                 feature for that (often `vendored`, `bundled` or `static`)"
+            );
+        }
+    };
+    let known = LIBRARIES.iter().find(|(one, _)| *one == library).map(|(_, package)| (*package).to_owned());
+    let (package, comment) = match known {
+        Some(package) => (package, ""),
+        // Debian's way of naming: a guess.
+        None => {
+            let stem = library.strip_prefix("lib").unwrap_or(library).to_lowercase().replace('_', "-");
+            (format!("lib{stem}-dev"), "   # or what Debian's package of it is called")
+        }
+    };
+    format!("add to xbuild.toml:\n[target.{target}.native.{name}]\npackages = [\"{package}\"]{comment}")
 }
 
 /// Words that name a program which isn't there: what stands before and behind its name.

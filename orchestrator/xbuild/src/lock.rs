@@ -2,30 +2,33 @@
 //!
 //! It is written when something in it is missing, left alone with `--locked`, and moved by `xbuild update`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use xbuild_base::{RelPath, Sha256};
+use xbuild_describe::PackagePin;
 
 use crate::error::XbuildError;
 
 const FILE: &str = "xbuild.lock";
 
-/// The version of the format.
-const VERSION: u32 = 1;
+/// The version of the format. 1 has images alone, and is still written where there is nothing else, so that older
+/// versions of xbuild can read it.
+const VERSION: u32 = 2;
 
 const HEADER: &str =
     "# Written by xbuild: what the description names without a hash. To move the pins: xbuild update\n";
 
 /// The pins of a project.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lock {
-    version: u32,
     /// Images that others are based on, by their references.
-    #[serde(default, rename = "image", skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) images: BTreeMap<String, ImagePin>,
+    /// Debian packages, by what was asked for.
+    pub(crate) packages: PackageSets,
 }
 
 /// What an image's reference leads to.
@@ -36,9 +39,44 @@ pub(crate) struct ImagePin {
     pub(crate) digest: String,
 }
 
-impl Default for Lock {
-    fn default() -> Self {
-        Self { version: VERSION, images: BTreeMap::new() }
+/// Packages that are asked for together → they and all that they need.
+pub(crate) type PackageSets = BTreeMap<PackageSet, Vec<PackagePin>>;
+
+/// Debian packages that are asked for together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PackageSet {
+    /// What for.
+    pub(crate) purpose: Purpose,
+    /// Debian's word for the machine.
+    pub(crate) architecture: String,
+    /// Where they are looked for, the preferred suite first.
+    pub(crate) suites: Vec<String>,
+    /// The packages.
+    pub(crate) roots: BTreeSet<String>,
+}
+
+/// What packages are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Purpose {
+    /// To link with.
+    Libraries,
+    /// To run.
+    Tools,
+}
+
+impl PackageSet {
+    /// Whether both may lie in one sandbox: then a package of both must be the same in both.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        let Self { purpose, architecture, suites, roots: _ } = self;
+        (*purpose, architecture, suites) == (other.purpose, &other.architecture, &other.suites)
+    }
+}
+
+impl fmt::Display for PackageSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roots: Vec<&str> = self.roots.iter().map(String::as_str).collect();
+        write!(f, "{} ({}, {})", roots.join(", "), self.architecture, self.suites.join(", "))
     }
 }
 
@@ -58,32 +96,96 @@ impl Lock {
             let what = format!("{FILE} has version {newer}, and this xbuild knows {VERSION}");
             return Err(XbuildError::user(what, "use a newer xbuild"));
         }
-        let lock: Self = toml::from_str(&text).map_err(|error| {
+        let Written { version: _, images, packages } = toml::from_str(&text).map_err(|error| {
             XbuildError::user(format!("{FILE} can't be read: {}", error.to_string().trim_end()), help)
         })?;
-        if let Some((name, _)) = lock.images.iter().find(|(_, pin)| !xbuild_registry::is_digest(&pin.digest))
-        {
+        if let Some((name, _)) = images.iter().find(|(_, pin)| !xbuild_registry::is_digest(&pin.digest)) {
             return Err(XbuildError::user(format!("{FILE} has no SHA-256 for {name}"), help));
         }
-        Ok(lock)
+        Ok(Self { images, packages: packages.into_iter().map(WrittenSet::read).collect() })
     }
 
     /// Writes it, whole or not at all.
     pub(crate) fn write(&self, root: &Path) -> Result<(), XbuildError> {
-        let text = toml::to_string_pretty(self)
-            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
         let written = (|| {
             let mut file = tempfile::Builder::new()
                 .prefix(".xbuild-lock")
                 .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
                 .tempfile_in(root)?;
-            file.write_all(format!("{HEADER}{text}").as_bytes())?;
+            file.write_all(self.text()?.as_bytes())?;
             file.persist(path(root)).map(drop).map_err(|error| error.error)
         })();
         written.map_err(|error| XbuildError::Environment {
             what: format!("could not write {}: {error}", path(root).display()),
             help: None,
         })
+    }
+
+    fn text(&self) -> std::io::Result<String> {
+        let Self { images, packages } = self;
+        let written = Written {
+            version: if packages.is_empty() { 1 } else { VERSION },
+            images: images.clone(),
+            packages: packages.iter().map(|(set, pins)| WrittenSet::of(set, pins)).collect(),
+        };
+        let text = toml::to_string_pretty(&written).map_err(std::io::Error::other)?;
+        Ok(format!("{HEADER}{text}"))
+    }
+}
+
+/// The file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u32,
+    #[serde(default, rename = "image", skip_serializing_if = "BTreeMap::is_empty")]
+    images: BTreeMap<String, ImagePin>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    packages: Vec<WrittenSet>,
+}
+
+/// `[[packages]]`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSet {
+    #[serde(rename = "for")]
+    purpose: Purpose,
+    architecture: String,
+    suites: Vec<String>,
+    roots: BTreeSet<String>,
+    pins: Vec<WrittenPin>,
+}
+
+/// A package, with the keys that `toolchains.toml` has for one.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPin {
+    name: String,
+    version: String,
+    arch: String,
+    suite: String,
+    path: RelPath,
+    size: u64,
+    sha256: Sha256,
+}
+
+impl WrittenSet {
+    fn of(set: &PackageSet, pins: &[PackagePin]) -> Self {
+        let PackageSet { purpose, architecture, suites, roots } = set.clone();
+        let pins = pins.iter().cloned().map(|pin| {
+            let PackagePin { name, version, architecture: arch, suite, path, size, sha256 } = pin;
+            WrittenPin { name, version, arch, suite, path, size, sha256 }
+        });
+        Self { purpose, architecture, suites, roots, pins: pins.collect() }
+    }
+
+    fn read(self) -> (PackageSet, Vec<PackagePin>) {
+        let Self { purpose, architecture, suites, roots, pins } = self;
+        let pins = pins.into_iter().map(|pin| {
+            let WrittenPin { name, version, arch: architecture, suite, path, size, sha256 } = pin;
+            PackagePin { name, version, architecture, suite, path, size, sha256 }
+        });
+        (PackageSet { purpose, architecture, suites, roots }, pins.collect())
     }
 }
 
@@ -95,24 +197,69 @@ fn path(root: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn images() -> BTreeMap<String, ImagePin> {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        [("registry.example/base:1".to_owned(), ImagePin { digest })].into()
+    }
+
     #[test]
     fn what_is_written_is_read_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Lock::read(folder.path()).unwrap(), Lock::default());
-        let mut lock = Lock::default();
-        let digest = format!("sha256:{}", "0a".repeat(32));
-        lock.images.insert("registry.example/base:1".to_owned(), ImagePin { digest });
+        let lock = Lock { images: images(), ..Lock::default() };
         lock.write(folder.path()).unwrap();
         assert_eq!(Lock::read(folder.path()).unwrap(), lock);
         for (text, says) in [
-            ("version = 2\nfuture = true\n", "version 2"),
+            ("version = 3\nfuture = true\n", "version 3"),
             ("version = 1\n[image.x]\ndigest = \"sha256:abc\"\n", "no SHA-256 for x"),
             ("version = 1\nstray = 1\n", "can't be read"),
+            ("version = 2\n[[packages]]\nfor = \"fun\"\narchitecture = \"arm64\"\n", "can't be read"),
             ("<<<<<<< HEAD\n", "can't be read"),
         ] {
             fs_err::write(path(folder.path()), text).unwrap();
             let error = Lock::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn packages_are_written_in_order_and_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |purpose, architecture: &str, roots: &[&str]| PackageSet {
+            purpose,
+            architecture: architecture.to_owned(),
+            suites: vec!["bullseye".to_owned()],
+            roots: roots.iter().map(|&root| root.to_owned()).collect(),
+        };
+        let pin = |name: &str| PackagePin {
+            name: name.to_owned(),
+            version: "1:1.2.11.dfsg-2+deb11u2".to_owned(),
+            architecture: "arm64".to_owned(),
+            suite: "bullseye".to_owned(),
+            path: format!("pool/main/z/{name}.deb").parse().unwrap(),
+            size: 91_076,
+            sha256: Sha256::of(name.as_bytes()),
+        };
+        let mut lock = Lock { images: images(), ..Lock::default() };
+        lock.packages.insert(set(Purpose::Tools, "amd64", &["hello"]), vec![pin("hello")]);
+        let zlib = vec![pin("zlib1g"), pin("zlib1g-dev")];
+        lock.packages.insert(set(Purpose::Libraries, "arm64", &["zlib1g-dev", "libbz2-dev"]), zlib);
+        lock.write(folder.path()).unwrap();
+        assert_eq!(Lock::read(folder.path()).unwrap(), lock);
+
+        let text = fs_err::read_to_string(path(folder.path())).unwrap();
+        let at = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part:?} is not in\n{text}"));
+        assert!(
+            at("version = 2") < at("for = \"libraries\"") && at("\"libraries\"") < at("\"tools\""),
+            "{text}"
+        );
+        assert!(at("\"libbz2-dev\"") < at("\"zlib1g-dev\""), "{text}");
+        // A change of one package is a change of its lines.
+        let stray = text.replacen("size = 91076", "size = 91076\nstray = 1", 1);
+        fs_err::write(path(folder.path()), stray).unwrap();
+        assert!(Lock::read(folder.path()).unwrap_err().to_string().contains("stray"));
+
+        lock.packages.clear();
+        assert!(lock.text().unwrap().contains("version = 1"), "older ones of us can read it");
     }
 }

@@ -12,6 +12,7 @@ mod image;
 mod lock;
 mod native;
 mod outputs;
+mod packages;
 mod proof;
 mod record;
 mod session;

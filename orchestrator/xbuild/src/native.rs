@@ -2,60 +2,236 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_base::{Digest, Tree};
-use xbuild_describe::{ComponentName, Native};
+use xbuild_action::{Content, Directory, Entry, TreeBuilder, TreeError};
+use xbuild_base::{Digest, RelPath, Tree, Triple};
+use xbuild_cargo::UnitIndex;
+use xbuild_describe::{Asked, ComponentName, Native, PackageGround, TargetSpec, is_debian_name};
+use xbuild_fetch::FetchError;
+use xbuild_fetch::toolchain::{beside, with_usr_at};
 use xbuild_plan::graph::{self, Part};
 use xbuild_realise::native;
 
+use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::lock::PackageSet;
+use crate::packages::{self, Grounds};
+use crate::verb::build::Work;
 
-/// Gives runs of build scripts the tools and variables that the crates in them need. `trees` fetches components.
+/// Where the host's packages have their files, and where they are laid.
+const USR: &str = "usr";
+
+/// Gives units the tools, libraries and variables that the crates in them need. Tells of each part which libraries its
+/// programs may need for it.
 pub(crate) fn provide(
+    work: &Work<'_>,
     described: &Described,
+    asked: &[Asked],
     parts: &mut [Part],
-    trees: impl FnOnce(&BTreeSet<ComponentName>) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError>,
-) -> Result<(), XbuildError> {
+) -> Result<Vec<Supplied>, XbuildError> {
     let natives = [&described.recipes, &described.description.natives];
-    let mut recipes = Vec::new();
-    let mut names = BTreeSet::new();
-    for part in &*parts {
-        let of_part = native::recipes(&part.context, part.needed(), &natives);
-        for needed in of_part.values() {
-            if let Some(package) = needed.packages.iter().flatten().next() {
-                return Err(XbuildError::user(
-                    format!("native packages: `{package}`: system libraries are not implemented yet"),
-                    "take it away, and have the crate build its own copy (often a feature `vendored` or `bundled`)",
-                ));
-            }
-            for tool in needed.tools.iter().flatten() {
-                names.insert(component(described, tool)?);
+    let mut wants: Vec<BTreeMap<UnitIndex, Wants>> = Vec::new();
+    for (part, one) in parts.iter().zip(asked) {
+        let mut of_part = BTreeMap::new();
+        for (run, needed) in native::recipes(&part.context, part.needed(), &natives) {
+            let is_for_target = part.context.unit(run).platform.is_some();
+            let target = is_for_target.then(|| spec(described, &one.target)).transpose()?;
+            of_part.insert(run, Wants::new(described, work.host(), target, one, needed)?);
+        }
+        wants.push(of_part);
+    }
+    let all = || wants.iter().flat_map(BTreeMap::values);
+    let components: BTreeSet<ComponentName> = all().flat_map(|one| one.components.iter().cloned()).collect();
+    let sets: BTreeSet<PackageSet> =
+        all().flat_map(|one| one.tools.iter().chain(&one.libraries)).cloned().collect();
+    let components =
+        if components.is_empty() { BTreeMap::new() } else { work.trees(&described.toolchains, &components)? };
+    let packages = if sets.is_empty() { BTreeMap::new() } else { work.packages(&sets)? };
+    let trees = Trees { store: work.content(), components, packages };
+    let mut supplied = Vec::new();
+    for ((part, one), wants) in parts.iter_mut().zip(asked).zip(wants) {
+        supplied.push(trees.supply(part, spec(described, &one.target)?.packages.as_ref(), wants)?);
+    }
+    Ok(supplied)
+}
+
+/// What a run of a build script needs, in the words of `toolchains.toml` and `xbuild.lock`.
+#[derive(Debug)]
+struct Wants {
+    components: BTreeSet<ComponentName>,
+    tools: Option<PackageSet>,
+    libraries: Option<PackageSet>,
+    environment: BTreeMap<String, String>,
+}
+
+impl Wants {
+    /// `target` is what the script runs for, if it isn't the host.
+    fn new(
+        described: &Described,
+        host: &Triple,
+        target: Option<&TargetSpec>,
+        asked: &Asked,
+        needed: Native,
+    ) -> Result<Self, XbuildError> {
+        let Native { tools, packages, env } = needed;
+        let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
+        for tool in tools.into_iter().flatten() {
+            match tool.parse::<ComponentName>() {
+                Ok(name) if described.toolchains.components.contains_key(&name) => {
+                    components.insert(name);
+                }
+                _ if is_debian_name(&tool) => {
+                    programs.insert(tool);
+                }
+                _ => return Err(no_tool(described, &tool)),
             }
         }
-        recipes.push(of_part);
+        let packages: BTreeSet<String> = packages.into_iter().flatten().collect();
+        let (mut tools, mut libraries) = (None, None);
+        if !programs.is_empty() || !packages.is_empty() {
+            let grounds = Grounds::new(described, host)?;
+            tools = (!programs.is_empty()).then(|| grounds.tools(programs));
+            libraries = match (packages.first().cloned(), target) {
+                (None, _) => None,
+                (Some(_), None) => Some(grounds.host_libraries(packages)),
+                (Some(first), Some(spec)) => {
+                    let set = grounds.libraries(spec, asked.glibc, packages);
+                    Some(set.ok_or_else(|| no_packages(described, &first, spec))?)
+                }
+            };
+        }
+        Ok(Self { components, tools, libraries, environment: env })
     }
-    if names.is_empty() && recipes.iter().all(BTreeMap::is_empty) {
-        return Ok(());
-    }
-    let trees = trees(&names)?;
-    for (part, of_part) in parts.iter_mut().zip(recipes) {
-        part.native = of_part.into_iter().map(|(unit, needed)| (unit, with_trees(needed, &trees))).collect();
-    }
-    Ok(())
 }
 
-fn component(described: &Described, tool: &str) -> Result<ComponentName, XbuildError> {
-    let known = described.toolchains.component(tool).is_ok();
-    tool.parse().ok().filter(|_| known).ok_or_else(|| {
-        let names = described.toolchains.components.keys().map(ToString::to_string).collect::<Vec<_>>();
-        XbuildError::user(
-            format!("native tools: `{tool}` is no component of toolchains.toml"),
-            format!("name one of: {} (Debian packages are not implemented yet)", names.join(", ")),
-        )
-    })
+fn no_tool(described: &Described, tool: &str) -> XbuildError {
+    let names = described.toolchains.components.keys().map(ToString::to_string).collect::<Vec<_>>();
+    XbuildError::user(
+        format!("{} tools: `{tool}` is no component of toolchains.toml", packages::named_by(described, tool)),
+        format!("name a Debian package, or one of: {}", names.join(", ")),
+    )
 }
 
-fn with_trees(needed: Native, trees: &BTreeMap<ComponentName, Digest<Tree>>) -> graph::Native {
-    let named = needed.tools.into_iter().flatten().filter_map(|tool| trees.get(tool.as_str()).copied());
-    graph::Native { layers: named.collect(), environment: needed.env }
+fn no_packages(described: &Described, package: &str, spec: &TargetSpec) -> XbuildError {
+    let (recipe, triple) = (packages::named_by(described, package), &spec.triple);
+    XbuildError::user(
+        format!(
+            "{recipe} packages: {package} is wanted for {triple}, and there are no packages for that target"
+        ),
+        format!(
+            "say it where there are some: [target.'cfg(all(target_os = \"linux\", target_env = \"gnu\"))'.{recipe}]"
+        ),
+    )
+}
+
+/// The libraries of packages that programs of a part may need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Supplied {
+    /// Trees that have them.
+    pub(crate) trees: BTreeSet<Digest<Tree>>,
+    /// The folders in these that they lie in.
+    pub(crate) folders: BTreeSet<RelPath>,
+    /// Their files' names.
+    pub(crate) names: BTreeSet<String>,
+}
+
+impl Supplied {
+    /// Adds what another part has.
+    pub(crate) fn join(&mut self, other: Self) {
+        let Self { trees, folders, names } = other;
+        self.trees.extend(trees);
+        self.folders.extend(folders);
+        self.names.extend(names);
+    }
+
+    /// Looks for libraries in `lib` of a folder, and in `lib/<triple>`.
+    fn add(&mut self, store: &dyn Content, tree: Digest<Tree>, root: &RelPath) -> Result<(), FetchError> {
+        let libraries = root.join(&path("lib")?);
+        let Some(Entry::Directory(folder)) = TreeBuilder::from_tree(tree).get(store, &libraries)? else {
+            return Ok(());
+        };
+        self.trees.insert(tree);
+        let mut folders = vec![(libraries.clone(), folder)];
+        for (name, entry) in &store.directory(folder)?.entries {
+            if let Entry::Directory(folder) = entry
+                && name.contains("-linux-")
+            {
+                folders.push((libraries.join(&path(name)?), *folder));
+            }
+        }
+        for (path, folder) in folders {
+            let names = store.directory(folder)?;
+            self.names.extend(names.entries.keys().filter(|name| name.contains(".so")).cloned());
+            self.folders.insert(path);
+        }
+        Ok(())
+    }
+}
+
+/// What was fetched, to be given to units.
+struct Trees<'t> {
+    store: &'t dyn Content,
+    components: BTreeMap<ComponentName, Digest<Tree>>,
+    packages: BTreeMap<PackageSet, Digest<Tree>>,
+}
+
+impl Trees<'_> {
+    /// Gives a part's units what they need.
+    fn supply(
+        &self,
+        part: &mut Part,
+        ground: Option<&PackageGround>,
+        wants: BTreeMap<UnitIndex, Wants>,
+    ) -> Result<Supplied, XbuildError> {
+        let mut supplied = Supplied::default();
+        let mut laid = BTreeMap::new();
+        for (&run, wants) in &wants {
+            let Some(&tree) = wants.libraries.as_ref().and_then(|set| self.packages.get(set)) else {
+                continue;
+            };
+            let (place, layers) = match (part.context.unit(run).platform.is_some(), ground) {
+                (true, Some(ground)) => (ground.root.clone(), &part.target_layers),
+                (true, None) => continue,
+                (false, _) => (path(USR)?, &part.host_layers),
+            };
+            let tree =
+                with_usr_at(self.store, tree, &place).and_then(|tree| beside(self.store, tree, layers));
+            let tree = tree.map_err(FetchError::from)?;
+            if part.context.unit(run).platform.is_some() {
+                supplied.add(self.store, tree, &place)?;
+            }
+            laid.insert(run, tree);
+        }
+        let mut native: BTreeMap<UnitIndex, graph::Native> = BTreeMap::new();
+        for (unit, runs) in native::reach(&part.context, part.needed(), &laid.keys().copied().collect()) {
+            let trees: BTreeSet<Digest<Tree>> =
+                runs.iter().filter_map(|run| laid.get(run)).copied().collect();
+            native.entry(unit).or_default().layers.extend(trees.into_iter().filter(is_some_tree));
+        }
+        for (run, wants) in wants {
+            let native = native.entry(run).or_default();
+            native.layers.extend(wants.components.iter().filter_map(|name| self.components.get(name)));
+            native.environment = wants.environment;
+            let tools = wants.tools.as_ref().and_then(|set| self.packages.get(set));
+            if let Some(&tools) = tools {
+                let is_for_target = part.context.unit(run).platform.is_some();
+                let mut others =
+                    if is_for_target { part.target_layers.clone() } else { part.host_layers.clone() };
+                others.extend(&native.layers);
+                let tree = beside(self.store, tools, &others).map_err(FetchError::from)?;
+                native.layers.extend(Some(tree).filter(is_some_tree));
+            }
+        }
+        part.native = native;
+        Ok(supplied)
+    }
+}
+
+/// Whether a tree has anything in it.
+fn is_some_tree(tree: &Digest<Tree>) -> bool {
+    *tree != Directory::default().digest()
+}
+
+fn path(text: &str) -> Result<RelPath, FetchError> {
+    RelPath::new(text).map_err(|_| TreeError::Missing(RelPath::root()).into())
 }

@@ -1,5 +1,8 @@
 //! Outputs: found among the units, proved, put where people find them, told.
 
+use std::collections::BTreeMap;
+
+use xbuild_base::Triple;
 use xbuild_cargo::ArtefactKind as Kind;
 use xbuild_describe::{Asked, OutputKind};
 use xbuild_output::{
@@ -11,6 +14,7 @@ use crate::cli::Build;
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::native::Supplied;
 use crate::proof;
 use crate::session::Session;
 use crate::ui::{Traced, Ui};
@@ -52,11 +56,11 @@ pub(crate) fn rows(graph: &Graph<'_>, asked: &[Asked], trace: &[Traced]) -> Vec<
     rows
 }
 
-/// Checks each output against what its target promises.
+/// Checks each output against what its target promises, and the libraries that packages bring.
 pub(crate) fn prove(
     session: &Session,
     described: &Described,
-    asked: &[Asked],
+    (asked, libraries): (&[Asked], &BTreeMap<(String, Triple), Supplied>),
     rows: &[Row],
     build: &Build,
     ui: &Ui,
@@ -64,7 +68,11 @@ pub(crate) fn prove(
     for row in rows {
         let target = &row.artefact.target;
         let glibc = asked.iter().find(|one| one.target == *target).and_then(|one| one.glibc);
-        let expectation = proof::expectation(spec(described, target)?, glibc);
+        let mut expectation = proof::expectation(spec(described, target)?, glibc);
+        let supplied = libraries.get(&(row.artefact.variant.clone(), target.clone()));
+        expectation
+            .libraries
+            .extend(supplied.into_iter().flat_map(|supplied| supplied.names.iter().cloned()));
         let proof = xbuild_output::prove_stored(&session.store, row.artefact.file, &expectation)?;
         let name = row.artefact.path()?.to_string();
         if build.proof && ui.json {

@@ -6,6 +6,7 @@
 //! | the format of this file; xbuild's version, and size and time of its file | another xbuild may plan otherwise |
 //! | descriptions: built-in data, `xbuild.toml`, `.xbuild/`, `rust-toolchain.toml`, `--set` | they say what is built and with what |
 //! | the request, the isolation, the host's triple | they select and change |
+//! | the packages that `xbuild.lock` pins, added by [`crate::packages::fingerprint`] | they are built with |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
 //!
 //! What compilers and build scripts warned of is remembered too, and said again each time.

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
+use xbuild_describe::Toolchains;
 use xbuild_exec::Sandbox;
 use xbuild_fetch::Fetcher;
-use xbuild_fetch::debian::{MirrorSettings, Mirrors};
+use xbuild_fetch::debian::{Indexes, MirrorSettings, Mirrors};
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::FetchStore;
@@ -104,4 +105,21 @@ impl<'s> Fetching<'s> {
         let fetcher = Fetcher::new(&self.store, self.settings.clone(), &self.display);
         fetcher.stopped_by(self.cancel.clone())
     }
+
+    /// Debian's indexes, of which each is fetched when it is asked for.
+    pub(crate) fn indexes<'f>(
+        &'f self,
+        fetcher: &'f Fetcher<'f>,
+        toolchains: &Toolchains,
+    ) -> Result<Indexes<'f>, XbuildError> {
+        let archives = toolchains.suites.iter();
+        let archives = archives.map(|(name, suite)| (name.clone(), suite.archive.to_string())).collect();
+        Ok(Indexes::new(fetcher, &self.mirrors, archives, now())?)
+    }
+}
+
+/// Seconds since 1970: signatures and indexes run out.
+#[expect(clippy::disallowed_methods, reason = "whether a signed index is still valid is about the clock")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

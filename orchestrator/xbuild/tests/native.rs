@@ -2,7 +2,9 @@
 
 mod common;
 
+use common::image::{files, run_in};
 use common::{Project, TARGETS, runs};
+use fs_err as fs;
 
 #[test]
 fn scripts_find_the_tools_that_the_crates_in_them_need() {
@@ -23,9 +25,6 @@ fn scripts_find_the_tools_that_the_crates_in_them_need() {
 
     project.write("xbuild.toml", "[native.shapes]\ntools = [\"protocc\"]\n");
     project.xbuild(&["build", "--target", TARGETS[0]]).fails(1).says("`protocc` is no component");
-
-    project.write("xbuild.toml", "[native.shapes]\npackages = [\"zlib1g-dev\"]\n");
-    project.xbuild(&["build", "--target", TARGETS[0]]).fails(1).says("`zlib1g-dev`: system libraries");
 }
 
 #[test]
@@ -69,4 +68,52 @@ fn code_that_runs_in_a_build_finds_the_files_beside_its_sources() {
     project.write("helper/words.txt", "scone");
     project.xbuild(&["build", "--profile", "dev", "--target", TARGETS[0]]).ok();
     assert_eq!(runs(TARGETS[0], &file(), &[]), "scone scone\n");
+}
+
+#[test]
+fn scripts_find_the_system_libraries_of_their_target_and_images_have_them() {
+    const GNU: [&str; 2] = ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"];
+    let project = Project::fixture("system-libraries");
+    let targets = GNU.map(|target| ["--target", target]);
+    let arguments =
+        |verb, more: &[&'static str]| [&[verb, "--profile", "dev"], targets.as_flattened(), more].concat();
+    let lock = || fs::read_to_string(project.root.join("xbuild.lock"));
+    project.xbuild(&arguments("build", &["--locked"])).fails(1).says("has no pin in xbuild.lock");
+    assert!(lock().is_err());
+
+    // What each program is linked with is Debian 11's, as its sysroot is: it comes with it, and nothing else does.
+    project.xbuild(&arguments("image", &[])).ok().says("zlib1g-dev (arm64, bullseye): 2 packages");
+    let layout = project.result("default/image/zlib-user");
+    let qemu = ["/usr/bin/qemu-aarch64", "-L", "/"];
+    for (platform, emulator) in [("linux/amd64", &[][..]), ("linux/arm64", &qemu[..])] {
+        let said = run_in(&layout, platform, emulator, &["/bin/zlib-user"]);
+        assert_eq!(said, "a tool greets: header 1.2.11, library 1.2.11\n", "{platform}");
+        let files = files(&layout, platform);
+        assert!(
+            files.contains_key("lib/libz.so.1") && !files.contains_key("lib/libstdc++.so.6"),
+            "{files:?}"
+        );
+    }
+
+    // With the lock nothing is asked, and without it nothing is remembered.
+    let pinned = lock().unwrap();
+    let offline = arguments("build", &["--locked", "--offline", "--proof"]);
+    project.xbuild(&offline).ok().says("libz.so.1");
+    fs::remove_file(project.root.join("xbuild.lock")).unwrap();
+    project.xbuild(&offline).fails(1).says("has no pin in xbuild.lock");
+
+    // Pins move to what the suite has, and those that nobody asks for go.
+    let old = pinned.replacen("version = \"1:1.2.11", "version = \"1:1.2.10", 1);
+    project.write("xbuild.lock", &old);
+    project.xbuild(&["update"]).ok().says("zlib1g 1:1.2.10");
+    assert_eq!(lock().unwrap(), pinned);
+    project.xbuild(&["update"]).ok().says("Unchanged");
+    let recipe = project.read("xbuild.toml").replace("tools = [\"hello\"]\n", "");
+    project.write("xbuild.toml", &recipe);
+    project.xbuild(&["update"]).ok().says("Dropped").says("hello");
+    assert!(!lock().unwrap().contains("hello"));
+
+    // There are no packages for musl, and the recipe is for every Linux.
+    let refused = project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).fails(1);
+    refused.says("native.zlib-user packages: zlib1g-dev is wanted for x86_64-unknown-linux-musl");
 }

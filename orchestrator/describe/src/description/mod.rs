@@ -21,7 +21,7 @@ use crate::rust_toolchain::Channel;
 
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
-pub use native::{Native, Natives};
+pub use native::{Native, Natives, is_debian_name};
 pub(crate) use package::unknown as unknown_package;
 pub use package::{IncludePath, PackageSelector, PackageSettings, PackageVersion};
 pub(crate) use read::{feature_problem, profile_problem};

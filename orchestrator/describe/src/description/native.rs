@@ -120,7 +120,8 @@ fn names(
 }
 
 /// Debian policy 5.6.7: lower-case letters, digits, `+`, `-` and `.`, at least two, the first a letter or digit.
-fn is_debian_name(text: &str) -> bool {
+#[must_use]
+pub fn is_debian_name(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     text.len() >= 2
         && text.starts_with(is_word)

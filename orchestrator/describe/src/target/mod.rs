@@ -2,13 +2,14 @@
 
 mod read;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{RelPath, Triple};
 
 use crate::names::{ComponentName, Glibc};
 use crate::problem::{Kind, Problem};
 use crate::suggest;
+use crate::toolchains::Toolchains;
 
 /// A target: its std, sysroot, compiler, linker, and what its programs may need.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct TargetSpec {
     pub check: Check,
     /// How a program is run on the host.
     pub run: Run,
+    /// Debian's packages for it; none where there are no such packages.
+    pub packages: Option<PackageGround>,
     /// How its programs are packed for people.
     pub archive: ArchiveFormat,
     /// Its OCI images; none where there are no images.
@@ -119,6 +122,18 @@ pub struct Run {
     pub components: Vec<ComponentName>,
 }
 
+/// Debian's packages for a target: headers and libraries of its system. Their suites are those of the sysroot, so that
+/// none needs a newer glibc.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageGround {
+    /// Debian's word for the target's machine: `arm64`.
+    pub architecture: String,
+    /// Where packages are laid: what they have in `/usr`, this folder of the sysroot has.
+    pub root: RelPath,
+    /// Packages, and what only they need, that are left out: the sysroot has them, or no build needs them.
+    pub without: BTreeSet<String>,
+}
+
 /// How programs are packed for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ArchiveFormat {
@@ -155,6 +170,20 @@ impl TargetSpec {
         let chosen =
             self.glibc.as_ref().and_then(|choice| choice.sysroots.get(&glibc.unwrap_or(choice.default)));
         self.components.iter().chain(chosen.into_iter().flatten()).collect()
+    }
+
+    /// The suites of the sysroot for a choice of glibc: where packages for it come from.
+    #[must_use]
+    pub fn suites(&self, glibc: Option<Glibc>, toolchains: &Toolchains) -> Vec<String> {
+        let mut suites: Vec<String> = Vec::new();
+        for component in self.sysroot(glibc) {
+            for suite in toolchains.components.get(component).map(|one| &one.suites).into_iter().flatten() {
+                if !suites.contains(suite) {
+                    suites.push(suite.clone());
+                }
+            }
+        }
+        suites
     }
 
     /// Checks that it has a sysroot for a glibc.

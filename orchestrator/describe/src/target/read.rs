@@ -6,9 +6,10 @@ use std::sync::Arc;
 use xbuild_base::{RelPath, Triple};
 
 use super::{
-    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, Platform, Run, Std,
-    TargetSpec,
+    ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, PackageGround,
+    Platform, Run, Std, TargetSpec,
 };
+use crate::description::is_debian_name;
 use crate::document::Document;
 use crate::names::{ComponentName, Glibc, NameError};
 use crate::problem::{Kind, Problem, Problems, Source};
@@ -44,6 +45,7 @@ fn read(
     let link = root.need(reader, "link").and_then(|field| read_link(&field, reader));
     let check = root.need(reader, "check").and_then(|field| read_check(&field, reader));
     let run = root.get("run").and_then(|field| read_run(&field, toolchains, reader));
+    let packages = root.get("packages").and_then(|field| read_packages(&field, reader));
     let archive = root.need(reader, "archive").and_then(|field| read_archive(&field, reader));
     let image = root.get("image").and_then(|field| read_image(&field, reader));
     root.finish(reader, &[]);
@@ -56,6 +58,7 @@ fn read(
         link: link?,
         check: check?,
         run: run.unwrap_or_default(),
+        packages,
         archive: archive?,
         image,
     })
@@ -193,6 +196,35 @@ fn read_run(field: &Field<'_>, toolchains: &Toolchains, reader: &mut Reader) -> 
     let components = names(fields.get("components"), toolchains, reader);
     fields.finish(reader, &[]);
     Some(Run { emulator, components })
+}
+
+fn read_packages(field: &Field<'_>, reader: &mut Reader) -> Option<PackageGround> {
+    let mut fields = field.table(reader)?;
+    let architecture = fields.need(reader, "architecture").and_then(|field| {
+        let text = field.text(reader)?;
+        let is_one = is_debian_name(text) && text != "all" && text != "any";
+        if !is_one {
+            let why = format!("`{text}` is no architecture of Debian's");
+            field.invalid(reader, why, "write its word for the machine: `amd64`, `arm64`, `armhf`");
+        }
+        is_one.then(|| text.to_owned())
+    });
+    let root = fields
+        .need(reader, "root")
+        .and_then(|field| field.parsed(reader, "write a path from the sandbox's root: `usr/…`"));
+    let without = fields.get("without").and_then(|field| {
+        field.distinct_or_none(reader, |item, reader| {
+            let text = item.text(reader)?;
+            if !is_debian_name(text) {
+                item.invalid(reader, format!("`{text}` can't be the name of one"), "write `libc6`");
+                return None;
+            }
+            Some(text.to_owned())
+        })
+    });
+    fields.finish(reader, &[]);
+    let without = without.into_iter().flatten().map(|(name, _)| name).collect();
+    Some(PackageGround { architecture: architecture?, root: root?, without })
 }
 
 fn read_archive(field: &Field<'_>, reader: &mut Reader) -> Option<ArchiveFormat> {

@@ -20,6 +20,7 @@
 //! | `shape` | tree operations: choose, copy over, follow links |
 //! | `archive` | [`Builder`]: the C and C++ of step 3 as commands |
 //! | `pins` | pins as fixed outputs |
+//! | `packages` | packages that a project names: [`package_pins`], [`add_packages`], and where their trees go |
 //! | `update` | [`update()`]: new pins, and what changed |
 //! | `document` | [`with_pins`], [`with_official`]: the new text of `toolchains.toml` |
 //! | `verify` | [`verify()`]: whether pins can still be had, and what was fetched is still right |
@@ -31,6 +32,7 @@ mod composer;
 mod document;
 mod key;
 mod layers;
+mod packages;
 mod pins;
 mod problem;
 pub(crate) mod shape;
@@ -42,6 +44,7 @@ pub use archive::{BuildError, Builder};
 pub use composer::Composer;
 pub use document::{official_section, with_official, with_pins};
 pub use layers::{Layers, TargetLayers, WantedTarget};
+pub use packages::{Taken, add_packages, beside, pins as package_pins, with_usr_at};
 pub use pins::{package_output, wheel_outputs};
 pub use problem::ToolchainError;
 pub use update::{

@@ -187,7 +187,7 @@ fn pin(
     Ok(Pins { packages, wheels })
 }
 
-fn package_pin(package: Package) -> Result<PackagePin, FetchError> {
+pub(super) fn package_pin(package: Package) -> Result<PackagePin, FetchError> {
     let Package { name, version, arch, suite, path, size, sha256, depends: _, provides: _ } = package;
     let path = RelPath::new(path).map_err(|error| crate::debian::DebianError::Index {
         suite: suite.clone(),

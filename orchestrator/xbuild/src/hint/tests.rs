@@ -89,16 +89,29 @@ HINT: if you have installed the library, try setting PKG_CONFIG_PATH to the dire
 ";
 
 #[test]
-fn a_library_that_pkg_config_does_not_find_is_the_crate_s_own_to_build() {
-    for platform in ["aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu", "host"] {
-        let said = of_script(platform, PKG_CONFIG).unwrap();
-        let start =
-            format!("there are no system libraries for {platform}: if `bar-sys` can build `openssl` itself");
-        assert!(said.starts_with(&start), "{said}");
+fn a_library_that_pkg_config_does_not_find_is_a_package_of_the_target() {
+    let gnu = "aarch64-unknown-linux-gnu";
+    assert_eq!(
+        of_script(gnu, PKG_CONFIG).as_deref(),
+        Some(
+            "add to xbuild.toml:\n[target.aarch64-unknown-linux-gnu.native.bar-sys]\npackages = [\"libssl-dev\"]"
+        )
+    );
+    assert_eq!(
+        of_script(gnu, &PKG_CONFIG.replace("openssl", "foo_bar")).unwrap().lines().last(),
+        Some("packages = [\"libfoo-bar-dev\"]   # or what Debian's package of it is called")
+    );
+    assert!(of_script("host", PKG_CONFIG).unwrap().contains("[target.'cfg(all(target_os = \"linux\", "));
+    for none in ["x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"] {
+        assert!(of_script(none, PKG_CONFIG).unwrap().starts_with("there are no system libraries for "));
     }
     // pkg-config alone, called by a script of its own.
     let own = "Package libudev was not found in the pkg-config search path.\n";
-    assert!(of_script("aarch64-unknown-linux-gnu", own).unwrap().contains("`libudev`"));
+    assert!(
+        of_script(gnu, own)
+            .unwrap()
+            .ends_with("packages = [\"libudev-dev\"]   # or what Debian's package of it is called")
+    );
 }
 
 #[test]

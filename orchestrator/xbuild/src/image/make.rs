@@ -20,6 +20,7 @@ use super::select::{STATIC, is_wanted, platform};
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::native::Supplied;
 use crate::verb::build::{Planned, Realised, Work};
 
 /// Where programs go.
@@ -215,9 +216,15 @@ impl One<'_> {
             .iter()
             .find(|one| one.target == *self.target && one.variant.as_str() == self.variant);
         let layers = asked.and_then(|one| planned.composed.layers.get(&(self.target.clone(), one.glibc)));
+        let supplied = realised.libraries.get(&(self.variant.to_owned(), self.target.clone()));
         let libraries = match (layers, &of_target.libraries) {
             (Some(layers), Some(folder)) => {
-                Some(Libraries { trees: layers.sysroot.clone(), folder: folder.clone() })
+                let (mut trees, mut folders) = (layers.sysroot.clone(), vec![folder.clone()]);
+                if let Some(Supplied { trees: others, folders: of_others, names: _ }) = supplied {
+                    trees.extend(others);
+                    folders.extend(of_others.iter().filter(|other| *other != folder).cloned());
+                }
+                Some(Libraries { trees, folders })
             }
             _ => None,
         };
@@ -228,12 +235,12 @@ impl One<'_> {
         let settings = self.settings(settings, user, entrypoint, annotations);
         let platform = platform(of_target);
         let said = format!("{settings:?}");
+        let name = self.name;
         // The one reads what the other packs.
         let (leaks, image) = std::thread::scope(|scope| {
             let all = (&root, said.as_str());
-            let leaks = scope.spawn(move || check_leaks(store, self.name, all, &ground.machine, &allowed));
-            let image =
-                xbuild_image::describe(store, self.name, &platform, &root, pulled.as_ref(), &settings);
+            let leaks = scope.spawn(move || check_leaks(store, name, all, &ground.machine, &allowed));
+            let image = xbuild_image::describe(store, name, &platform, &root, pulled.as_ref(), &settings);
             (leaks.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), image)
         });
         notes.extend(leaks?);

@@ -1,13 +1,15 @@
 //! `xbuild build` and `xbuild all`: from a project's folder to its outputs.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
 use serde_json::json;
+use xbuild_action::Content;
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
-use xbuild_describe::{Asked, ComponentName, Request, evaluate};
+use xbuild_describe::{Asked, ComponentName, Request, Toolchains, evaluate};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
@@ -24,10 +26,12 @@ use crate::cli::{Build, Global};
 use crate::composed::{Composed, spec};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
+use crate::lock::{self, PackageSet};
+use crate::native::Supplied;
 use crate::session::{Fetching, Session};
 use crate::timings::{self, Recorder};
 use crate::ui::{BuildDisplay, Diagnostics, LocalPackages, Said, Traced, Ui};
-use crate::{native, outputs, record, settings};
+use crate::{native, outputs, packages, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
@@ -65,7 +69,7 @@ fn run_in(
     // Whoever wants to see how it came about is shown all of it.
     let is_told = build.trace.is_some() || page.is_some() || build.proof || build.dry_run;
     let terse = !is_told && ui.verbose == 0;
-    if terse && let Some((rows, said)) = record::recall(&session.store, work.key) {
+    if terse && let Some((rows, said)) = record::recall(&session.store, work.key()) {
         Diagnostics::repeat(ui, &said);
         outputs::deliver(session, described, build, ui, rows)?;
         return Ok(ExitCode::SUCCESS);
@@ -80,7 +84,7 @@ fn run_in(
         recorder.write(&page, &told, realised.as_ref().err(), ui)?;
     }
     let Realised { rows, said, .. } = realised?;
-    record::remember(&session.store, work.key, &rows, said);
+    record::remember(&session.store, work.key(), &rows, said);
     outputs::deliver(session, described, build, ui, rows)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -108,8 +112,10 @@ pub(crate) struct Work<'w> {
     patches: Patches<'w>,
     pub(crate) local: LocalSources,
     configuration: Configuration,
-    /// Everything that the outputs depend on.
-    pub(crate) key: Sha256,
+    /// Everything that the outputs depend on, but for what is pinned on the way.
+    key: Sha256,
+    /// `xbuild.lock`, which planning may add to.
+    pins: RefCell<lock::Lock>,
 }
 
 /// What is wanted beside what is built.
@@ -139,6 +145,8 @@ pub(crate) struct Realised {
     pub(crate) said: Vec<Said>,
     /// What `rustc --print cfg` says of each target.
     pub(crate) cfgs: BTreeMap<Triple, Vec<Cfg>>,
+    /// The libraries of packages that programs of a variant and target may need.
+    pub(crate) libraries: BTreeMap<(String, Triple), Supplied>,
 }
 
 impl<'w> Work<'w> {
@@ -158,6 +166,7 @@ impl<'w> Work<'w> {
         let local = LocalSources::import(&session.store, &described.root)?;
         let local = patches.apply_to_local(&*session.store, &lock, local)?;
         let key = record::key(described, &local, build, &host);
+        let pins = RefCell::new(lock::Lock::read(&described.root)?);
         let configuration = project::configuration(&*session.store, &local)?;
         for notice in configuration.notices() {
             ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
@@ -176,7 +185,23 @@ impl<'w> Work<'w> {
             local,
             configuration,
             key,
+            pins,
         })
+    }
+
+    /// The key of everything that the outputs depend on, as far as it is pinned by now.
+    pub(crate) fn key(&self) -> Sha256 {
+        packages::fingerprint(self.key, &self.pins.borrow().packages)
+    }
+
+    /// The triple of this machine.
+    pub(crate) fn host(&self) -> &Triple {
+        &self.host
+    }
+
+    /// What the store has.
+    pub(crate) fn content(&self) -> &dyn Content {
+        &*self.session.store
     }
 
     /// Fetches and composes what is needed, and evaluates the request.
@@ -188,7 +213,7 @@ impl<'w> Work<'w> {
         let fetcher = fetching.fetcher();
         let server = Server::from_environment(&settings::variable);
         let builder = ComponentBuilder { engine };
-        let composer = self.composer(&fetching, &fetcher, &builder);
+        let composer = self.composer(&described.toolchains, &fetching, &fetcher, &builder);
         let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
         let host_layers = composer.layers(toolchain, &[], &server)?.host;
         let configuration = self.configuration.clone();
@@ -218,6 +243,7 @@ impl<'w> Work<'w> {
 
     fn composer<'c>(
         &'c self,
+        toolchains: &'c Toolchains,
         fetching: &'c Fetching<'_>,
         fetcher: &'c Fetcher<'c>,
         builder: &'c ComponentBuilder<'_>,
@@ -226,23 +252,36 @@ impl<'w> Work<'w> {
             fetcher,
             mirrors: &fetching.mirrors,
             wheels: &fetching.wheels,
-            toolchains: &self.described.toolchains,
+            toolchains,
             host: &self.host,
             builder,
         }
     }
 
     /// The trees of components that only planning has shown to be needed.
-    fn trees(
+    pub(crate) fn trees<'n>(
         &self,
-        names: &BTreeSet<ComponentName>,
+        toolchains: &Toolchains,
+        names: impl IntoIterator<Item = &'n ComponentName>,
     ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError> {
         let fetching = Fetching::new(self.session, self.global, self.ui)?;
         let fetcher = fetching.fetcher();
-        let trees =
-            self.composer(&fetching, &fetcher, &ComponentBuilder { engine: &self.engine }).trees(names)?;
+        let builder = ComponentBuilder { engine: &self.engine };
+        let trees = self.composer(toolchains, &fetching, &fetcher, &builder).trees(names)?;
         fetching.display.finish();
         Ok(trees)
+    }
+
+    /// The trees of packages that only planning has shown to be needed, as their packages have them; pinned where they
+    /// are not yet.
+    pub(crate) fn packages(
+        &self,
+        sets: &BTreeSet<PackageSet>,
+    ) -> Result<BTreeMap<PackageSet, Digest<Tree>>, XbuildError> {
+        let mut pins = self.pins.borrow_mut();
+        let grounds = packages::Grounds::new(self.described, &self.host)?;
+        packages::pin_missing((self.global, self.session, self.ui), grounds, &mut pins, sets)?;
+        packages::trees(self, self.described, sets, &pins.packages)
     }
 
     /// Builds what is planned, and proves it.
@@ -254,7 +293,7 @@ impl<'w> Work<'w> {
         let Self { build, described, session, ui, engine, .. } = self;
         planned.composed.build_std(engine, ui, recorder)?;
         recorder.stage("plan");
-        let mut graph = self.graph(planned, &planned.asked)?;
+        let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
         recorder.stage("build");
         let (trace, said) = run_graph(engine, &mut graph, ui, recorder)?;
         recorder.stage("prove");
@@ -264,17 +303,25 @@ impl<'w> Work<'w> {
                 .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
         }
         let rows = outputs::rows(&graph, &planned.asked, &trace);
-        outputs::prove(session, described, &planned.asked, &rows, build, ui)?;
+        let mut libraries: BTreeMap<(String, Triple), Supplied> = BTreeMap::new();
+        for (one, supplied) in planned.asked.iter().zip(supplied) {
+            libraries.entry((one.variant.to_string(), one.target.clone())).or_default().join(supplied);
+        }
+        outputs::prove(session, described, (&planned.asked, &libraries), &rows, build, ui)?;
         let cfg = |(part, one): (usize, &Asked)| {
             let context = &graph.parts()[part].context;
             (one.target.clone(), context.cfg(&one.target).unwrap_or_default().to_vec())
         };
         let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
-        Ok(Realised { rows, said, cfgs })
+        Ok(Realised { rows, said, cfgs, libraries })
     }
 
-    /// One graph over what is asked for.
-    fn graph(&self, planned: &Planned<'_>, asked: &[Asked]) -> Result<Graph<'_>, XbuildError> {
+    /// One graph over what is asked for, and for each the libraries that packages bring.
+    fn graph(
+        &self,
+        planned: &Planned<'_>,
+        asked: &[Asked],
+    ) -> Result<(Graph<'_>, Vec<Supplied>), XbuildError> {
         let include: BTreeMap<String, Vec<String>> = self
             .described
             .description
@@ -294,8 +341,8 @@ impl<'w> Work<'w> {
             let spec = spec(self.described, &one.target)?;
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
-        native::provide(self.described, &mut parts, |names| self.trees(names))?;
-        Ok(Graph::new(self.engine.store, parts).map_err(RealiseError::from)?)
+        let supplied = native::provide(self, self.described, asked, &mut parts)?;
+        Ok((Graph::new(self.engine.store, parts).map_err(RealiseError::from)?, supplied))
     }
 
     /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
@@ -311,7 +358,7 @@ impl<'w> Work<'w> {
         }
         let is_known = |one: &&Asked| !missing.contains(&(one.target.clone(), one.glibc));
         let known: Vec<Asked> = planned.asked.iter().filter(is_known).cloned().collect();
-        let mut graph = self.graph(planned, &known)?;
+        let (mut graph, _) = self.graph(planned, &known)?;
         let nodes = engine.missing(&mut graph)?;
         for &node in &nodes {
             let label = &graph.labels()[node];

@@ -101,8 +101,8 @@ fn images(
     let pins = base::pins(global, described, &wanted.names, plain_http, ui)?;
     let ground = Ground::new(described, &session.store, pins);
     let work = Work::new(global, &build, kinds, described, session, ui)?;
-    let key = crate::image::key(work.key, &wanted.names, &ground);
-    let record = match recall(&session.store, key) {
+    let key = || crate::image::key(work.key(), &wanted.names, &ground);
+    let record = match recall(&session.store, key()) {
         Some(record) => {
             Diagnostics::repeat(ui, &record.said);
             record
@@ -116,7 +116,7 @@ fn images(
             let bases = Bases { store: &session.store, pins: &ground.pins, offline, plain_http, ui };
             let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
             let record = Record { made, said };
-            remember(&session.store, key, &record);
+            remember(&session.store, key(), &record);
             record
         }
     };

@@ -1,14 +1,11 @@
 //! `xbuild toolchain`: what is pinned, and moving the pins.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use indicatif::HumanBytes;
 use xbuild_base::Triple;
 use xbuild_describe::{ComponentName, PinHost, Toolchains};
-use xbuild_fetch::debian::Indexes;
 use xbuild_fetch::official::{Server, Wanted, add};
 use xbuild_fetch::toolchain::{
     Fetched, HOSTS, Presence, find_wheel, host_name, update, verify, with_official, with_pins,
@@ -146,22 +143,6 @@ fn add_official(
     Ok(ExitCode::SUCCESS)
 }
 
-fn indexes<'f>(
-    fetcher: &'f xbuild_fetch::Fetcher<'f>,
-    fetching: &'f Fetching<'_>,
-    toolchains: &Toolchains,
-) -> Result<Indexes<'f>, XbuildError> {
-    let archives: BTreeMap<String, String> =
-        toolchains.suites.iter().map(|(name, suite)| (name.clone(), suite.archive.to_string())).collect();
-    Ok(Indexes::new(fetcher, &fetching.mirrors, archives, now())?)
-}
-
-/// Seconds since 1970: signatures and indexes run out.
-#[expect(clippy::disallowed_methods, reason = "whether a signed index is still valid is about the clock")]
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
 fn update_pins(
     global: &Global,
     toolchains: &Toolchains,
@@ -172,7 +153,7 @@ fn update_pins(
     let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
-    let indexes = indexes(&fetcher, &fetching, toolchains)?;
+    let indexes = fetching.indexes(&fetcher, toolchains)?;
     let update = update(toolchains, &indexes, &|wheel| find_wheel(&fetcher, &fetching.wheels, wheel))?;
     fetching.display.finish();
     for change in &update.changes {
@@ -208,7 +189,7 @@ fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<Exit
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
     let indexes =
-        if fetching.settings.offline { None } else { Some(indexes(&fetcher, &fetching, toolchains)?) };
+        if fetching.settings.offline { None } else { Some(fetching.indexes(&fetcher, toolchains)?) };
     let asked = indexes.as_ref().map(|indexes| indexes as &dyn xbuild_fetch::debian::IndexSource);
     let verdicts = verify(toolchains, &*session.store, asked)?;
     fetching.display.finish();

@@ -6,8 +6,8 @@ use crate::cli::{Global, Update};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::image::base;
-use crate::settings;
 use crate::ui::Ui;
+use crate::{packages, settings};
 
 pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let refused =
@@ -20,5 +20,8 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
     }
     let described = Described::read(global)?;
     base::update(&described, &update.images, update.plain_http, ui)?;
+    if update.images.is_empty() {
+        packages::update(global, &described, &super::build::host()?, ui)?;
+    }
     Ok(ExitCode::SUCCESS)
 }

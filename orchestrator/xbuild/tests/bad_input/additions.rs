@@ -125,7 +125,7 @@ fn a_file_outside_the_package_says_the_line_that_includes_it() {
 }
 
 #[test]
-fn a_library_that_pkg_config_does_not_find_says_what_to_do_instead() {
+fn a_library_that_pkg_config_does_not_find_says_the_line_that_names_its_package() {
     let project = Project::program("nosuch-sys", "fn main() {}\n");
     project.append("Cargo.toml", "[build-dependencies]\npkg-config = \"=0.3.34\"\n");
     let registry = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
@@ -147,7 +147,9 @@ fn a_library_that_pkg_config_does_not_find_says_what_to_do_instead() {
       in:      /build/ws
       action:  [digest]
       1 other unit needs it and was not built
-    help: there are no system libraries for x86_64-unknown-linux-gnu: if `nosuch-sys` can build `nosuch` itself, switch on its feature for that (often `vendored`, `bundled` or `static`)
+    help: add to xbuild.toml:
+          [target.x86_64-unknown-linux-gnu.native.nosuch-sys]
+          packages = ["libnosuch-dev"]   # or what Debian's package of it is called
     error: 1 of 4 units could not be built, 1 was not tried
     "#);
 }

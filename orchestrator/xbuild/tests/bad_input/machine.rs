@@ -30,7 +30,7 @@ fn a_pinned_package_that_is_gone_names_the_command_that_moves_the_pin() {
     assert_snapshot!(shown(&project, &ran).replace(&server.url, "[mirror]"), @"
     error: musl-dev 9.9 (amd64) is gone: none of the places that should have it does
       [mirror]/pool/main/m/musl/musl-dev_9.9_amd64.deb: 404, no such file
-    help: if it is a toolchain package, `xbuild toolchain update` moves its pin; to build with the old one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)
+    help: if it is a toolchain package, `xbuild toolchain update` moves its pin, if one of xbuild.lock, `xbuild update`; to build with the old one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)
     ");
     assert_eq!(results(&project), before);
 }

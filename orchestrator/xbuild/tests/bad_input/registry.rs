@@ -105,7 +105,7 @@ fn a_crate_that_is_not_what_the_lock_says_is_refused_until_it_is() {
     assert_snapshot!(plain(&project, &registry, &ran), @"
     error: leaf 1.0.0 is gone: none of the places that should have it does
       [registry]/dl/leaf/1.0.0/download: 404, no such file
-    help: if it is a toolchain package, `xbuild toolchain update` moves its pin; to build with the old one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)
+    help: if it is a toolchain package, `xbuild toolchain update` moves its pin, if one of xbuild.lock, `xbuild update`; to build with the old one name a mirror that keeps it: XBUILD_MIRRORS=https://… (laid out <aa>/<sha256>)
     ");
 
     registry.serve(Reply { cut: Some(file.len() / 2), ..Reply::ok(file.clone()) });

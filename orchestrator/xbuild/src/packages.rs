@@ -1,0 +1,390 @@
+//! Debian packages that recipes name: pinned in `xbuild.lock`, resolved where they have no pin yet, and moved by
+//! `xbuild update`.
+
+mod grounds;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_base::{Digest, Hasher, Sha256, Tree, Triple};
+use xbuild_describe::{Natives, PackagePin};
+use xbuild_fetch::FetchError;
+use xbuild_fetch::debian::{DebianError, IndexSource, Query};
+use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
+
+use crate::cli::Global;
+use crate::description::Described;
+use crate::error::{XbuildError, counted};
+use crate::lock::{Lock, PackageSet, PackageSets, Purpose};
+use crate::session::{Fetching, Session};
+use crate::settings;
+use crate::ui::Ui;
+use crate::verb::build::Work;
+
+pub(crate) use grounds::Grounds;
+
+/// The recipes that name a tool or a package, as they are written.
+pub(crate) fn named_by(described: &Described, package: &str) -> String {
+    let names = |natives: &Natives| -> Vec<String> {
+        let tables = std::iter::once(&natives.common).chain(natives.by_target.iter().map(|(_, table)| table));
+        let named = tables.flatten().filter(|(_, native)| {
+            [&native.tools, &native.packages].into_iter().flatten().any(|list| list.contains(package))
+        });
+        named.map(|(name, _)| format!("native.{name}")).collect()
+    };
+    let all = [&described.description.natives, &described.recipes].into_iter().flat_map(names);
+    all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Pins what is asked for and has no pin yet, and writes the lock.
+pub(crate) fn pin_missing(
+    (global, session, ui): (&Global, &Session, &Ui),
+    grounds: Grounds<'_>,
+    lock: &mut Lock,
+    asked: &BTreeSet<PackageSet>,
+) -> Result<(), XbuildError> {
+    let Some(missing) = asked.iter().find(|set| !lock.packages.contains_key(set)) else { return Ok(()) };
+    let refused = if global.locked {
+        Some("--locked leaves the lock as it is: run once without it")
+    } else if settings::is_offline(global)? {
+        Some("their versions must be asked for: run once without --offline")
+    } else {
+        None
+    };
+    if let Some(help) = refused {
+        return Err(XbuildError::user(format!("{missing} has no pin in xbuild.lock"), help));
+    }
+    let fetching = Fetching::new(session, global, ui)?;
+    let fetcher = fetching.fetcher();
+    let indexes = fetching.indexes(&fetcher, &grounds.described.toolchains)?;
+    let before = lock.packages.clone();
+    pin(&mut lock.packages, asked, grounds, &indexes)?;
+    fetching.display.finish();
+    tell(&before, &lock.packages, ui);
+    lock.write(&grounds.described.root)
+}
+
+/// Moves all pins of packages to what their suites have now. Those that no recipe asks for any more go.
+pub(crate) fn update(
+    global: &Global,
+    described: &Described,
+    host: &Triple,
+    ui: &Ui,
+) -> Result<(), XbuildError> {
+    let mut lock = Lock::read(&described.root)?;
+    if lock.packages.is_empty() {
+        return Ok(());
+    }
+    let is_asked_for = |set: &&PackageSet| {
+        let is_known = set.suites.iter().all(|suite| described.toolchains.suites.contains_key(suite));
+        is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())
+    };
+    let asked: BTreeSet<PackageSet> = lock.packages.keys().filter(is_asked_for).cloned().collect();
+    let session = Session::open(ui)?;
+    let fetching = Fetching::new(&session, global, ui)?;
+    let fetcher = fetching.fetcher();
+    let indexes = fetching.indexes(&fetcher, &described.toolchains)?;
+    let mut packages = PackageSets::new();
+    pin(&mut packages, &asked, Grounds::new(described, host)?, &indexes)?;
+    fetching.display.finish();
+    let before = std::mem::replace(&mut lock.packages, packages);
+    for set in before.keys().filter(|set| lock.packages.get(set) == before.get(set)) {
+        ui.status("Unchanged", set);
+    }
+    tell(&before, &lock.packages, ui);
+    if lock.packages == before { Ok(()) } else { lock.write(&described.root) }
+}
+
+/// Resolves what is asked for and has no pin. What may lie in one sandbox with it is resolved anew where it has
+/// another version of a package.
+fn pin(
+    sets: &mut PackageSets,
+    asked: &BTreeSet<PackageSet>,
+    grounds: Grounds<'_>,
+    source: &dyn IndexSource,
+) -> Result<(), XbuildError> {
+    let mut todo: Vec<PackageSet> = asked.iter().filter(|set| !sets.contains_key(set)).cloned().collect();
+    let mut fresh: BTreeSet<PackageSet> = BTreeSet::new();
+    while !todo.is_empty() {
+        for set in todo {
+            let pins = resolve(&set, &grounds.without(&set), grounds.described, source)?;
+            sets.insert(set.clone(), pins);
+            fresh.insert(set);
+        }
+        let is_stale = |set: &&PackageSet| {
+            let mut others = fresh.iter().filter(|other| other.is_beside(set));
+            !fresh.contains(*set) && others.any(|other| !agree(&sets[*set], &sets[other]))
+        };
+        todo = sets.keys().filter(is_stale).cloned().collect();
+    }
+    Ok(())
+}
+
+/// Whether what both have is the same.
+fn agree(one: &[PackagePin], other: &[PackagePin]) -> bool {
+    let key = |pin: &PackagePin| (pin.name.clone(), pin.architecture.clone());
+    let one: BTreeMap<_, Sha256> = one.iter().map(|pin| (key(pin), pin.sha256)).collect();
+    other.iter().all(|pin| one.get(&key(pin)).is_none_or(|sha256| *sha256 == pin.sha256))
+}
+
+fn resolve(
+    set: &PackageSet,
+    without: &BTreeSet<String>,
+    described: &Described,
+    source: &dyn IndexSource,
+) -> Result<Vec<PackagePin>, XbuildError> {
+    let roots: Vec<String> = set.roots.iter().cloned().collect();
+    let query = Query {
+        component: &component(set),
+        suites: &set.suites,
+        arch: &set.architecture,
+        roots: &roots,
+        without,
+    };
+    package_pins(&query, source).map_err(|error| match error {
+        FetchError::Debian(DebianError::NoPackage { package, arch, suites, .. }) => {
+            let recipe = named_by(described, &package);
+            let what = match set.purpose {
+                Purpose::Tools => format!(
+                    "{recipe} tools: `{package}` is no component of toolchains.toml, and Debian has no such package for \
+                     {arch} in {suites}"
+                ),
+                Purpose::Libraries => {
+                    format!("{recipe} packages: Debian has no package `{package}` for {arch} in {suites}")
+                }
+            };
+            XbuildError::user(what, "correct the name; a glibc floor decides which suite is looked in")
+        }
+        FetchError::Debian(DebianError::Unsatisfied { package, needs, arch, suites, .. }) => XbuildError::user(
+            format!("{set}: {package} needs {needs}, which is not for {arch} in {suites}"),
+            "name another package in its place",
+        ),
+        error => error.into(),
+    })
+}
+
+/// What the packages are called where components are told of.
+fn component(set: &PackageSet) -> String {
+    let PackageSet { purpose, architecture, suites, roots } = set;
+    let purpose = match purpose {
+        Purpose::Libraries => "libraries",
+        Purpose::Tools => "tools",
+    };
+    let roots: Vec<&str> = roots.iter().map(String::as_str).collect();
+    format!("{purpose}-{architecture}-{}-{}", suites.join("-"), roots.join("+"))
+}
+
+/// Says what is different.
+fn tell(before: &PackageSets, after: &PackageSets, ui: &Ui) {
+    for (what, text) in differences(before, after) {
+        ui.status(what, text);
+    }
+}
+
+fn differences(before: &PackageSets, after: &PackageSets) -> Vec<(&'static str, String)> {
+    let mut said = Vec::new();
+    for (set, pins) in after {
+        let Some(old) = before.get(set) else {
+            said.push(("Pinned", format!("{set}: {}", counted(pins.len(), "package"))));
+            continue;
+        };
+        let old: BTreeMap<&str, &PackagePin> = old.iter().map(|pin| (pin.name.as_str(), pin)).collect();
+        let new: BTreeMap<&str, &PackagePin> = pins.iter().map(|pin| (pin.name.as_str(), pin)).collect();
+        for name in old.keys().chain(new.keys()).copied().collect::<BTreeSet<&str>>() {
+            let change = match (old.get(name), new.get(name)) {
+                (Some(old), Some(new)) if old == new => continue,
+                (Some(old), Some(new)) => format!("{} → {}", old.version, new.version),
+                (None, Some(new)) => format!("{} (new)", new.version),
+                (Some(old), None) => format!("{} (not needed any more)", old.version),
+                (None, None) => continue,
+            };
+            said.push(("Moved", format!("{set}: {name} {change}")));
+        }
+    }
+    for set in before.keys().filter(|set| !after.contains_key(set)) {
+        said.push(("Dropped", format!("{set}: no recipe asks for it")));
+    }
+    said
+}
+
+/// A key with what is pinned of packages.
+pub(crate) fn fingerprint(key: Sha256, packages: &PackageSets) -> Sha256 {
+    if packages.is_empty() {
+        return key;
+    }
+    let mut fingerprint = Hasher::default();
+    fingerprint.update(format!("{key}\n").as_bytes());
+    for (set, pins) in packages {
+        fingerprint.update(format!("{}\n", component(set)).as_bytes());
+        for pin in pins {
+            fingerprint.update(format!("{}\n", pin.sha256).as_bytes());
+        }
+    }
+    fingerprint.sha256()
+}
+
+/// The trees of pinned packages, from the root as the packages have it; fetched where they must be.
+pub(crate) fn trees(
+    work: &Work<'_>,
+    described: &Described,
+    sets: &BTreeSet<PackageSet>,
+    pinned: &PackageSets,
+) -> Result<BTreeMap<PackageSet, Digest<Tree>>, XbuildError> {
+    let mut toolchains = described.toolchains.clone();
+    let mut names = BTreeMap::new();
+    for set in sets {
+        let taken = match set.purpose {
+            Purpose::Libraries => Taken::Libraries,
+            Purpose::Tools => Taken::Programs,
+        };
+        let pins = pinned.get(set).cloned().unwrap_or_default();
+        let name = add_packages(&mut toolchains, &component(set), taken, pins)
+            .map_err(|error| XbuildError::user(format!("{set}: {error}"), "correct the names in [native]"))?;
+        names.insert(set.clone(), name);
+    }
+    let trees = work.trees(&toolchains, names.values())?;
+    let found = names.into_iter().filter_map(|(set, name)| Some((set, *trees.get(&name)?)));
+    Ok(found.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use clap::Parser as _;
+    use xbuild_fetch::debian::Index;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// A suite: each package with its version and what it depends on.
+    struct Suite(Vec<(&'static str, &'static str, &'static str)>);
+
+    impl IndexSource for Suite {
+        fn index(&self, suite: &str, arch: &str) -> Result<Rc<Index>, FetchError> {
+            let stanza = |(name, version, depends): &(&str, &str, &str)| {
+                let sha256 = Sha256::of(format!("{name} {version}").as_bytes()).to_hex();
+                let depends =
+                    if depends.is_empty() { String::new() } else { format!("Depends: {depends}\n") };
+                format!(
+                    "Package: {name}\nVersion: {version}\nArchitecture: {arch}\nFilename: pool/{name}.deb\nSize: 7\n\
+                     SHA256: {sha256}\n{depends}\n"
+                )
+            };
+            let text: String = self.0.iter().map(stanza).collect();
+            Ok(Rc::new(Index::read(suite, arch, text.as_bytes()).unwrap()))
+        }
+    }
+
+    const OLD: [(&str, &str, &str); 5] = [
+        ("zlib1g", "1.0", "libc6"),
+        ("zlib1g-dev", "1.0", "zlib1g (= 1.0)"),
+        ("libpng-dev", "3", "zlib1g-dev, libc6-dev | libc-dev"),
+        ("libbz2-dev", "5", "libc6-dev"),
+        ("hello", "2", "libc6, zlib1g"),
+    ];
+
+    fn newer() -> Suite {
+        let mut suite = OLD.to_vec();
+        suite[0] = ("zlib1g", "1.1", "libc6");
+        suite[1] = ("zlib1g-dev", "1.1", "zlib1g (= 1.1)");
+        Suite(suite)
+    }
+
+    /// A project of which nothing but `xbuild.toml` counts.
+    fn described(text: &str) -> Described {
+        let folder = tempfile::tempdir().unwrap();
+        fs_err::write(folder.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+        fs_err::write(folder.path().join("xbuild.toml"), text).unwrap();
+        let project = folder.path().display().to_string();
+        Described::read(&Cli::parse_from(["xbuild", "build", "--project", &project]).global).unwrap()
+    }
+
+    fn roots(roots: &[&str]) -> BTreeSet<String> {
+        roots.iter().map(|&root| root.to_owned()).collect()
+    }
+
+    fn names(pins: &[PackagePin]) -> Vec<String> {
+        pins.iter().map(|pin| format!("{} {}", pin.name, pin.version)).collect()
+    }
+
+    #[test]
+    fn suites_are_those_of_the_glibc_floor_and_the_sysroot_s_packages_are_left_out() {
+        let described = described("");
+        let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+        let grounds = Grounds::new(&described, &host).unwrap();
+        let spec = |triple: &str| described.targets.get(&triple.parse().unwrap()).unwrap();
+        let arm = spec("armv7-unknown-linux-gnueabihf");
+        let set = |glibc: Option<&str>| {
+            let glibc = glibc.map(|glibc| glibc.parse().unwrap());
+            grounds.libraries(arm, glibc, roots(&["zlib1g-dev"])).unwrap()
+        };
+        assert_eq!(set(None).to_string(), "zlib1g-dev (armhf, bullseye)");
+        assert_eq!(set(Some("2.41")).to_string(), "zlib1g-dev (armhf, trixie)");
+        assert_eq!(grounds.libraries(spec("x86_64-unknown-linux-musl"), None, roots(&["zlib1g-dev"])), None);
+        let tools = grounds.tools(roots(&["hello"]));
+        assert_eq!(tools.to_string(), "hello (amd64, trixie)");
+
+        let mut sets = PackageSets::new();
+        let asked = [set(None), tools.clone()].into();
+        pin(&mut sets, &asked, grounds, &Suite(OLD.to_vec())).unwrap();
+        assert_eq!(names(&sets[&set(None)]), ["zlib1g 1.0", "zlib1g-dev 1.0"]);
+        assert_eq!(names(&sets[&tools]), ["hello 2"], "the host's root has zlib");
+    }
+
+    #[test]
+    fn pins_stay_as_they_are_unless_something_new_can_t_lie_beside_them() {
+        let described = described("");
+        let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+        let grounds = Grounds::new(&described, &host).unwrap();
+        let arm64 = described.targets.get(&"aarch64-unknown-linux-gnu".parse().unwrap()).unwrap();
+        let set = |names: &[&str]| grounds.libraries(arm64, None, roots(names)).unwrap();
+        let (zlib, bzip, png) = (set(&["zlib1g-dev"]), set(&["libbz2-dev"]), set(&["libpng-dev"]));
+        let mut sets = PackageSets::new();
+        pin(&mut sets, &[zlib.clone()].into(), grounds, &Suite(OLD.to_vec())).unwrap();
+        let first = sets.clone();
+
+        pin(&mut sets, &[zlib.clone(), bzip.clone()].into(), grounds, &newer()).unwrap();
+        assert_eq!(sets[&zlib], first[&zlib]);
+        assert_eq!(
+            differences(&first, &sets),
+            [("Pinned", "libbz2-dev (arm64, bullseye): 1 package".to_owned())]
+        );
+
+        let before = sets.clone();
+        pin(&mut sets, &[png.clone()].into(), grounds, &newer()).unwrap();
+        assert_eq!(names(&sets[&zlib]), ["zlib1g 1.1", "zlib1g-dev 1.1"]);
+        let said: Vec<String> =
+            differences(&before, &sets).into_iter().map(|(what, text)| format!("{what} {text}")).collect();
+        assert_eq!(
+            said,
+            [
+                "Pinned libpng-dev (arm64, bullseye): 3 packages",
+                "Moved zlib1g-dev (arm64, bullseye): zlib1g 1.0 → 1.1",
+                "Moved zlib1g-dev (arm64, bullseye): zlib1g-dev 1.0 → 1.1",
+            ]
+        );
+        let key = Sha256::of(b"");
+        assert_ne!(fingerprint(key, &before), fingerprint(key, &sets));
+        assert_eq!(fingerprint(key, &PackageSets::new()), key);
+    }
+
+    #[test]
+    fn a_package_that_is_not_there_is_told_with_its_recipe() {
+        let described = described("[native.foo]\ntools = [\"protocc\"]\npackages = [\"libfoo-dev\"]\n");
+        let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+        let grounds = Grounds::new(&described, &host).unwrap();
+        let said = |set: PackageSet| {
+            pin(&mut PackageSets::new(), &[set].into(), grounds, &Suite(OLD.to_vec()))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            said(grounds.tools(roots(&["protocc"]))),
+            "native.foo tools: `protocc` is no component of toolchains.toml, and Debian has no such package for amd64 in trixie"
+        );
+        assert_eq!(
+            said(grounds.host_libraries(roots(&["libfoo-dev"]))),
+            "native.foo packages: Debian has no package `libfoo-dev` for amd64 in trixie"
+        );
+    }
+}
