@@ -5,12 +5,14 @@
 //! | `test` | everything that must pass before a change is taken, stage by stage |
 //! | `bench` | xbuild against cargo, and its images, in a package of its own: `xtask/bench` |
 //! | `corpus` | other people's programs, built and run, in a package of its own: `xtask/corpus` |
+//! | `conformance` | xbuild's commands against cargo's, in a package of its own: `xtask/conformance` |
 //! | `edges` | which crate may use which, from `docs/architecture.md` |
 //! | `generate` | files, or parts of files, that are made from others |
 //! | `workspace` | the crates and their edges, as cargo tells them |
 //! | `process` | running a program |
 
 mod bench;
+mod conformance;
 mod corpus;
 mod edges;
 mod error;
@@ -50,6 +52,13 @@ enum Task {
     },
     /// Checks that each crate uses only what docs/architecture.md allows it.
     Edges,
+    /// Compares all that xbuild runs with what cargo runs and writes docs/CONFORMANCE.md.
+    #[command(disable_help_flag = true)]
+    Conformance {
+        /// Its own: --help tells them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Measures xbuild against cargo and writes docs/BENCH.md; `bench image` measures images.
     #[command(disable_help_flag = true)]
     Bench {
@@ -88,6 +97,7 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Generate { check: true } => generate::check(root),
         Task::Generate { check: false } => generate::write(root),
         Task::Edges => edges::check(root),
+        Task::Conformance { arguments } => conformance::run(root, arguments),
         Task::Bench { arguments } => bench::run(root, arguments),
         Task::Corpus { arguments } => corpus::run(root, arguments),
     }

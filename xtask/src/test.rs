@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::process::{cargo, run as execute, succeeds};
-use crate::{bench, edges, generate};
+use crate::{bench, conformance, edges, generate};
 
 /// How much is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "docs", is_fast: false, run: |root, _| docs(root) },
     Stage { name: "tests", is_fast: true, run: tests },
     Stage { name: "doc-tests", is_fast: false, run: |root, _| doc_tests(root) },
+    Stage { name: "conformance", is_fast: false, run: |root, _| conformance::sample(root) },
     Stage { name: "benchmark", is_fast: false, run: |root, _| bench::sample(root, &[]) },
     Stage { name: "bench-image", is_fast: false, run: |root, _| bench::sample(root, &["image"]) },
 ];

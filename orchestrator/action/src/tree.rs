@@ -225,6 +225,39 @@ fn walk_below<E: From<TreeError>>(
     Ok(())
 }
 
+/// So many links on the way to one path are followed, as Linux does.
+const LINKS: usize = 40;
+
+/// Where a path leads in a tree when the links on its way are followed, its last part among them. What isn't there is taken
+/// as it is; `None` where a link leads out of the tree or in a circle.
+///
+/// # Errors
+/// When a level is missing from the store.
+pub fn follow(store: &dyn Content, tree: Digest<Tree>, path: &RelPath) -> Result<Option<RelPath>, TreeError> {
+    let mut builder = TreeBuilder::from_tree(tree);
+    let mut open: Vec<String> = path.components().rev().map(str::to_owned).collect();
+    let (mut real, mut links) = (RelPath::root(), 0);
+    while let Some(part) = open.pop() {
+        let Ok(next) = real.resolve(&part) else { return Ok(None) };
+        // Below what is no folder there is nothing to follow.
+        let entry = match builder.get(store, &next) {
+            Ok(entry) => entry,
+            Err(TreeError::Conflict(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(Entry::Symlink(target)) = entry else {
+            real = next;
+            continue;
+        };
+        links += 1;
+        if links > LINKS || target.starts_with('/') {
+            return Ok(None);
+        }
+        open.extend(target.split('/').filter(|part| !part.is_empty()).rev().map(str::to_owned));
+    }
+    Ok(Some(real))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,5 +322,33 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, ["a", "a/x", "b"]);
+    }
+
+    #[test]
+    fn links_are_followed_wherever_they_are_on_the_way() {
+        let store = Memory::default();
+        let mut builder = TreeBuilder::default();
+        let link = |target: &str| Entry::Symlink(target.to_owned());
+        for (name, entry) in [
+            ("a/real/file", file(&store, "x")),
+            ("a/link", link("real")),
+            ("a/up", link("../a/./link")),
+            ("last", link("a/link/file")),
+            ("circle", link("circle")),
+            ("out", link("../x")),
+            ("absolute", link("/a")),
+        ] {
+            builder.insert(&store, &path(name), entry).unwrap();
+        }
+        let tree = builder.build(&store).unwrap();
+        let leads = |name: &str| follow(&store, tree, &path(name)).unwrap();
+        assert_eq!(leads("a/link/file"), Some(path("a/real/file")));
+        assert_eq!(leads("a/up/file"), Some(path("a/real/file")));
+        assert_eq!(leads("last"), Some(path("a/real/file")));
+        assert_eq!(leads("a/nothing/b"), Some(path("a/nothing/b")));
+        assert_eq!(leads("last/below"), Some(path("a/real/file/below")));
+        for lost in ["circle", "out", "absolute/x"] {
+            assert_eq!(leads(lost), None, "{lost}");
+        }
     }
 }

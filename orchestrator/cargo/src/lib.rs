@@ -5,8 +5,9 @@
 //! that cargo itself would work out next: which flags rustc gets, in cargo's order; what the environment is; what
 //! a unit needs of others; what files come out; how a build script is run and what its output means.
 //!
-//! It is pure: no files, no environment, no processes. It repeats the logic of the releases in [`SUPPORTED`]; a
-//! test compares every command with what the cargo at hand runs (`tests/oracle.rs`).
+//! It is pure: no files, no environment, no processes. It repeats the logic of the [`releases`] that the
+//! conformance suite has passed on (`xtask/conformance`); a test compares every command with what the cargo at hand
+//! runs (`tests/oracle.rs`).
 //!
 //! Planning happens inside the sandbox, so all paths in cargo's output are absolute paths of the sandbox.
 //!
@@ -41,6 +42,7 @@ mod needs;
 mod overrides;
 mod package;
 mod platform;
+mod release;
 mod rustc;
 mod script;
 mod unit_graph;
@@ -57,10 +59,11 @@ pub use hash::UnitHash;
 pub use manifest::Manifests;
 pub use needs::{Need, Needs};
 pub use package::{Package, Packages};
-pub use platform::{Flavour, Platform, RustcVersion, Toolchain, parse_cfg};
+pub use platform::{CFG_ARGUMENTS, Flavour, Platform, RustcVersion, Toolchain, parse_cfg};
+pub use release::{check_cargo_version, releases};
 pub use rustc::Invocation;
 pub use script::ScriptInvocation;
 pub use unit_graph::{
-    CrateType, DebugInfo, Dependency, Mode, Profile, SUPPORTED, Strip, StripChoice, Target, TargetKind, Unit,
-    UnitGraph, UnitIndex, check_cargo_version,
+    CrateType, DebugInfo, Dependency, Mode, Profile, Strip, StripChoice, Target, TargetKind, Unit, UnitGraph,
+    UnitIndex,
 };

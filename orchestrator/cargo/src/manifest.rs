@@ -9,6 +9,7 @@ use xbuild_base::RelPath;
 
 use crate::error::Error;
 use crate::package::Package;
+use crate::unit_graph::{Target, TargetKind};
 
 /// The texts of manifests by their path in the sandbox.
 ///
@@ -26,8 +27,17 @@ pub(crate) struct ManifestFacts {
     pub(crate) lint_flags: Vec<String>,
     /// Whether `cargo-features` holds `public-dependency`.
     pub(crate) public_dependency: bool,
-    /// Names of tests, benchmarks and libraries (as `lib`) that bring a harness of their own.
-    pub(crate) without_harness: BTreeSet<String>,
+    /// Targets that bring a test harness of their own, by kind and name; a library's name doesn't count, it is the only
+    /// one.
+    without_harness: BTreeSet<(TargetKind, String)>,
+}
+
+impl ManifestFacts {
+    /// Whether a target of the package brings a test harness of its own.
+    pub(crate) fn is_without_harness(&self, target: &Target) -> bool {
+        let name = if target.is_library() { "" } else { &target.name };
+        self.without_harness.contains(&(target.target_kind(), name.to_owned()))
+    }
 }
 
 impl Manifests {
@@ -162,16 +172,23 @@ fn lint_flags(lints: &Table) -> Result<Vec<String>, String> {
     Ok(flags)
 }
 
-fn without_harness(table: &Table) -> BTreeSet<String> {
+fn without_harness(table: &Table) -> BTreeSet<(TargetKind, String)> {
     let plain = |target: &Value| target.get("harness").and_then(Value::as_bool) == Some(false);
     let mut names = BTreeSet::new();
-    for kind in ["test", "bench", "bin", "example"] {
-        let targets = table.get(kind).and_then(Value::as_array).into_iter().flatten();
+    // Targets of different kinds may have one name.
+    for (key, kind) in [
+        ("test", TargetKind::Test),
+        ("bench", TargetKind::Benchmark),
+        ("bin", TargetKind::Binary),
+        ("example", TargetKind::Example),
+    ] {
+        let targets = table.get(key).and_then(Value::as_array).into_iter().flatten();
         let targets = targets.filter(|target| plain(target));
-        names.extend(targets.filter_map(|target| target.get("name")?.as_str()).map(str::to_owned));
+        let found = targets.filter_map(|target| target.get("name")?.as_str());
+        names.extend(found.map(|name| (kind, name.to_owned())));
     }
     if table.get("lib").is_some_and(plain) {
-        names.insert("lib".to_owned());
+        names.insert((TargetKind::Library, String::new()));
     }
     names
 }
@@ -225,6 +242,21 @@ mod tests {
                 "cfg(b, values(\"c\"))"
             ]
         );
+    }
+
+    #[test]
+    fn a_harness_is_a_target_s_and_not_a_name_s() {
+        let text = "[lib]\nharness = false\n[[test]]\nname = \"x\"\nharness = false\n[[bin]]\nname = \"x\"\n";
+        let facts =
+            ManifestFacts { without_harness: without_harness(&text.parse().unwrap()), ..Default::default() };
+        let is_without = |kind: &str, name: &str| {
+            let target = serde_json::json!({
+                "kind": [kind], "crate_types": ["bin"], "name": name, "src_path": "/x", "edition": "2021"
+            });
+            facts.is_without_harness(&serde_json::from_value(target).unwrap())
+        };
+        assert!(is_without("test", "x") && is_without("lib", "whatever"));
+        assert!(!is_without("bin", "x") && !is_without("bench", "x") && !is_without("example", "lib"));
     }
 
     #[test]

@@ -60,10 +60,13 @@ pub struct Toolchain {
 pub struct Platform {
     /// Its triple.
     pub triple: Triple,
-    /// What `rustc --print cfg --target …` says: [`parse_cfg`]. As with cargo it is asked twice for a target: first
-    /// without flags, then with [`Configuration::rustflags`] (which need the first answer), since flags such as
-    /// `-C target-feature` change it. The host has no flags.
+    /// What `rustc --print cfg --target …` says when it is asked with [`CFG_ARGUMENTS`]: [`parse_cfg`]. As with cargo
+    /// it is asked twice for a target: first without flags, then with [`Configuration::rustflags`] (which need the
+    /// first answer), since flags such as `-C target-feature` change it. The host has no flags.
     pub cfg: Vec<Cfg>,
+    /// Whether rustc, asked for its cfg and nothing else, says `target_feature="crt-static"`: programs have the C
+    /// library in them, and a musl target makes no dynamic libraries.
+    pub crt_static: bool,
     /// `rustc --print split-debuginfo`: the values that it can do.
     pub split_debuginfo: BTreeSet<String>,
     /// `rustc --print target-libdir`: where std's own dynamic library lies. Only the host's is used.
@@ -78,6 +81,10 @@ pub struct Platform {
     /// Scripts for a target see the host's too.
     pub script_environment: BTreeMap<String, String>,
 }
+
+/// How cargo asks rustc for cfgs: for a proc macro among other things. So `crt-static` is there only where rustflags say
+/// so, and neither build scripts nor dependencies see that it is a target's default.
+pub const CFG_ARGUMENTS: [&str; 2] = ["--print=cfg", "--crate-type=proc-macro"];
 
 /// What `rustc -vV` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +164,7 @@ impl Platform {
         let os = self.cfg_value("target_os").unwrap_or_default();
         let environment = self.cfg_value("target_env").unwrap_or_default();
         let wasm = self.has_cfg("target_family", "wasm");
-        let no_dynamic = (environment == "musl" && self.has_cfg("target_feature", "crt-static"))
-            || matches!(os, "none" | "uefi");
+        let no_dynamic = (environment == "musl" && self.crt_static) || matches!(os, "none" | "uefi");
         match crate_type {
             CrateType::Library | CrateType::Rlib => Some(("lib", ".rlib")),
             CrateType::Binary => Some(match os {
@@ -191,6 +197,7 @@ pub(crate) mod tests {
         Platform {
             triple: triple.parse().unwrap(),
             cfg: parse_cfg(cfg).unwrap(),
+            crt_static: cfg.contains("crt-static"),
             split_debuginfo: BTreeSet::new(),
             library_directory: String::new(),
             linker: None,

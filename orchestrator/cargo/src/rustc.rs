@@ -4,8 +4,7 @@
 //!
 //! - never `-C incremental=…`, `--diagnostic-width=…` or colours by terminal: they would make results depend on
 //!   the machine;
-//! - `-C linker=…` and link arguments only where something is linked, so that another linker or sysroot leaves
-//!   libraries alone;
+//! - what the target's file adds: its link arguments where something is linked, its arguments of rustc everywhere;
 //! - paths are those of [`crate::layout`].
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -172,8 +171,7 @@ impl Context {
             (true, false, false) | (false, true, true) => {}
         }
         if test {
-            let name = if target.is_library() { "lib" } else { &target.name };
-            if manifest.without_harness.contains(name) {
+            if manifest.is_without_harness(target) {
                 add(&["--cfg", "test"]);
             } else {
                 add(&["--test"]);
@@ -200,10 +198,11 @@ impl Context {
         if let Some(triple) = &unit.platform {
             add(&["--target", triple.as_str()]);
         }
-        if unit.requires_upstream_objects() {
-            if let Some(linker) = &platform.linker {
-                add(&["-C", &format!("linker={linker}")]);
-            }
+        let links = unit.requires_upstream_objects();
+        if let Some(linker) = platform.linker.as_ref().filter(|_| links || !std) {
+            add(&["-C", &format!("linker={linker}")]);
+        }
+        if links {
             for argument in &platform.link_arguments {
                 add(&["-C", &format!("link-arg={argument}")]);
             }

@@ -10,25 +10,6 @@ use xbuild_base::Triple;
 
 use crate::error::Error;
 
-/// The cargo releases whose logic this crate repeats, as `major.minor`.
-///
-/// The graph's own version number says nothing of changes in cargo's logic, so an unknown release is refused
-/// until the oracle test has passed on it.
-pub const SUPPORTED: [&str; 2] = ["1.95", "1.96"];
-
-/// Checks that a cargo release is one of [`SUPPORTED`].
-///
-/// # Errors
-/// [`Error::UnknownCargo`] when it isn't.
-pub fn check_cargo_version(version: &semver::Version) -> Result<(), Error> {
-    let release = format!("{}.{}", version.major, version.minor);
-    if SUPPORTED.contains(&release.as_str()) {
-        Ok(())
-    } else {
-        Err(Error::UnknownCargo { version: version.to_string(), known: SUPPORTED.join(", ") })
-    }
-}
-
 /// A unit's number in its graph. It means nothing in another graph: what names a unit across graphs is
 /// [`crate::Context::hash`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use recording::{Call, Recording, Renaming, without_hashes};
 use xbuild_base::RelPath;
 use xbuild_cargo::{
-    Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages, Platform, RustcVersion,
-    Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version, parse_cfg,
+    CFG_ARGUMENTS, Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages,
+    Platform, RustcVersion, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version, parse_cfg,
 };
 
 const LINKER: &str = "/usr/bin/cc";
@@ -46,12 +46,13 @@ fn context(recording: &Recording) -> Context {
     let version = RustcVersion::parse(&recording.rustc(&["-vV"])).unwrap();
     let configuration = Configuration::parse(&[file]).unwrap();
     let cfg = |flags: &[String]| {
-        let flags = flags.iter().map(String::as_str).chain(["--print", "cfg"]);
+        let flags = flags.iter().map(String::as_str).chain(CFG_ARGUMENTS);
         parse_cfg(&recording.rustc(&flags.collect::<Vec<_>>())).unwrap()
     };
     let platform = || Platform {
         triple: version.host.clone(),
         cfg: cfg(&[]),
+        crt_static: false,
         split_debuginfo: recording
             .rustc(&["--print", "split-debuginfo"])
             .lines()

@@ -158,6 +158,7 @@ impl Scene {
         Platform {
             triple: triple.parse().unwrap(),
             cfg: parse_cfg(cfg).unwrap(),
+            crt_static: cfg.contains("crt-static"),
             split_debuginfo: BTreeSet::new(),
             library_directory: "/usr/lib/rustlib".to_owned(),
             linker: Some(format!("/usr/bin/{triple}-clang")),

@@ -23,7 +23,7 @@ pub struct Selection {
     pub no_default_features: bool,
     /// The profile's name.
     pub profile: String,
-    /// Further options, for std.
+    /// Further options.
     pub options: Vec<&'static str>,
     /// The user's rustflags for the target: cfgs may follow from them, and dependencies from cfgs.
     pub rustflags: Vec<String>,
@@ -72,17 +72,19 @@ pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
     ground.step(ground.cargo(&["metadata", "--format-version=1"]), &[])
 }
 
-/// `rustc --print WHAT` for a target, with the user's rustflags for it, or for the host. std's own build scripts are
+/// rustc with `--print` and what else belongs to the question, for a target, with the user's rustflags for it, or for the
+/// host. std's own build scripts are
 /// told of cfgs that are not stable, too.
 #[must_use]
 pub fn print(
     layers: &[Digest<Tree>],
-    what: &str,
+    arguments: &[&str],
     target: Option<&Triple>,
     flavour: Flavour,
     rustflags: &[String],
 ) -> (Command, InputRoot) {
-    let mut argv = vec!["/usr/bin/rustc".to_owned(), format!("--print={what}")];
+    let mut argv = vec!["/usr/bin/rustc".to_owned()];
+    argv.extend(arguments.iter().map(|&argument| argument.to_owned()));
     argv.extend(target.map(|triple| format!("--target={triple}")));
     argv.extend(rustflags.iter().cloned());
     match flavour {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use xbuild_action::{Content, ContentExt as _, Directory, Entry, File, TreeBuilder, TreeError};
+use xbuild_action::{Content, ContentExt as _, Directory, Entry, File, TreeBuilder, TreeError, follow};
 use xbuild_base::{Digest, RelPath, Sha256, Tree};
 use xbuild_cargo::git_folders;
 
@@ -231,12 +231,16 @@ impl Sources {
             }
             return Ok(sources);
         }
-        let Some(Entry::Directory(whole)) = local.get(store, folder)? else {
-            return Err(TreeError::Missing(folder.clone()));
-        };
+        let missing = || TreeError::Missing(folder.clone());
+        // A path to a package may lead through links: what lies at their end is put at the path itself.
+        let real = |path: &RelPath| follow(store, self.local, path);
+        let place = real(folder)?.ok_or_else(missing)?;
+        let Some(Entry::Directory(whole)) = local.get(store, &place)? else { return Err(missing()) };
         let mut own = TreeBuilder::from_tree(whole);
         for nested in packages.iter().filter(|package| *package != folder) {
-            if let Some(below) = nested.strip_prefix(folder) {
+            if let Some(below) = real(nested)?.and_then(|nested| nested.strip_prefix(&place))
+                && !below.is_root()
+            {
                 own.remove(store, &below)?;
             }
         }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use xbuild_action::ContentExt as _;
 use xbuild_base::{Digest, Tree, Triple};
-use xbuild_cargo::{Configuration, Flavour, Platform, RustcVersion, Toolchain, UnitVariables, parse_cfg};
+use xbuild_cargo::{
+    CFG_ARGUMENTS, Configuration, Flavour, Platform, RustcVersion, Toolchain, UnitVariables, parse_cfg,
+};
 use xbuild_describe::TargetSpec;
 use xbuild_plan::planning;
 
@@ -45,14 +47,20 @@ pub fn toolchain(
         let result = engine.run_one(what, &command, &inputs)?;
         Ok::<_, RealiseError>(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
     };
-    let print = |what: &str, target: Option<&Triple>| {
-        say(&format!("rustc --print {what}"), planning::print(&layers.host, what, target, flavour, &[]))
+    let ask = |arguments: &[&str], target: Option<&Triple>, rustflags: &[String]| {
+        let step = planning::print(&layers.host, arguments, target, flavour, rustflags);
+        say(&format!("rustc {}", arguments.join(" ")), step)
+    };
+    let print = |what: &str, target: Option<&Triple>| ask(&[&format!("--print={what}")], target, &[]);
+    let cfg = |target: Option<&Triple>, rustflags: &[String]| {
+        Ok::<_, RealiseError>(parse_cfg(&ask(&CFG_ARGUMENTS, target, rustflags)?)?)
     };
     let version = RustcVersion::parse(&say("rustc -vV", planning::version(&layers.host))?)?;
     let words = |text: String| text.lines().map(str::to_owned).collect();
     let host = Platform {
         triple: version.host.clone(),
-        cfg: parse_cfg(&print("cfg", None)?)?,
+        cfg: cfg(None, &[])?,
+        crt_static: false,
         split_debuginfo: words(print("split-debuginfo", None)?),
         library_directory: print("target-libdir", None)?.trim().to_owned(),
         linker: Some("/usr/bin/cc".to_owned()),
@@ -62,7 +70,8 @@ pub fn toolchain(
     };
     let mut target = Platform {
         triple: spec.triple.clone(),
-        cfg: parse_cfg(&print("cfg", Some(&spec.triple))?)?,
+        cfg: cfg(Some(&spec.triple), &[])?,
+        crt_static: false,
         split_debuginfo: words(print("split-debuginfo", Some(&spec.triple))?),
         library_directory: print("target-libdir", Some(&spec.triple))?.trim().to_owned(),
         linker: Some(program(&spec.link.linker)),
@@ -73,9 +82,11 @@ pub fn toolchain(
     // Which rustflags hold for a target may depend on its cfg, and its cfg on those rustflags (cargo asks twice too).
     let rustflags = configuration.rustflags(&target);
     if !rustflags.is_empty() {
-        let asked = planning::print(&layers.host, "cfg", Some(&spec.triple), flavour, &rustflags);
-        target.cfg = parse_cfg(&say("rustc --print cfg", asked)?)?;
+        target.cfg = cfg(Some(&spec.triple), &rustflags)?;
     }
+    target.crt_static = ask(&["--print=cfg"], Some(&spec.triple), &rustflags)?
+        .lines()
+        .any(|line| line == "target_feature=\"crt-static\"");
     Ok(Toolchain {
         rustc: "/usr/bin/rustc".to_owned(),
         rustdoc: "/usr/bin/rustdoc".to_owned(),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use semver::Version;
-use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, walk};
+use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, follow, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Package, Packages, Platform,
@@ -198,22 +198,7 @@ impl Project {
         metadata: &str,
         include: BTreeMap<String, Vec<String>>,
     ) -> Result<Part, RealiseError> {
-        let mut toolchain =
-            platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
-        let settings = &asked.plan;
-        let target = toolchain.targets.get(&spec.triple);
-        toolchain.variables = target.map(|target| self.variables.of(target)).unwrap_or_default();
-        let selection = Selection {
-            packages: ids(&Packages::parse(metadata)?, &settings.packages),
-            features: settings.features.iter().cloned().collect(),
-            all_features: settings.all_features,
-            no_default_features: !settings.default_features,
-            profile: settings.profile.clone(),
-            options: Vec::new(),
-            rustflags: target.map(|target| self.configuration.rustflags(target)).unwrap_or_default(),
-        };
-        let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
-        let context = context(engine.store, graph, metadata, self.skeleton, toolchain)?;
+        let context = self.context(engine, asked, spec, layers, metadata, Vec::new())?;
         let wanted = wanted(&context, asked)?;
         Ok(Part {
             context,
@@ -225,6 +210,37 @@ impl Project {
             wanted,
             name: spec.triple.to_string(),
         })
+    }
+
+    /// All units of a variant for one target, and those that further options of cargo's ask for, such as `--examples`.
+    ///
+    /// # Errors
+    /// When cargo can't plan them.
+    pub fn context(
+        &self,
+        engine: &Engine<'_>,
+        asked: &Asked,
+        spec: &TargetSpec,
+        layers: &Layers,
+        metadata: &str,
+        options: Vec<&'static str>,
+    ) -> Result<Context, RealiseError> {
+        let mut toolchain =
+            platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
+        let settings = &asked.plan;
+        let target = toolchain.targets.get(&spec.triple);
+        toolchain.variables = target.map(|target| self.variables.of(target)).unwrap_or_default();
+        let selection = Selection {
+            packages: ids(&Packages::parse(metadata)?, &settings.packages),
+            features: settings.features.iter().cloned().collect(),
+            all_features: settings.all_features,
+            no_default_features: !settings.default_features,
+            profile: settings.profile.clone(),
+            options,
+            rustflags: target.map(|target| self.configuration.rustflags(target)).unwrap_or_default(),
+        };
+        let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
+        context(engine.store, graph, metadata, self.skeleton, toolchain)
     }
 }
 
@@ -337,6 +353,15 @@ pub(crate) fn context(
         Ok(())
     })
     .map_err(|RealiseOrTree(error)| error)?;
+    // The walk follows no links, and cargo does.
+    let found: BTreeSet<RelPath> = texts.iter().map(|(path, _)| path.clone()).collect();
+    for manifest in wanted.into_iter().filter(|path| !found.contains(*path)) {
+        let Some(real) = follow(store, skeleton, manifest)? else { continue };
+        if let Some(Entry::File(file)) = TreeBuilder::from_tree(skeleton).get(store, &real)? {
+            let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
+            texts.push((manifest.clone(), text));
+        }
+    }
     let manifests = Manifests::parse(texts.iter().map(|(path, text)| (path.clone(), text.as_str())))?;
     Ok(Context::new(graph, packages, &manifests, toolchain)?)
 }

@@ -184,7 +184,7 @@ impl Corpus<'_> {
 
     /// Whether a program runs.
     fn verdict(&self, app: &App, file: &Path, target: &str) -> Result<Verdict, Error> {
-        let verdict = self.ground.with(|kit| {
+        let verdict: Result<Verdict, xtask_ground::Error> = self.ground.with(|kit| {
             let spec = self.ground.target(target)?;
             let cancel = self.stop.cancel.clone();
             let machine = xtask_corpus::Machine::new(kit.engine, kit.composer, spec, cancel)?;

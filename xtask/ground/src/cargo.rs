@@ -1,6 +1,7 @@
 //! The pinned cargo, called in a sandbox over the trees that xbuild's own actions get.
 
 use xbuild_action::InputRoot;
+use xbuild_describe::Asked;
 use xbuild_plan::places::{CARGO_CONFIG, CARGO_HOME, place};
 
 use crate::ground::{Plan, PlannedGraph};
@@ -47,25 +48,28 @@ pub fn call(graph: &PlannedGraph, verbose: bool) -> String {
         environment.extend(platform.script_environment.clone());
     }
 
-    let plan = &asked.plan;
     let mut arguments: Vec<String> =
         ["/usr/bin/cargo", "build", "--offline", "--locked"].map(str::to_owned).to_vec();
     arguments.extend(["--config".to_owned(), place(CARGO_CONFIG).in_sandbox()]);
-    arguments.extend([
-        "--target".to_owned(),
-        target.to_string(),
-        "--profile".to_owned(),
-        plan.profile.clone(),
-    ]);
-    arguments.extend(plan.packages.iter().flat_map(|package| ["--package".to_owned(), package.clone()]));
+    arguments.extend(selection(asked, asked.plan.packages.iter().map(String::as_str)));
+    arguments.extend(verbose.then(|| "--verbose".to_owned()));
+
+    let environment = environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
+    environment.chain(arguments.iter().map(|argument| quoted(argument))).collect::<Vec<_>>().join(" ")
+}
+
+/// The arguments of `cargo build` that choose what [`Asked`] is of: target, profile, features, and the packages, by what
+/// cargo is to call them.
+pub fn selection<'p>(asked: &Asked, packages: impl Iterator<Item = &'p str>) -> Vec<String> {
+    let plan = &asked.plan;
+    let mut arguments =
+        vec!["--target".to_owned(), asked.target.to_string(), "--profile".to_owned(), plan.profile.clone()];
+    arguments.extend(packages.flat_map(|package| ["--package".to_owned(), package.to_owned()]));
     if !plan.features.is_empty() {
         let features: Vec<&str> = plan.features.iter().map(String::as_str).collect();
         arguments.extend(["--features".to_owned(), features.join(",")]);
     }
     arguments.extend(plan.all_features.then(|| "--all-features".to_owned()));
     arguments.extend((!plan.default_features).then(|| "--no-default-features".to_owned()));
-    arguments.extend(verbose.then(|| "--verbose".to_owned()));
-
-    let environment = environment.iter().map(|(name, value)| format!("{name}={}", quoted(value)));
-    environment.chain(arguments.iter().map(|argument| quoted(argument))).collect::<Vec<_>>().join(" ")
+    arguments
 }

@@ -30,6 +30,9 @@ pub enum Error {
     /// Something is missing and can't be fetched.
     #[error(transparent)]
     Fetch(#[from] xbuild_fetch::FetchError),
+    /// A unit could not be built.
+    #[error("xbuild failed: {0}")]
+    Build(String),
     /// A project can't be planned.
     #[error(transparent)]
     Realise(Box<xbuild_realise::RealiseError>),

@@ -6,33 +6,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
-use xbuild_base::{Digest, Tree, Triple};
+use xbuild_base::{Action, Digest, Tree, Triple};
 use xbuild_describe::{
-    Asked, ComponentName, Description, Glibc, NameError, Request, Source, TargetSpec, Targets, Toolchains,
-    evaluate,
+    Asked, ComponentName, Description, Glibc, NameError, Override, Request, Source, TargetSpec, Targets,
+    Toolchains, evaluate,
 };
 use xbuild_exec::Sandbox;
 use xbuild_fetch::debian::{MirrorSettings, Mirrors};
 use xbuild_fetch::official::Server;
-
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::crates;
 use xbuild_fetch::source::lock::Lock;
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_fetch::toolchain::Composer;
 use xbuild_fetch::{Fetcher, Quiet, Settings};
+use xbuild_plan::Work;
+use xbuild_plan::graph::Graph;
+use xbuild_plan::queue::Node;
 use xbuild_plan::sources::Sources;
-use xbuild_realise::engine::Engine;
+use xbuild_realise::engine::{Cause, Engine, Events, Failure, Success};
 use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
 use xbuild_realise::platform::{self, Layers};
+use xbuild_realise::project::Project;
 use xbuild_realise::std_library::StdRequest;
-use xbuild_realise::{LocalSources, project};
+use xbuild_realise::{LocalSources, RealiseError, project};
 use xbuild_store::Disk;
 
 use crate::error::Error;
-use crate::{TARGETS, owner};
+use crate::{HOST, TARGETS, owner};
 
 /// A store and what the repository says of toolchains and targets.
+#[derive(Debug)]
 pub struct Ground {
     /// The store.
     pub store: Arc<Disk>,
@@ -77,6 +81,17 @@ pub struct PlannedGraph {
     pub toolchain: xbuild_cargo::Toolchain,
 }
 
+/// A project with its sources fetched, and what a request asks of it.
+#[derive(Debug)]
+pub struct Ready {
+    /// Sources and configuration.
+    pub project: Project,
+    /// What `cargo metadata` says.
+    pub metadata: String,
+    /// What is asked for, one graph each, with the toolchain of its target.
+    pub asked: Vec<(Asked, Layers)>,
+}
+
 impl PlannedGraph {
     /// Target and packages, as people call them.
     #[must_use]
@@ -95,7 +110,7 @@ impl Ground {
         let read = |path: &str| fs_err::read_to_string(root.join(path)).map(|text| Source::new(path, text));
         let toolchains = Toolchains::read(read("toolchains.toml")?)?;
         let mut targets = Targets::default();
-        for triple in TARGETS {
+        for triple in TARGETS.into_iter().chain([HOST]) {
             let source = read(&format!("targets/{triple}.toml"))?;
             targets.insert(TargetSpec::read(parse(triple)?, source, &toolchains)?);
         }
@@ -136,7 +151,7 @@ impl Ground {
     pub fn component(&self, name: &str) -> Result<PathBuf, Error> {
         let wrong = |error: NameError| Error::Unexpected { path: name.into(), problem: error.to_string() };
         let component: ComponentName = name.parse().map_err(wrong)?;
-        let tree = self.with(|kit| Ok(kit.composer.tree(&component)?))?;
+        let tree = self.with(|kit| kit.composer.tree(&component).map_err(Error::from))?;
         Ok(self.store.folder().join(self.store.materialise(tree)?))
     }
 
@@ -148,7 +163,7 @@ impl Ground {
         self.with(|kit| {
             let cargo = CargoConfig::load(workspace, kit.variables)?;
             crates::fetch(kit.fetcher, &crates::from_lock(&project::read_lock(workspace)?, &cargo)?)?;
-            let description = self.description(workspace)?;
+            let description = self.description(workspace, &[])?;
             let grounds: Vec<(Triple, Option<Glibc>)> = self.default_grounds();
             self.layers(kit, &description, &grounds).map(drop)
         })
@@ -160,31 +175,19 @@ impl Ground {
     /// When the project can't be planned, or something that it needs is neither there nor can be fetched.
     pub fn plan(&self, workspace: &Path, targets: &[&str]) -> Result<Plan, Error> {
         self.with(|kit| {
-            let description = self.description(workspace)?;
-            let toolchain = self.toolchain(&description)?;
-            let cargo = CargoConfig::load(workspace, kit.variables)?;
-            let local = LocalSources::import(&self.store, workspace)?;
-            let lock = project::read_lock(workspace)?;
-            let configuration = project::configuration(&*self.store, &local)?;
-            let project = project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?;
-            let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
-            let metadata = project::metadata(kit.engine, &project.ground(&host))?;
             let request = Request {
                 targets: targets.iter().map(|&target| target.to_owned()).collect(),
                 profile: Some("release".to_owned()),
                 ..Request::default()
             };
-            let facts = project::workspace(&metadata, &lock)?;
-            let mut asked = evaluate(&description, &facts, &self.targets, &request)?;
+            let description = self.description(workspace, &[])?;
+            let Ready { project, mut asked, .. } = self.ready(kit, workspace, &description, &request)?;
             // One target after the other, each with all its packages.
-            asked.sort_by_key(|one| targets.iter().position(|target| *target == one.target.as_str()));
+            asked.sort_by_key(|(one, _)| targets.iter().position(|target| *target == one.target.as_str()));
 
-            let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
-            let of_targets = self.layers(kit, &description, &grounds)?;
             let mut layers: Vec<Digest<Tree>> = Vec::new();
-            for tree in
-                of_targets.iter().flat_map(Layers::target).chain([project.sources.whole(&*self.store)?])
-            {
+            let of_targets = asked.iter().flat_map(|(_, layers)| layers.target());
+            for tree in of_targets.chain([project.sources.whole(&*self.store)?]) {
                 if !layers.contains(&tree) {
                     layers.push(tree);
                 }
@@ -193,11 +196,11 @@ impl Ground {
             xbuild_action::merge_layers(&*self.store, &layers)?;
 
             let mut graphs = Vec::new();
-            for (asked, layers) in asked.into_iter().zip(&of_targets) {
+            for (asked, layers) in asked {
                 let spec = self.target(asked.target.as_str())?;
                 let flavour = xbuild_cargo::Flavour::Project;
                 let configuration = project.configuration.clone();
-                let toolchain = platform::toolchain(kit.engine, layers, spec, flavour, configuration)?;
+                let toolchain = platform::toolchain(kit.engine, &layers, spec, flavour, configuration)?;
                 graphs.push(PlannedGraph { asked, toolchain });
             }
             let release =
@@ -206,14 +209,53 @@ impl Ground {
         })
     }
 
-    fn description(&self, workspace: &Path) -> Result<Description, Error> {
+    /// Fetches a project's sources and asks cargo what it is made of.
+    ///
+    /// # Errors
+    /// When its configuration is refused, something can't be fetched, or nothing fits the request.
+    pub fn ready(
+        &self,
+        kit: &Kit<'_>,
+        workspace: &Path,
+        description: &Description,
+        request: &Request,
+    ) -> Result<Ready, Error> {
+        let toolchain = self.toolchain(description)?;
+        let cargo = CargoConfig::load(workspace, kit.variables)?;
+        let local = LocalSources::import(&self.store, workspace)?;
+        let lock = project::read_lock(workspace)?;
+        let configuration = project::configuration(&*self.store, &local)?;
+        let project = project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?;
+        let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
+        let metadata = project::metadata(kit.engine, &project.ground(&host))?;
+        let facts = project::workspace(&metadata, &lock)?;
+        let asked = evaluate(description, &facts, &self.targets, request)?;
+        let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
+        let layers = self.layers(kit, description, &grounds)?;
+        Ok(Ready { project, metadata, asked: asked.into_iter().zip(layers).collect() })
+    }
+
+    /// The toolchain's trees for the host: of the default toolchain, or of the one that `--set` flags choose.
+    ///
+    /// # Errors
+    /// When it can't be fetched.
+    pub fn host_layers(&self, kit: &Kit<'_>, overrides: &[Override]) -> Result<Vec<Digest<Tree>>, Error> {
+        let description = Description::read(None, overrides, &self.targets)?;
+        Ok(kit.composer.layers(self.toolchain(&description)?, &[], kit.server)?.host)
+    }
+
+    /// The description in a workspace's folder, with `--set` flags.
+    ///
+    /// # Errors
+    /// All its problems.
+    pub fn description(&self, workspace: &Path, overrides: &[Override]) -> Result<Description, Error> {
         let path = workspace.join("xbuild.toml");
         let source = match fs_err::read_to_string(&path) {
             Ok(text) => Some(Source::new("xbuild.toml", text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(Description::read(source, &[], &self.targets)?)
+        Ok(Description::read(source, overrides, &self.targets)?)
     }
 
     fn toolchain(&self, description: &Description) -> Result<&xbuild_describe::Toolchain, Error> {
@@ -224,7 +266,7 @@ impl Ground {
     /// What the repository says of a target.
     ///
     /// # Errors
-    /// When it is none of [`TARGETS`].
+    /// When it is none of [`TARGETS`], nor the host's triple.
     pub fn target(&self, triple: &str) -> Result<&TargetSpec, Error> {
         let missing = || Error::Unexpected { path: triple.into(), problem: "no such target".to_owned() };
         self.targets.get(&parse(triple)?).ok_or_else(missing)
@@ -232,7 +274,8 @@ impl Ground {
 
     fn default_grounds(&self) -> Vec<(Triple, Option<Glibc>)> {
         let default = |spec: &TargetSpec| spec.glibc.as_ref().map(|choice| choice.default);
-        self.targets.iter().map(|spec| (spec.triple.clone(), default(spec))).collect()
+        let wanted = self.targets.iter().filter(|spec| TARGETS.contains(&spec.triple.as_str()));
+        wanted.map(|spec| (spec.triple.clone(), default(spec))).collect()
     }
 
     /// The trees of each target, std among them.
@@ -251,12 +294,13 @@ impl Ground {
         for ((spec, _), trees) in wanted.into_iter().zip(composed.targets) {
             let mut of_target =
                 Layers { host: composed.host.clone(), sysroot: trees.sysroot, std: trees.std };
-            if let (None, Some(source)) = (of_target.std, composed.source) {
-                of_target.std = StdRequest { layers: &of_target, spec, source }.known(kit.engine);
-            }
             if of_target.std.is_none() {
-                let problem = format!("it has no std for {}", spec.triple);
-                return Err(Error::Unexpected { path: "the store".into(), problem });
+                let missing = || {
+                    let problem = format!("it has neither a std for {} nor the source of one", spec.triple);
+                    Error::Unexpected { path: "the toolchain".into(), problem }
+                };
+                let source = composed.source.ok_or_else(missing)?;
+                of_target.std = Some(std(kit, StdRequest { layers: &of_target, spec, source })?);
             }
             layers.push(of_target);
         }
@@ -267,7 +311,11 @@ impl Ground {
     ///
     /// # Errors
     /// When the machine's settings make no sense, and what the work says.
-    pub fn with<T>(&self, work: impl FnOnce(&Kit<'_>) -> Result<T, Error>) -> Result<T, Error> {
+    pub fn with<T, E: From<Error>>(&self, work: impl FnOnce(&Kit<'_>) -> Result<T, E>) -> Result<T, E> {
+        self.opened(work)?
+    }
+
+    fn opened<T>(&self, work: impl FnOnce(&Kit<'_>) -> T) -> Result<T, Error> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -297,13 +345,61 @@ impl Ground {
             host: &self.host,
             builder: &builder,
         };
-        work(&Kit {
+        Ok(work(&Kit {
             engine: &engine,
             fetcher: &fetcher,
             composer: &composer,
             server: &server,
             variables: &variables,
-        })
+        }))
+    }
+}
+
+/// std, built if it isn't there.
+fn std(kit: &Kit<'_>, request: StdRequest<'_>) -> Result<Digest<Tree>, Error> {
+    if let Some(known) = request.known(kit.engine) {
+        return Ok(known);
+    }
+    println!("building std for {}", request.spec.triple);
+    let parts = vec![request.part(kit.engine)?];
+    let mut graph = Graph::new(kit.engine.store, parts).map_err(RealiseError::from)?;
+    build(kit, &mut graph)?;
+    Ok(request.finish(kit.engine, &graph, 0)?)
+}
+
+/// Builds a graph to its end.
+///
+/// # Errors
+/// What the first unit that failed has said, and whatever keeps the engine from its work.
+pub fn build(kit: &Kit<'_>, work: &mut dyn Work) -> Result<(), Error> {
+    let mut listener = Listener::default();
+    kit.engine.run(work, &mut listener)?;
+    listener.problem.map_or(Ok(()), |problem| Err(Error::Build(problem)))
+}
+
+/// Hears why a build failed.
+#[derive(Default)]
+struct Listener {
+    problem: Option<String>,
+}
+
+impl Events for Listener {
+    fn started(&mut self, _: Node, _: Digest<Action>) {}
+    fn waits(&mut self, _: Node) {}
+    fn metadata(&mut self, _: Node) {}
+    fn succeeded(&mut self, _: Node, _: &Success<'_>) {}
+    fn tick(&mut self) {}
+
+    fn failed(&mut self, _: Node, failure: &Failure) {
+        let Failure { command, cause, stdout, stderr, .. } = failure;
+        let why = match cause {
+            Cause::Exit(code) => format!("exit code {code}"),
+            Cause::Limit(limit) => format!("over its limit: {limit}"),
+            Cause::Error(error) => error.to_string(),
+        };
+        let argv = command.as_ref().map(|command| command.argv.join(" ")).unwrap_or_default();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        self.problem.get_or_insert(format!("{argv}\n{why}\n{}{}", text(stdout), text(stderr)));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the benchmark and the corpus stand on.
+//! What the benchmark, the corpus and the conformance suite stand on.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -19,7 +19,7 @@ mod script;
 
 pub use error::Error;
 pub use files::write_tree;
-pub use ground::{Ground, Kit, Plan, PlannedGraph, limits};
+pub use ground::{Ground, Kit, Plan, PlannedGraph, Ready, build, limits};
 pub use machine::Machine;
 pub use process::processor_time;
 pub use script::{Script, quoted};
@@ -27,6 +27,9 @@ pub use script::{Script, quoted};
 /// The targets that everything is built for.
 pub const TARGETS: [&str; 3] =
     ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-gnu", "x86_64-pc-windows-gnu"];
+
+/// A target that is the host's triple. Only what names it is built for it.
+pub const HOST: &str = "x86_64-unknown-linux-gnu";
 
 /// The unprivileged user and group that a store belongs to when root uses it: as xbuild has it.
 #[must_use]
