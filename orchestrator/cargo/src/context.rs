@@ -362,11 +362,11 @@ fn scripts<'f>(
 fn package_order(package: &Package) -> (&str, &Version, u8, &str) {
     let source = package.source.as_deref().unwrap_or_default();
     let kind = match source.split('+').next() {
-        Some("git") => 0,
-        Some("") => 1,
-        Some("registry") => 2,
-        Some("sparse") => 3,
-        _ => 4,
+        Some("") => 0,
+        Some("registry") => 1,
+        Some("sparse") => 2,
+        Some("git") => 4,
+        _ => 3,
     };
     (&package.name, &package.version, kind, source)
 }

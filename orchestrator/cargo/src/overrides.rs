@@ -1,6 +1,8 @@
 //! `[target.<triple>.<links>]` of cargo's configuration: what stands in the place of a build script's run. Cargo's
 //! `parse_links_overrides`.
 
+use std::collections::BTreeMap;
+
 use toml::{Table, Value};
 
 use crate::directive::{LibraryPath, LinkTarget, ScriptOutput, rustc_flags};
@@ -12,7 +14,9 @@ use crate::directive::{LibraryPath, LinkTarget, ScriptOutput, rustc_flags};
 pub(crate) fn read(table: &Table) -> Result<ScriptOutput, Vec<(String, String)>> {
     let mut output = ScriptOutput::default();
     let mut problems = Vec::new();
-    for (key, value) in table {
+    // Cargo evaluates the keys sorted, whatever their order in the file.
+    let sorted: BTreeMap<&String, &Value> = table.iter().collect();
+    for (key, value) in sorted {
         if let Err(problem) = read_key(key, value, &mut output) {
             problems.push((key.clone(), problem));
         }
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn every_key_that_cargo_takes_is_read_and_what_is_wrong_is_told_at_once() {
-        let table = "rustc-flags = \"-L /a -l b\"\nrustc-link-lib = [\"c\"]\nrustc-link-search = [\"native=/d\"]\n\
+        let table = "rustc-link-search = [\"native=/d\"]\nrustc-link-lib = [\"c\"]\nrustc-flags = \"-L /a -l b\"\n\
                      rustc-link-arg-bins = [\"-e\"]\nrustc-cfg = [\"f\"]\nrustc-env = { G = \"h\" }\nroot = \"/i\"";
         let output = read(&table.parse().unwrap()).unwrap();
         assert_eq!(output.libraries, ["b", "c"]);

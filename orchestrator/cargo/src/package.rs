@@ -160,6 +160,18 @@ impl Packages {
         self.packages.values()
     }
 
+    /// What chooses it on cargo's command line: its id, which no other package has. Cargo takes no id that ends in a
+    /// folder with escapes in its name (blanks, letters beyond ASCII): such a package goes by name and version.
+    #[must_use]
+    pub fn spec(package: &Package) -> String {
+        let folder = package.id.split('#').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+        if folder.contains('%') {
+            format!("{}@{}", package.name, package.version)
+        } else {
+            package.id.clone()
+        }
+    }
+
     /// Whether it is a member of the workspace.
     #[must_use]
     pub fn is_member(&self, id: &str) -> bool {

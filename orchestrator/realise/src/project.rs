@@ -231,7 +231,7 @@ impl Project {
         let target = toolchain.targets.get(&spec.triple);
         toolchain.variables = target.map(|target| self.variables.of(target)).unwrap_or_default();
         let selection = Selection {
-            packages: ids(&Packages::parse(metadata)?, &settings.packages),
+            packages: specs(&Packages::parse(metadata)?, &settings.packages),
             features: settings.features.iter().cloned().collect(),
             all_features: settings.all_features,
             no_default_features: !settings.default_features,
@@ -244,11 +244,11 @@ impl Project {
     }
 }
 
-/// The ids of members by their names: a name alone may be a dependency's too.
-fn ids(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
+/// What chooses members by their names: a name alone may be a dependency's too.
+fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     let of_name = |name: &String| {
         let member = packages.iter().find(|one| one.name == *name && packages.is_member(&one.id));
-        member.map_or_else(|| name.clone(), |member| member.id.clone())
+        member.map_or_else(|| name.clone(), Packages::spec)
     };
     names.iter().map(of_name).collect()
 }

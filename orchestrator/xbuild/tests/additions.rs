@@ -30,11 +30,18 @@ fn workspace() -> Project {
     project.write("app/Cargo.toml", &manifest("app", "[dependencies]\nleaf = { path = \"../leaf\" }\n"));
     project.write(
         "app/build.rs",
-        "fn main() {\n    println!(\"cargo::rustc-env=SCRIPT={:?}\", std::env::var(\"COLOR\").ok());\n}\n",
+        &format!(
+            "// {}\nfn main() {{\n    println!(\"cargo::rustc-env=SCRIPT={{:?}}\", std::env::var(\"COLOR\").ok());\n}}\n",
+            unique()
+        ),
     );
     project.write(
         "app/src/main.rs",
-        "fn main() {\n    println!(\"{:?} {} {}\", option_env!(\"COLOR\"), env!(\"SCRIPT\"), leaf::NUMBER);\n}\n",
+        &format!(
+            "// {}\nfn main() {{\n    println!(\"{{:?}} {{}} {{}}\", option_env!(\"COLOR\"), env!(\"SCRIPT\"), \
+             leaf::NUMBER);\n}}\n",
+            unique()
+        ),
     );
     project.write("leaf/Cargo.toml", &manifest("leaf", ""));
     project.write("leaf/src/lib.rs", &format!("// {}\npub const NUMBER: u32 = 1;\n", unique()));

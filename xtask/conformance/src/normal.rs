@@ -122,8 +122,14 @@ impl Hashes {
     /// A call with hashes under their names, its own as such.
     pub(crate) fn apply(&self, call: &Call) -> Call {
         let own = own_hashes(call);
+        let out = out_hash(call);
         let name = |hash: &str| {
-            if own.contains(&hash) { Some("<own hash>") } else { self.0.get(hash).map(String::as_str) }
+            if own.contains(&hash) {
+                return Some("<own hash>");
+            }
+            // Where the configuration stands in the place of a script, nothing runs in the folder that `OUT_DIR` names.
+            let known = self.0.get(hash).map(String::as_str);
+            known.or_else(|| (out == Some(hash)).then_some("<hash of no run>"))
         };
         let text = |text: &String| replace_hashes(text, name);
         Call {
@@ -142,12 +148,15 @@ fn own_hashes(call: &Call) -> Vec<&str> {
             let find = |prefix: &str| call.argv.iter().find_map(|word| word.strip_prefix(prefix));
             [find("metadata="), find("extra-filename=-")]
         }
-        Kind::Script => {
-            let folder = call.environment.get("OUT_DIR").and_then(|out| out.strip_suffix("/out"));
-            [folder.and_then(|folder| folder.rsplit_once('-')).map(|(_, hash)| hash), None]
-        }
+        Kind::Script => [out_hash(call), None],
     };
     found.into_iter().flatten().filter(|hash| hash.len() == HASH).collect()
+}
+
+/// The hash in `OUT_DIR`.
+fn out_hash(call: &Call) -> Option<&str> {
+    let folder = call.environment.get("OUT_DIR")?.strip_suffix("/out")?;
+    folder.rsplit_once('-').map(|(_, hash)| hash)
 }
 
 /// Replaces what looks like a hash and has a name.
@@ -222,5 +231,10 @@ mod tests {
             named.argv,
             [format!("x-<hash of 7>.rlib {a}0 {other}"), "metadata=<own hash>".to_owned()]
         );
+
+        let out =
+            |hash: &str| hashes.apply(&rustc(&[], &[("OUT_DIR", &format!("/build/script/x-{hash}/out"))]));
+        assert_eq!(out(b).environment["OUT_DIR"], "/build/script/x-<hash of 7>/out");
+        assert_eq!(out(other).environment["OUT_DIR"], "/build/script/x-<hash of no run>/out");
     }
 }

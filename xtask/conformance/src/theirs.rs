@@ -75,11 +75,12 @@ impl<'o> Oracle<'o> {
         let sources = &ready.project.sources;
         let mut argv = arguments(asked, toolchain);
         let packages = Packages::parse(&ready.metadata).map_err(RealiseError::from)?;
-        // By id: a dependency may have a member's name.
         let chosen = packages
             .iter()
             .filter(|one| packages.is_member(&one.id) && asked.plan.packages.contains(&one.name));
-        argv.extend(selection(asked, chosen.map(|package| package.id.as_str())));
+        // A dependency may have a member's name.
+        let specs: Vec<String> = chosen.map(Packages::spec).collect();
+        argv.extend(selection(asked, specs.iter().map(String::as_str)));
         argv.extend(options.iter().cloned());
         let command = command(argv, sources.workspace.clone(), &records);
         let target = toolchain.targets.get(&asked.target);
