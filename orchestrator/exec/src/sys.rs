@@ -158,18 +158,36 @@ pub(crate) fn next_call(listener: &OwnedFd) -> Result<libc::seccomp_notif, Errno
 }
 
 /// Whether a call still waits: its process is the one that made it.
-pub(crate) fn is_waiting(listener: &OwnedFd, id: u64) -> bool {
+pub(crate) fn is_waiting(listener: &OwnedFd, id: u64) -> Result<bool, Errno> {
     // SAFETY: the kernel reads the number.
-    unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _, &raw const id) == 0 }
+    let ask = || unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID as _, &raw const id)
+    };
+    match uninterrupted(ask) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Calls again when a signal came between: the kernel takes no lock of the listener's then, and has done nothing.
+fn uninterrupted(call: impl Fn() -> libc::c_int) -> Result<libc::c_long, Errno> {
+    loop {
+        match check(call().into()) {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
 }
 
 /// Lets a call go on as if nobody had heard of it. One that doesn't wait any more needs no answer.
 pub(crate) fn let_continue(listener: &OwnedFd, id: u64) {
     // SAFETY: all-zero is valid, and the kernel reads just this.
-    unsafe {
+    let send = || unsafe {
         let mut answer: libc::seccomp_notif_resp = std::mem::zeroed();
         answer.id = id;
         answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as _;
-        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer);
-    }
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND as _, &raw mut answer)
+    };
+    uninterrupted(send).ok();
 }

@@ -64,7 +64,7 @@ fn join(needed: &mut Native, native: &Native) {
 /// | a run | itself; the runs that tell it something; the script itself and the proc macros in it | headers that `DEP_*` leads to; libraries that the script is linked with |
 /// | what is linked | all that is linked into it | the linker |
 /// | a library | its own run | static libraries that become part of it |
-/// | a unit with proc macros | theirs | the compiler loads them |
+/// | a unit with proc macros, its own or those of what it depends on | theirs | the compiler loads them |
 #[must_use]
 pub fn reach(
     context: &Context,
@@ -84,6 +84,9 @@ pub fn reach(
         sees.extend(
             needs.effects.into_iter().filter(|&run| is_linked || context.unit(run).platform.is_none()),
         );
+        let macros =
+            needs.artefacts.keys().filter(|&&artefact| context.unit(artefact).target.is_proc_macro());
+        sees.extend(macros.flat_map(|&artefact| context.needs(artefact).effects));
         sees.insert(index);
         sees.retain(|run| runs.contains(run));
         if !sees.is_empty() {

@@ -2,7 +2,8 @@
 //!
 //! It is written when something in it is missing, left alone with `--locked`, and moved by `xbuild update`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -68,8 +69,7 @@ pub(crate) enum Purpose {
 impl PackageSet {
     /// Whether both may lie in one sandbox: then a package of both must be the same in both.
     pub(crate) fn is_beside(&self, other: &Self) -> bool {
-        let Self { purpose, architecture, suites, roots: _ } = self;
-        (*purpose, architecture, suites) == (other.purpose, &other.architecture, &other.suites)
+        (&self.architecture, &self.suites) == (&other.architecture, &other.suites)
     }
 }
 
@@ -102,7 +102,15 @@ impl Lock {
         if let Some((name, _)) = images.iter().find(|(_, pin)| !xbuild_registry::is_digest(&pin.digest)) {
             return Err(XbuildError::user(format!("{FILE} has no SHA-256 for {name}"), help));
         }
-        Ok(Self { images, packages: packages.into_iter().map(WrittenSet::read).collect() })
+        let mut sets = PackageSets::new();
+        for (set, pins) in packages.into_iter().map(WrittenSet::read) {
+            let what = || format!("{FILE} has {set} twice");
+            match sets.entry(set.clone()) {
+                Entry::Vacant(free) => drop(free.insert(pins)),
+                Entry::Occupied(_) => return Err(XbuildError::user(what(), help)),
+            }
+        }
+        Ok(Self { images, packages: sets })
     }
 
     /// Writes it, whole or not at all.
@@ -113,6 +121,8 @@ impl Lock {
                 .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
                 .tempfile_in(root)?;
             file.write_all(self.text()?.as_bytes())?;
+            // After a loss of power there is one of both, not an empty file.
+            file.as_file().sync_all()?;
             file.persist(path(root)).map(drop).map_err(|error| error.error)
         })();
         written.map_err(|error| XbuildError::Environment {
@@ -258,6 +268,10 @@ mod tests {
         let stray = text.replacen("size = 91076", "size = 91076\nstray = 1", 1);
         fs_err::write(path(folder.path()), stray).unwrap();
         assert!(Lock::read(folder.path()).unwrap_err().to_string().contains("stray"));
+        // Two branches have pinned the same, and both were kept.
+        let tools = text.find("[[packages]]\nfor = \"tools\"").unwrap();
+        fs_err::write(path(folder.path()), format!("{text}\n{}", &text[tools..])).unwrap();
+        assert!(Lock::read(folder.path()).unwrap_err().to_string().contains("hello (amd64, bullseye) twice"));
 
         lock.packages.clear();
         assert!(lock.text().unwrap().contains("version = 1"), "older ones of us can read it");

@@ -35,12 +35,19 @@ pub(crate) fn named_by(described: &Described, package: &str) -> String {
     all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Pins what is asked for and has no pin yet, and writes the lock.
+/// Whether a recipe may still ask for it.
+fn is_named(described: &Described, set: &PackageSet) -> bool {
+    let is_known = set.suites.iter().all(|suite| described.toolchains.suites.contains_key(suite));
+    is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())
+}
+
+/// Pins what is asked for and has no pin yet, and writes the lock, unless `is_dry`.
 pub(crate) fn pin_missing(
     (global, session, ui): (&Global, &Session, &Ui),
     grounds: Grounds<'_>,
     lock: &mut Lock,
     asked: &BTreeSet<PackageSet>,
+    is_dry: bool,
 ) -> Result<(), XbuildError> {
     let Some(missing) = asked.iter().find(|set| !lock.packages.contains_key(set)) else { return Ok(()) };
     let refused = if global.locked {
@@ -60,7 +67,14 @@ pub(crate) fn pin_missing(
     pin(&mut lock.packages, asked, grounds, &indexes)?;
     fetching.display.finish();
     tell(&before, &lock.packages, ui);
-    lock.write(&grounds.described.root)
+    if is_dry {
+        return Ok(());
+    }
+    // Another command may have written its own pins since this one read the lock.
+    let mut written = Lock::read(&grounds.described.root)?;
+    written.packages.retain(|set, _| lock.packages.contains_key(set) || !before.contains_key(set));
+    written.packages.extend(lock.packages.clone());
+    written.write(&grounds.described.root)
 }
 
 /// Moves all pins of packages to what their suites have now. Those that no recipe asks for any more go.
@@ -74,11 +88,8 @@ pub(crate) fn update(
     if lock.packages.is_empty() {
         return Ok(());
     }
-    let is_asked_for = |set: &&PackageSet| {
-        let is_known = set.suites.iter().all(|suite| described.toolchains.suites.contains_key(suite));
-        is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())
-    };
-    let asked: BTreeSet<PackageSet> = lock.packages.keys().filter(is_asked_for).cloned().collect();
+    let asked: BTreeSet<PackageSet> =
+        lock.packages.keys().filter(|set| is_named(described, set)).cloned().collect();
     let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
@@ -115,6 +126,10 @@ fn pin(
             !fresh.contains(*set) && others.any(|other| !agree(&sets[*set], &sets[other]))
         };
         todo = sets.keys().filter(is_stale).cloned().collect();
+        // What no recipe names any more is not worth a failure: it goes.
+        for unnamed in todo.extract_if(.., |set| !is_named(grounds.described, set)) {
+            sets.remove(&unnamed);
+        }
     }
     Ok(())
 }

@@ -152,7 +152,9 @@ impl Observer {
                 }
             }
             // All who were observed have ended.
-            Ear::Listener(_) => self.ear = Ear::Closed,
+            Ear::Listener(_) if events.contains(PollFlags::HUP) => self.ear = Ear::Closed,
+            // A signal came between.
+            Ear::Listener(_) => {}
             Ear::Closed => {}
         }
     }
@@ -169,8 +171,11 @@ impl Observer {
         }
     }
 
-    fn is_waiting(&self, id: u64) -> bool {
-        matches!(&self.ear, Ear::Listener(listener) if sys::is_waiting(listener, id))
+    fn is_waiting(&self, id: u64) -> Result<bool, Unknown> {
+        match &self.ear {
+            Ear::Listener(listener) => sys::is_waiting(listener, id).map_err(|_| Unknown),
+            Ear::Socket(_) | Ear::Closed => Ok(false),
+        }
     }
 
     fn hear(&mut self, notification: &libc::seccomp_notif) {
@@ -179,11 +184,9 @@ impl Observer {
         }
         let seen = self.enter(notification).and_then(|()| self.files(notification));
         // If the caller doesn't wait any more, another process may have got its number.
-        if !self.is_waiting(notification.id) {
-            return;
-        }
-        match (seen, &mut self.seen) {
-            (Ok(files), Some(seen)) => seen.extend(files),
+        match (self.is_waiting(notification.id), seen, &mut self.seen) {
+            (Ok(false), ..) => {}
+            (Ok(true), Ok(files), Some(seen)) => seen.extend(files),
             _ => self.seen = None,
         }
     }

@@ -280,7 +280,8 @@ impl<'w> Work<'w> {
     ) -> Result<BTreeMap<PackageSet, Digest<Tree>>, XbuildError> {
         let mut pins = self.pins.borrow_mut();
         let grounds = packages::Grounds::new(self.described, &self.host)?;
-        packages::pin_missing((self.global, self.session, self.ui), grounds, &mut pins, sets)?;
+        let ground = (self.global, self.session, self.ui);
+        packages::pin_missing(ground, grounds, &mut pins, sets, self.build.dry_run)?;
         packages::trees(self, self.described, sets, &pins.packages)
     }
 
