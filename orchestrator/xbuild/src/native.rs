@@ -210,7 +210,14 @@ impl Trees<'_> {
         }
         for (run, wants) in wants {
             let native = native.entry(run).or_default();
-            native.layers.extend(wants.components.iter().filter_map(|name| self.components.get(name)));
+            let components: Vec<Digest<Tree>> =
+                wants.components.iter().filter_map(|name| self.components.get(name)).copied().collect();
+            // What both have, of two versions perhaps, a component has as it was tried.
+            for tree in std::mem::take(&mut native.layers) {
+                let tree = beside(self.store, tree, &components).map_err(FetchError::from)?;
+                native.layers.extend(Some(tree).filter(is_some_tree));
+            }
+            native.layers.extend(components);
             native.environment = wants.environment;
             let tools = wants.tools.as_ref().and_then(|set| self.packages.get(set));
             if let Some(&tools) = tools {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
 use xbuild_base::{Action, Digest, Tree, Triple};
 use xbuild_describe::{
-    Asked, ComponentName, Description, Glibc, NameError, Override, Request, Source, TargetSpec, Targets,
-    Toolchains, evaluate,
+    Asked, ComponentName, Description, Glibc, NameError, Natives, Override, Request, Source, TargetSpec,
+    Targets, Toolchains, evaluate,
 };
 use xbuild_exec::Sandbox;
 use xbuild_fetch::debian::{MirrorSettings, Mirrors};
@@ -33,6 +33,7 @@ use xbuild_realise::{LocalSources, RealiseError, project};
 use xbuild_store::Disk;
 
 use crate::error::Error;
+use crate::native;
 use crate::{HOST, TARGETS, owner};
 
 /// A store and what the repository says of toolchains and targets.
@@ -44,6 +45,7 @@ pub struct Ground {
     pub sandbox: Sandbox,
     toolchains: Toolchains,
     targets: Targets,
+    recipes: Natives,
     host: Triple,
 }
 
@@ -114,10 +116,11 @@ impl Ground {
             let source = read(&format!("targets/{triple}.toml"))?;
             targets.insert(TargetSpec::read(parse(triple)?, source, &toolchains)?);
         }
+        let recipes = Description::read(Some(read("native.toml")?), &[], &targets)?.natives;
         let store = Arc::new(Disk::open(store, owner())?);
         let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
         let host = parse(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
-        Ok(Self { store, sandbox: Sandbox::new(staging), toolchains, targets, host })
+        Ok(Self { store, sandbox: Sandbox::new(staging), toolchains, targets, recipes, host })
     }
 
     /// The release of the toolchain that projects get that name none.
@@ -192,17 +195,24 @@ impl Ground {
                     layers.push(tree);
                 }
             }
-            // An overlay would not say that two of them have different files at one path.
-            xbuild_action::merge_layers(&*self.store, &layers)?;
-
+            let lock = project::read_lock(workspace)?;
             let mut graphs = Vec::new();
-            for (asked, layers) in asked {
+            for (asked, of_target) in asked {
                 let spec = self.target(asked.target.as_str())?;
                 let flavour = xbuild_cargo::Flavour::Project;
                 let configuration = project.configuration.clone();
-                let toolchain = platform::toolchain(kit.engine, &layers, spec, flavour, configuration)?;
+                let mut toolchain =
+                    platform::toolchain(kit.engine, &of_target, spec, flavour, configuration)?;
+                for tree in native::provide(kit.composer, &self.recipes, &lock, &mut toolchain)? {
+                    if !layers.contains(&tree) {
+                        layers.push(tree);
+                    }
+                }
                 graphs.push(PlannedGraph { asked, toolchain });
             }
+            // An overlay would not say that two of them have different files at one path.
+            xbuild_action::merge_layers(&*self.store, &layers)?;
+
             let release =
                 graphs.first().map(|graph| graph.toolchain.version.release.clone()).unwrap_or_default();
             Ok(Plan { sources: Arc::clone(&project.sources), layers, graphs, release })

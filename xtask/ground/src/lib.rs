@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod ground;
 mod machine;
+mod native;
 mod process;
 mod script;
 
