@@ -11,7 +11,7 @@ use crate::workspace;
 const STORE: &str = "xbuild-test-store";
 
 /// Options with which nothing that counts is measured: debug builds do.
-const UNMEASURED: [&str; 4] = ["--sample", "--dry-run", "--help", "-h"];
+const UNMEASURED: [&str; 5] = ["--sample", "--dry-run", "--report", "--help", "-h"];
 
 /// Runs the benchmark with its own arguments (`--help` tells them).
 pub(crate) fn run(root: &Path, arguments: &[OsString]) -> Result<(), Error> {

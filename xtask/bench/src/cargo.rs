@@ -4,31 +4,22 @@
 //! processor time is what the shell says of its children. Before each phase it waits at a gate, so that both
 //! sides take turns: a machine that is slower for some minutes is so for both.
 
+use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use xbuild_action::{Cancel, ContentExt as _, Observer, Outcome, Running, Stream};
+use xbuild_action::{Cancel, ContentExt as _, File, InputRoot, Observer, Outcome, Running, Stream};
+use xbuild_base::RelPath;
 use xbuild_realise::RealiseError;
-use xtask_ground::cargo::{LOG, call, inputs};
-use xtask_ground::{Ground, Plan, Script, limits, quoted};
+use xtask_ground::cargo::inputs;
+use xtask_ground::{Ground, Plan, Script, limits};
 
 use crate::error::Error;
 use crate::measure::Sample;
-use crate::project::Project;
+use crate::script::{Built, Counts, Mark, Phase, read, script};
 use crate::slices::Stopped;
-
-/// Something that is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// From nothing built.
-    Cold,
-    /// Nothing has changed.
-    Unchanged,
-    /// A comment was added to the leaf crate.
-    Edited,
-}
 
 /// What lets the shell go on: a pipe that it has a number of.
 #[derive(Debug)]
@@ -52,6 +43,18 @@ impl Gate {
     }
 }
 
+/// What cargo builds, and when it is asked to.
+pub(crate) struct Cargo<'c> {
+    pub(crate) ground: &'c Ground,
+    pub(crate) gate: &'c Gate,
+    /// What errors call the project.
+    pub(crate) project: &'static str,
+    pub(crate) plan: &'c Plan,
+    /// What lies in the sandbox besides.
+    pub(crate) files: BTreeMap<RelPath, File>,
+    pub(crate) phases: Vec<Phase>,
+}
+
 /// Cargo in its sandbox, waiting for its next phase.
 pub(crate) struct Waiting<'w> {
     gate: &'w Gate,
@@ -62,91 +65,100 @@ pub(crate) struct Waiting<'w> {
     pub(crate) stopped: Stopped,
 }
 
-/// When a line came, and the line.
-type Mark = (Duration, String);
+/// What a phase took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ran {
+    /// Call by call.
+    pub(crate) calls: Vec<Sample>,
+    /// How many programs were started, or crates compiled.
+    pub(crate) built: usize,
+}
 
-/// Has cargo wait in its sandbox for these phases while `work` calls for them, one by one, all of them.
-pub(crate) fn beside<T>(
-    ground: &Ground,
-    plan: &Plan,
-    project: &Project,
-    gate: &Gate,
-    phases: &[Phase],
-    work: impl FnOnce(&mut Waiting<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let script = script(plan, project, phases, gate.number());
-    let cancel = Cancel::default();
-    std::thread::scope(|scope| {
-        let (say, marks) = channel();
-        let stopped = Stopped::default();
-        let stopwatch = Stopwatch { start: Instant::now(), stopped: stopped.clone(), marks: say };
-        let runner = scope.spawn(|| run(ground, plan, &script, gate, &cancel, stopwatch));
-        let phases = phases.iter();
-        let worked = work(&mut Waiting { gate, project: project.name, phases, marks, stopped });
-        // It ends now and not before: when it is reaped, all that its processes have used counts as this process's
-        // children's, and would be taken for xbuild's.
-        let worked = worked.and_then(|value| {
-            (&gate.write).write_all(b"end\n")?;
-            Ok(value)
-        });
-        if worked.is_err() {
-            cancel.cancel();
-        }
-        let ran = runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        match (worked, ran) {
-            (worked, Ok(()) | Err(Error::Realise(RealiseError::Cancelled))) => worked,
-            // Why nothing more was heard of it.
-            (_, Err(failed)) => Err(failed),
-        }
-    })
+impl Ran {
+    /// All calls together.
+    pub(crate) fn total(&self) -> Sample {
+        self.calls.iter().copied().sum()
+    }
+}
+
+impl Cargo<'_> {
+    /// Has cargo wait in its sandbox for its phases while `work` calls for them, one by one, all of them.
+    pub(crate) fn beside<T>(
+        &self,
+        work: impl FnOnce(&mut Waiting<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let cancel = Cancel::default();
+        std::thread::scope(|scope| {
+            let (say, marks) = channel();
+            let stopped = Stopped::default();
+            let stopwatch = Stopwatch { start: Instant::now(), stopped: stopped.clone(), marks: say };
+            let runner = scope.spawn(|| self.run(&cancel, stopwatch));
+            let phases = self.phases.iter();
+            let worked =
+                work(&mut Waiting { gate: self.gate, project: self.project, phases, marks, stopped });
+            // It ends now and not before: when it is reaped, all that its processes have used counts as this process's
+            // children's, and would be taken for xbuild's.
+            let worked = worked.and_then(|value| {
+                (&self.gate.write).write_all(b"end\n")?;
+                Ok(value)
+            });
+            if worked.is_err() {
+                cancel.cancel();
+            }
+            let ran = runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            match (worked, ran) {
+                (worked, Ok(()) | Err(Error::Realise(RealiseError::Cancelled))) => worked,
+                // Why nothing more was heard of it.
+                (_, Err(failed)) => Err(failed),
+            }
+        })
+    }
+
+    /// Runs the script, and says what it writes to standard output.
+    fn run(&self, cancel: &Cancel, mut stopwatch: Stopwatch) -> Result<(), Error> {
+        let Self { ground, gate, plan, phases, .. } = self;
+        let script = script(&plan.graphs, phases, gate.number());
+        let script = Script {
+            text: &script,
+            folder: &plan.sources.workspace,
+            inputs: &InputRoot { files: self.files.clone(), ..inputs(plan) },
+            limits: limits(),
+            descriptors: vec![gate.number()],
+        };
+        let (problem, result) = match script.run(&ground.sandbox, cancel, &mut stopwatch) {
+            Outcome::Succeeded(..) => return Ok(()),
+            Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
+            Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
+            Outcome::Cancelled => return Err(RealiseError::Cancelled.into()),
+            Outcome::Broken(error) => return Err(error.into()),
+        };
+        let output = String::from_utf8_lossy(&ground.store.get(result.stderr)?).into_owned();
+        Err(Error::Failed { command: "cargo build".to_owned(), problem, output })
+    }
 }
 
 impl Waiting<'_> {
-    /// Runs the next phase; its figures, and for a cold one how many programs cargo started.
-    pub(crate) fn run(&mut self) -> Result<(Sample, usize), Error> {
+    /// Runs the next phase.
+    pub(crate) fn run(&mut self) -> Result<Ran, Error> {
         let project = self.project;
         let wrong = |problem: String| Error::NotComparable { project, problem };
         let Some(phase) = self.phases.next() else {
             return Err(wrong("cargo has no more to do".to_owned()));
         };
         (&self.gate.write).write_all(b"go\n")?;
-        let marks: Vec<Mark> = self.marks.iter().take(MARKS).collect();
-        let Some((sample, count)) = read(&marks) else {
+        let marks: Vec<Mark> = self.marks.iter().take(phase.marks()).collect();
+        let Some((calls, built)) = read(&marks) else {
             return Err(wrong(format!("cargo's side said what can't be understood: {marks:?}")));
         };
-        match (phase, count) {
-            (Phase::Cold | Phase::Edited, 0) => Err(wrong("cargo built nothing".to_owned())),
-            (Phase::Unchanged, 1..) => Err(wrong("cargo built something anew for nothing".to_owned())),
-            _ => Ok((sample, count)),
+        match (phase.built, built) {
+            (Built::Something, 0) => Err(wrong("cargo built nothing".to_owned())),
+            (Built::Nothing, 1..) => {
+                let what = if phase.counts == Counts::Programs { "programs" } else { "crates" };
+                Err(wrong(format!("cargo built something anew for nothing: {built} {what}")))
+            }
+            _ => Ok(Ran { calls, built }),
         }
     }
-}
-
-/// Runs the script, and says what it writes to standard output.
-fn run(
-    ground: &Ground,
-    plan: &Plan,
-    script: &str,
-    gate: &Gate,
-    cancel: &Cancel,
-    mut stopwatch: Stopwatch,
-) -> Result<(), Error> {
-    let script = Script {
-        text: script,
-        folder: &plan.sources.workspace,
-        inputs: &inputs(plan),
-        limits: limits(),
-        descriptors: vec![gate.number()],
-    };
-    let (problem, result) = match script.run(&ground.sandbox, cancel, &mut stopwatch) {
-        Outcome::Succeeded(..) => return Ok(()),
-        Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
-        Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
-        Outcome::Cancelled => return Err(RealiseError::Cancelled.into()),
-        Outcome::Broken(error) => return Err(error.into()),
-    };
-    let output = String::from_utf8_lossy(&ground.store.get(result.stderr)?).into_owned();
-    Err(Error::Failed { command: "cargo build".to_owned(), problem, output })
 }
 
 struct Stopwatch {
@@ -162,89 +174,5 @@ impl Observer for Stopwatch {
             // Nobody hears it once the other side has failed.
             let _ = self.marks.send((time, String::from_utf8_lossy(line).into_owned()));
         }
-    }
-}
-
-/// How many lines a phase prints.
-const MARKS: usize = 7;
-
-/// What the shell does. It waits for a line from descriptor `gate` at its end, and before each phase, which prints
-///
-/// ```text
-/// 0m0.00s 0m0.00s      the shell's own time
-/// 0m1.23s 0m0.45s      its children's, user and system
-/// begin
-/// end
-/// 0m0.00s 0m0.00s
-/// 0m9.87s 0m0.65s
-/// 123                  how many programs were started (cold), or crates compiled
-/// ```
-fn script(plan: &Plan, project: &Project, phases: &[Phase], gate: RawFd) -> String {
-    let mut script = String::new();
-    for phase in phases {
-        let verbose = *phase == Phase::Cold;
-        script.push_str(&format!("read go <&{gate} || exit 1\n"));
-        if *phase == Phase::Edited {
-            let leaf = quoted(project.leaf());
-            script.push_str(&format!("echo '// edited' >> {leaf} || exit 1\n"));
-        }
-        let calls: Vec<String> = plan.graphs.iter().map(|graph| call(graph, verbose)).collect();
-        let counted = if verbose { " *Running `" } else { " *Compiling " };
-        script.push_str(&format!(
-            "times\necho begin\n{{ {}; }} > {LOG} 2>&1 || {{ cat {LOG} >&2; exit 1; }}\necho end\ntimes\n\
-             grep -c {} {LOG}\n",
-            calls.join(" && "),
-            quoted(&format!("^{counted}")),
-        ));
-    }
-    script + &format!("read end <&{gate} && exit 0\n")
-}
-
-/// The phase that [`script`]'s marks tell of: what it took, and how much was built.
-fn read(marks: &[Mark]) -> Option<(Sample, usize)> {
-    let [(_, _), (_, before), (start, begin), (stop, end), (_, _), (_, after), (_, count)] = marks else {
-        return None;
-    };
-    let is_phase = begin == "begin" && end == "end";
-    let wall = is_phase.then(|| stop.saturating_sub(*start))?;
-    let cpu = children(after)?.saturating_sub(children(before)?);
-    Some((Sample { wall, cpu }, count.trim().parse().ok()?))
-}
-
-/// User and system time of a line of `times`, as in `1m2.34s 0m5.67s`, together.
-fn children(line: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    for time in line.split_whitespace() {
-        let (minutes, seconds) = time.strip_suffix('s')?.split_once('m')?;
-        let minutes: u64 = minutes.parse().ok()?;
-        total +=
-            Duration::from_secs(minutes * 60) + Duration::try_from_secs_f64(seconds.parse().ok()?).ok()?;
-    }
-    Some(total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn marks(lines: &[(u64, &str)]) -> Vec<Mark> {
-        lines.iter().map(|&(at, line)| (Duration::from_millis(at), line.to_owned())).collect()
-    }
-
-    #[test]
-    fn a_phase_is_what_lies_between_its_marks() {
-        let mut lines = vec![
-            (1, "0m0.00s 0m0.00s"),
-            (1, "0m1.00s 0m0.50s"),
-            (2, "begin"),
-            (1502, "end"),
-            (1503, "0m0.01s 0m0.00s"),
-            (1503, "1m2.25s 0m0.75s"),
-            (1510, "42"),
-        ];
-        let sample = Sample { wall: Duration::from_millis(1500), cpu: Duration::from_millis(61_500) };
-        assert_eq!(read(&marks(&lines)), Some((sample, 42)));
-        lines.truncate(5);
-        assert_eq!(read(&marks(&lines)), None);
     }
 }

@@ -31,6 +31,9 @@ pub(crate) enum Error {
         /// What was seen instead.
         problem: String,
     },
+    /// Some parts could not be measured; why was told.
+    #[error("not measured: {}", .0.join(", "))]
+    Parts(Vec<&'static str>),
     /// Something that the repository or the machine should have is not there.
     #[error("{}: {problem}", path.display())]
     Unexpected {

@@ -39,25 +39,6 @@ impl Spread {
     }
 }
 
-/// All that was measured of one side.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Side {
-    /// From nothing built.
-    pub(crate) cold: Vec<Sample>,
-    /// Nothing changed.
-    pub(crate) unchanged: Vec<Sample>,
-    /// One leaf crate edited.
-    pub(crate) edited: Vec<Sample>,
-    /// The same project in another folder.
-    pub(crate) elsewhere: Vec<Sample>,
-    /// The largest resident set of the process itself, in bytes, run by run.
-    pub(crate) peak_memory: Vec<u64>,
-    /// How many compilers and build scripts a cold run starts.
-    pub(crate) executed: usize,
-    /// Units of all graphs together, each counted in each graph that has it. Only xbuild tells it.
-    pub(crate) units: usize,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

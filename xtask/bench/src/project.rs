@@ -7,6 +7,7 @@ use xbuild_store::Disk;
 use xtask_ground::write_tree;
 
 use crate::error::Error;
+use crate::synthetic;
 
 /// A project to build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,10 +15,12 @@ pub(crate) struct Project {
     /// What the report calls it.
     pub(crate) name: &'static str,
     /// Its workspace's folder in a copy.
-    folder: &'static str,
+    pub(crate) folder: &'static str,
     /// A file of a crate that no other depends on, from the workspace's folder.
-    leaf: &'static str,
+    pub(crate) leaf: &'static str,
     pub(crate) origin: Origin,
+    /// Another version of a crate that it depends on, which its manifests allow.
+    pub(crate) bump: Option<Bump>,
 }
 
 /// Where a project's files come from.
@@ -25,46 +28,57 @@ pub(crate) struct Project {
 pub(crate) enum Origin {
     /// Folders of this repository, at the same places in a copy.
     Repository(&'static [&'static str]),
-    /// A crate of the default registry, by a lock that names it.
-    Crate(&'static str),
+    /// A crate of the default registry.
+    Crate(Release),
     /// Files that stand here: path and text.
     Files(&'static [(&'static str, &'static str)]),
+    /// A workspace that is made, of so many units for each target.
+    Synthetic(usize),
 }
 
-/// The repository's example.
-pub(crate) const EXAMPLE: Project = Project {
-    name: "examples/rust-app",
-    folder: "examples/rust-app",
-    leaf: "crates/foo/src/main.rs",
-    origin: Origin::Repository(&["examples/rust-app", "examples/glaze"]),
-};
+/// A crate as it was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    /// Of its archive, as locks have it.
+    pub(crate) checksum: &'static str,
+}
 
-/// A program that people know, unmodified.
-pub(crate) const RIPGREP: Project = Project {
-    name: "ripgrep 14.1.1",
-    folder: "ripgrep",
-    leaf: "crates/core/main.rs",
-    origin: Origin::Crate(
-        "version = 4\n[[package]]\nname = \"ripgrep\"\nversion = \"14.1.1\"\n\
-         source = \"registry+https://github.com/rust-lang/crates.io-index\"\n\
-         checksum = \"f77b8032dc584527975f34aa5a897d0ef5a785573fda778771a614ff9da501d9\"\n",
-    ),
-};
+/// Two releases of one crate: the one that a lock names, and one that takes its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bump {
+    pub(crate) from: Release,
+    pub(crate) to: Release,
+}
 
-/// As little as can be built: it shows that the benchmark works.
-pub(crate) const SAMPLE: Project = Project {
-    name: "a sample of debug builds, whose figures say nothing",
-    folder: "sample",
-    leaf: "src/main.rs",
-    origin: Origin::Files(&[
-        (
-            "Cargo.toml",
-            "[package]\nname = \"sample\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n",
-        ),
-        ("Cargo.lock", "version = 4\n\n[[package]]\nname = \"sample\"\nversion = \"0.1.0\"\n"),
-        ("src/main.rs", "fn main() {\n    println!(\"sample\");\n}\n"),
-    ]),
-};
+impl Release {
+    /// A lock that names it alone.
+    pub(crate) fn lock(&self) -> String {
+        format!("version = 4\n[[package]]\n{}", self.locked())
+    }
+
+    /// Its lines in a lock, but for its dependencies.
+    fn locked(&self) -> String {
+        let Self { name, version, checksum } = self;
+        format!(
+            "name = \"{name}\"\nversion = \"{version}\"\n\
+             source = \"registry+https://github.com/rust-lang/crates.io-index\"\nchecksum = \"{checksum}\"\n"
+        )
+    }
+}
+
+impl Bump {
+    /// A lock with the other release. Both must have the same dependencies.
+    pub(crate) fn apply(&self, lock: &str) -> Result<String, Error> {
+        let (from, to) = (self.from.locked(), self.to.locked());
+        if !lock.contains(&from) {
+            let problem = format!("it has no {} {} to move", self.from.name, self.from.version);
+            return Err(Error::Unexpected { path: "Cargo.lock".into(), problem });
+        }
+        Ok(lock.replace(&from, &to))
+    }
+}
 
 /// In a workspace's folder: what was built, and never sources.
 const RESULTS: [&str; 3] = ["target", "result", ".git"];
@@ -75,9 +89,10 @@ impl Project {
         place.join(self.folder)
     }
 
-    /// The leaf crate's file in the workspace's folder.
-    pub(crate) const fn leaf(&self) -> &'static str {
-        self.leaf
+    /// The lock of a copy, with the other release of what is bumped; as it is where nothing is.
+    pub(crate) fn bumped_lock(&self, workspace: &Path) -> Result<String, Error> {
+        let lock = fs_err::read_to_string(workspace.join("Cargo.lock"))?;
+        self.bump.map_or_else(|| Ok(lock.clone()), |bump| bump.apply(&lock))
     }
 
     /// Makes a copy below `place` of what lies below the repository's root, or of the tree that was fetched;
@@ -105,6 +120,7 @@ impl Project {
                     write_tree(store, tree, &workspace)?;
                 }
             }
+            Origin::Synthetic(units) => synthetic::generate(&workspace, units)?,
         }
         let leaf = workspace.join(self.leaf);
         if leaf.is_file() {
@@ -144,6 +160,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::{EXAMPLE, RIPGREP};
 
     #[test]
     fn a_copy_of_a_repository_s_folder_has_no_results() {
@@ -156,6 +173,16 @@ mod tests {
         assert_eq!(copy, place.path().join("examples/rust-app"));
         assert!(copy.join("crates/foo/target/kept").is_file());
         assert!(!copy.join("target").exists() && !copy.join("result").exists());
+    }
+
+    #[test]
+    fn a_lock_is_moved_to_another_release_or_the_missing_one_is_told() {
+        let bump = RIPGREP.bump.unwrap();
+        let rest = "dependencies = [\n \"bstr\",\n]\n";
+        let lock = |release: &Release| format!("{}{rest}", release.lock());
+        assert_eq!(bump.apply(&lock(&bump.from)).unwrap(), lock(&bump.to));
+        let error = bump.apply(&lock(&bump.to)).unwrap_err().to_string();
+        assert!(error.contains("no globset 0.4.15 to move"), "{error}");
     }
 
     #[test]

@@ -13,22 +13,28 @@ pub(crate) enum Limit {
     Absolute(f64),
     /// So much, and so many times the other side's.
     Both { absolute: f64, ratio: f64 },
+    /// So much, whatever the other side's is.
+    AtMost(f64),
+    /// Just as much as the other side's.
+    Equal,
     /// It is told for what it's worth.
     None,
 }
 
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub(crate) enum Unit {
     Seconds,
     Bytes,
     /// Of memory, to the megabyte.
     Memory,
+    /// Actions, programs.
+    Number,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Row {
-    name: &'static str,
+    name: String,
     unit: Unit,
     other: Option<Spread>,
     xbuild: Option<Spread>,
@@ -40,7 +46,7 @@ pub(crate) struct Row {
 impl Row {
     /// Something of the samples of both sides, pair by pair.
     pub(crate) fn of_samples(
-        name: &'static str,
+        name: &str,
         other: &[Sample],
         xbuild: &[Sample],
         of: fn(&Sample) -> Duration,
@@ -52,23 +58,25 @@ impl Row {
     }
 
     /// Sizes of both sides, pair by pair.
-    pub(crate) fn of_sizes(name: &'static str, other: &[u64], xbuild: &[u64]) -> Self {
+    pub(crate) fn of_sizes(name: &str, other: &[u64], xbuild: &[u64]) -> Self {
         Self::new(name, Unit::Bytes, &floats(other), &floats(xbuild), Limit::None)
     }
 
     /// Memory of xbuild alone, in bytes.
-    pub(crate) fn of_memory(name: &'static str, xbuild: &[u64], limit: f64) -> Self {
+    pub(crate) fn of_memory(name: &str, xbuild: &[u64], limit: f64) -> Self {
         Self::new(name, Unit::Memory, &[], &floats(xbuild), Limit::Absolute(limit))
     }
 
-    fn new(name: &'static str, unit: Unit, other: &[f64], xbuild: &[f64], limit: Limit) -> Self {
+    /// Figures of both sides in one unit, pair by pair.
+    pub(crate) fn new(name: &str, unit: Unit, other: &[f64], xbuild: &[f64], limit: Limit) -> Self {
         let ratios = other.iter().zip(xbuild).map(|(other, xbuild)| xbuild / other);
         Self {
-            name,
+            name: name.to_owned(),
             unit,
             other: Spread::of(other.iter().copied()),
             xbuild: Spread::of(xbuild.iter().copied()),
-            ratio: Spread::of(ratios),
+            // Of nothing there is no ratio.
+            ratio: Spread::of(ratios.filter(|ratio| ratio.is_finite())),
             limit,
         }
     }
@@ -78,7 +86,7 @@ impl Row {
     }
 
     /// Whether it is within its limit, where it has one.
-    fn held(&self) -> Option<bool> {
+    pub(crate) fn held(&self) -> Option<bool> {
         match self.limit {
             Limit::Ratio(limit) => Some(self.ratio()? <= limit),
             Limit::Absolute(limit) => {
@@ -87,6 +95,10 @@ impl Row {
             Limit::Both { absolute, ratio } => {
                 Some(self.xbuild?.median <= absolute && self.ratio()? <= ratio)
             }
+            // Counts don't spread: one that is over is.
+            Limit::AtMost(limit) if self.unit == Unit::Number => Some(self.xbuild?.most <= limit),
+            Limit::AtMost(limit) => Some(self.xbuild?.median <= limit),
+            Limit::Equal => Some(self.other? == self.xbuild?),
             Limit::None => None,
         }
     }
@@ -96,7 +108,8 @@ impl Row {
         let spread = |spread: Option<Spread>| spread.map_or("–".to_owned(), |spread| self.spread(spread));
         let limit = match self.limit {
             Limit::Ratio(limit) => format!("{limit:.2} ×"),
-            Limit::Absolute(limit) => self.amount(limit),
+            Limit::Absolute(limit) | Limit::AtMost(limit) => self.amount(limit),
+            Limit::Equal => "as many".to_owned(),
             Limit::Both { absolute, ratio } => format!("{}, {ratio:.2} ×", self.amount(absolute)),
             Limit::None => "–".to_owned(),
         };
@@ -115,17 +128,21 @@ impl Row {
     /// In words, when it is over its limit or more than the other side's.
     pub(crate) fn lost(&self, other: &str) -> Option<String> {
         let over = self.held() == Some(false);
-        let ratio = self.ratio();
+        let ratio = self.ratio().filter(|_| !matches!(self.limit, Limit::AtMost(_)));
         if !over && ratio.is_none_or(|ratio| ratio <= 1.0) {
             return None;
         }
-        let amount = || self.amount(self.xbuild.map_or(0.0, |spread| spread.median));
+        let amount = || match self.xbuild {
+            Some(spread) if self.unit == Unit::Number => self.spread(spread),
+            spread => self.amount(spread.map_or(0.0, |spread| spread.median)),
+        };
         let compared = match (ratio, self.limit) {
             (None, _) => amount(),
             (Some(ratio), Limit::Both { .. }) => format!("{}, {ratio:.2} × {other}", amount()),
             (Some(ratio), _) => format!("{ratio:.2} × {other}"),
         };
         let verdict = match self.held() {
+            Some(false) if self.limit == Limit::Equal => ": **not as many**",
             Some(false) => ": **over the limit**",
             Some(true) => ", within the limit",
             None => "",
@@ -135,24 +152,35 @@ impl Row {
 
     fn spread(&self, Spread { median, least, most }: Spread) -> String {
         // One unit for all three: that of the median.
-        let (scale, digits, unit) = self.scale(median);
-        format!("{:.digits$} {unit} ({:.digits$}–{:.digits$})", median * scale, least * scale, most * scale)
+        let (scale, digits, unit) = scale(self.unit, median);
+        if self.unit == Unit::Number && least == most {
+            return self.amount(median);
+        }
+        format!("{:.digits$}{unit} ({:.digits$}–{:.digits$})", median * scale, least * scale, most * scale)
     }
 
     fn amount(&self, value: f64) -> String {
-        let (scale, digits, unit) = self.scale(value);
-        format!("{:.digits$} {unit}", value * scale)
+        shown(self.unit, value)
     }
+}
 
-    /// Factor, digits behind the point, and unit for a value.
-    fn scale(&self, value: f64) -> (f64, usize, &'static str) {
-        match self.unit {
-            Unit::Memory => (1e-6, 0, "MB"),
-            Unit::Bytes => scale_of_bytes(value),
-            Unit::Seconds if value < 1.0 => (1000.0, 0, "ms"),
-            Unit::Seconds if value < 10.0 => (1.0, 2, "s"),
-            Unit::Seconds => (1.0, 1, "s"),
-        }
+/// A figure with its unit.
+pub(crate) fn shown(unit: Unit, value: f64) -> String {
+    let (scale, digits, name) = scale(unit, value);
+    format!("{:.digits$}{name}", value * scale)
+}
+
+/// Factor, digits behind the point, and unit for a value, with the blank before it.
+fn scale(unit: Unit, value: f64) -> (f64, usize, &'static str) {
+    match unit {
+        Unit::Memory => (1e-6, 0, " MB"),
+        Unit::Bytes => scale_of_bytes(value),
+        Unit::Number => (1.0, 0, ""),
+        Unit::Seconds if value < 0.0005 => (1e6, 0, " µs"),
+        Unit::Seconds if value < 0.01 => (1000.0, 2, " ms"),
+        Unit::Seconds if value < 1.0 => (1000.0, 0, " ms"),
+        Unit::Seconds if value < 10.0 => (1.0, 2, " s"),
+        Unit::Seconds => (1.0, 1, " s"),
     }
 }
 
@@ -168,11 +196,11 @@ pub(crate) fn verdict(held: Option<bool>) -> &'static str {
 /// A size, in kB or MB.
 pub(crate) fn bytes(size: u64) -> String {
     let (scale, digits, unit) = scale_of_bytes(float(size));
-    format!("{:.digits$} {unit}", float(size) * scale)
+    format!("{:.digits$}{unit}", float(size) * scale)
 }
 
 fn scale_of_bytes(size: f64) -> (f64, usize, &'static str) {
-    if size < 1e6 { (1e-3, 1, "kB") } else { (1e-6, 2, "MB") }
+    if size < 1e6 { (1e-3, 1, " kB") } else { (1e-6, 2, " MB") }
 }
 
 /// The last part of a report: cases that are lost, each in words.
@@ -186,8 +214,8 @@ pub(crate) fn add_lost(text: &mut String, lost: &[String]) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a byte more or less")]
-const fn float(size: u64) -> f64 {
+#[expect(clippy::cast_precision_loss, reason = "one more or less of so many")]
+pub(crate) const fn float(size: u64) -> f64 {
     size as f64
 }
 
@@ -216,6 +244,20 @@ mod tests {
         assert_eq!(slow.as_deref(), Some("a row: 1.20 s, 0.30 × buildah: **over the limit**"));
         let slower = row(&[1.0], &[0.6], limit).lost("buildah");
         assert_eq!(slower.as_deref(), Some("a row: 600 ms, 0.60 × buildah: **over the limit**"));
+    }
+
+    #[test]
+    fn counts_are_held_when_none_is_over_or_all_are_equal() {
+        let count =
+            |other: &[f64], xbuild: &[f64], limit| Row::new("a count", Unit::Number, other, xbuild, limit);
+        let none = count(&[0.0], &[0.0], Limit::AtMost(0.0));
+        assert_eq!(none.line(), "| a count | 0 | 0 | – | 0 | yes |\n");
+        let some = count(&[5.0, 5.0, 5.0], &[0.0, 0.0, 2.0], Limit::AtMost(0.0));
+        assert_eq!(some.lost("cargo").as_deref(), Some("a count: 0 (0–2): **over the limit**"));
+        let equal = count(&[12.0], &[12.0], Limit::Equal);
+        assert_eq!(equal.line(), "| a count | 12 | 12 | 1.00 (1.00–1.00) | as many | yes |\n");
+        let fewer = count(&[12.0], &[9.0], Limit::Equal).lost("cargo");
+        assert_eq!(fewer.as_deref(), Some("a count: 0.75 × cargo: **not as many**"));
     }
 
     #[test]

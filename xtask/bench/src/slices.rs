@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::round::Turn;
-
 /// How long a turn is: long beside what changing turns costs, short beside the changes of the machine.
 const SLICE: Duration = Duration::from_secs(3);
 
@@ -33,6 +31,35 @@ pub(crate) fn end_all_with_this_process() {
 )]
 fn end() -> ! {
     std::process::exit(130)
+}
+
+/// One of the two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Cargo,
+    Xbuild,
+}
+
+impl Turn {
+    /// Who goes first in a round's first pair.
+    pub(crate) fn of_round(number: usize) -> Self {
+        if number % 2 == 1 { Self::Cargo } else { Self::Xbuild }
+    }
+
+    /// The turns of a pair. The next pair begins with the other: a machine that gets slower, or faster, favours
+    /// neither.
+    pub(crate) fn both(&mut self) -> [Self; 2] {
+        let second = self.other();
+        [std::mem::replace(self, second), second]
+    }
+
+    /// The other side.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Cargo => Self::Xbuild,
+            Self::Xbuild => Self::Cargo,
+        }
+    }
 }
 
 /// For how long in all a tree has been stopped.
@@ -223,5 +250,14 @@ mod tests {
         }
         signal_all(&Tree::Xbuild(child.id()).processes(), Signal::SIGKILL);
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn who_goes_first_changes_from_pair_to_pair() {
+        let mut turn = Turn::of_round(1);
+        let first: Vec<[Turn; 2]> = (0..3).map(|_| turn.both()).collect();
+        let (cargo, xbuild) = ([Turn::Cargo, Turn::Xbuild], [Turn::Xbuild, Turn::Cargo]);
+        assert_eq!(first, [cargo, xbuild, cargo]);
+        assert_eq!(Turn::of_round(2), Turn::Xbuild);
     }
 }

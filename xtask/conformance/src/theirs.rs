@@ -80,6 +80,7 @@ impl<'o> Oracle<'o> {
             .filter(|one| packages.is_member(&one.id) && asked.plan.packages.contains(&one.name));
         // A dependency may have a member's name.
         let specs: Vec<String> = chosen.map(Packages::spec).collect();
+        argv.extend(["--target".to_owned(), asked.target.to_string()]);
         argv.extend(selection(asked, specs.iter().map(String::as_str)));
         argv.extend(options.iter().cloned());
         let command = command(argv, sources.workspace.clone(), &records);

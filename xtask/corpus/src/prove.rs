@@ -5,7 +5,7 @@ use std::path::Path;
 use xbuild_action::{ContentExt as _, Outcome, Silent};
 use xtask_corpus::App;
 use xtask_ground::cargo::{LOG, call, inputs};
-use xtask_ground::{Ground, Script, limits};
+use xtask_ground::{Ground, Script, Shape, limits};
 
 use crate::build::{shortened, unpack};
 use crate::error::Error;
@@ -24,8 +24,8 @@ pub(crate) fn prove(
     stop: &Stop,
 ) -> Result<Proof, Error> {
     let project = unpack(ground, app, folder)?;
-    let plan = ground.plan(&project, &[target])?;
-    let calls: Vec<String> = plan.graphs.iter().map(|graph| call(graph, false)).collect();
+    let plan = ground.plan(&project, &Shape { targets: &[target], ..Shape::default() })?;
+    let calls: Vec<String> = plan.graphs.chunks(1).map(call).collect();
     let text = format!("{{ {}; }} > {LOG} 2>&1 || {{ cat {LOG} >&2; exit 1; }}\n", calls.join(" && "));
     let inputs = inputs(&plan);
     let script = Script {

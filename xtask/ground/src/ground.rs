@@ -34,6 +34,7 @@ use xbuild_store::Disk;
 
 use crate::error::Error;
 use crate::native;
+use crate::shape::Shape;
 use crate::{HOST, TARGETS, owner};
 
 /// A store and what the repository says of toolchains and targets.
@@ -158,39 +159,57 @@ impl Ground {
         Ok(self.store.folder().join(self.store.materialise(tree)?))
     }
 
-    /// Looks at all that is ready for a project, so that a build needn't look whether it is whole.
+    /// Fetches the crates that a workspace's lock names.
+    ///
+    /// # Errors
+    /// When one can't be fetched.
+    pub fn fetch(&self, workspace: &Path) -> Result<(), Error> {
+        self.with(|kit| {
+            let cargo = CargoConfig::load(workspace, kit.variables)?;
+            let locked = crates::from_lock(&project::read_lock(workspace)?, &cargo)?;
+            Ok::<_, Error>(crates::fetch(kit.fetcher, &locked).map(drop)?)
+        })
+    }
+
+    /// Looks at all that is ready for a project and these targets, so that a build needn't look whether it is whole.
     ///
     /// # Errors
     /// When something isn't.
-    pub fn warm(&self, workspace: &Path) -> Result<(), Error> {
+    pub fn warm(&self, workspace: &Path, targets: &[&str]) -> Result<(), Error> {
+        self.fetch(workspace)?;
         self.with(|kit| {
-            let cargo = CargoConfig::load(workspace, kit.variables)?;
-            crates::fetch(kit.fetcher, &crates::from_lock(&project::read_lock(workspace)?, &cargo)?)?;
             let description = self.description(workspace, &[])?;
-            let grounds: Vec<(Triple, Option<Glibc>)> = self.default_grounds();
+            let default = |spec: &TargetSpec| spec.glibc.as_ref().map(|choice| choice.default);
+            let mut grounds = Vec::new();
+            for target in targets {
+                let spec = self.target(target)?;
+                grounds.push((spec.triple.clone(), default(spec)));
+            }
             self.layers(kit, &description, &grounds).map(drop)
         })
     }
 
-    /// Plans cargo's calls for a project, from a workspace's folder: a target at a time, in this order.
+    /// Plans cargo's calls for a project, from a workspace's folder: a target at a time, in the shape's order.
     ///
     /// # Errors
     /// When the project can't be planned, or something that it needs is neither there nor can be fetched.
-    pub fn plan(&self, workspace: &Path, targets: &[&str]) -> Result<Plan, Error> {
+    pub fn plan(&self, workspace: &Path, shape: &Shape<'_>) -> Result<Plan, Error> {
         self.with(|kit| {
-            let request = Request {
-                targets: targets.iter().map(|&target| target.to_owned()).collect(),
-                profile: Some("release".to_owned()),
-                ..Request::default()
-            };
             let description = self.description(workspace, &[])?;
-            let Ready { project, mut asked, .. } = self.ready(kit, workspace, &description, &request)?;
+            let Ready { project, mut asked, .. } =
+                self.ready(kit, workspace, &description, &shape.request())?;
             // One target after the other, each with all its packages.
-            asked.sort_by_key(|(one, _)| targets.iter().position(|target| *target == one.target.as_str()));
+            asked.sort_by_key(|(one, _)| {
+                shape.targets.iter().position(|target| *target == one.target.as_str())
+            });
 
+            let mut sources = Sources::clone(&project.sources);
+            if let Some(beside) = shape.beside {
+                add_packages(&mut sources, &self.gather(kit, beside)?.sources);
+            }
             let mut layers: Vec<Digest<Tree>> = Vec::new();
             let of_targets = asked.iter().flat_map(|(_, layers)| layers.target());
-            for tree in of_targets.chain([project.sources.whole(&*self.store)?]) {
+            for tree in of_targets.chain([sources.whole(&*self.store)?]) {
                 if !layers.contains(&tree) {
                     layers.push(tree);
                 }
@@ -215,7 +234,7 @@ impl Ground {
 
             let release =
                 graphs.first().map(|graph| graph.toolchain.version.release.clone()).unwrap_or_default();
-            Ok(Plan { sources: Arc::clone(&project.sources), layers, graphs, release })
+            Ok(Plan { sources: Arc::new(sources), layers, graphs, release })
         })
     }
 
@@ -231,18 +250,23 @@ impl Ground {
         request: &Request,
     ) -> Result<Ready, Error> {
         let toolchain = self.toolchain(description)?;
-        let cargo = CargoConfig::load(workspace, kit.variables)?;
-        let local = LocalSources::import(&self.store, workspace)?;
-        let lock = project::read_lock(workspace)?;
-        let configuration = project::configuration(&*self.store, &local)?;
-        let project = project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?;
+        let project = self.gather(kit, workspace)?;
         let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
         let metadata = project::metadata(kit.engine, &project.ground(&host))?;
-        let facts = project::workspace(&metadata, &lock)?;
+        let facts = project::workspace(&metadata, &project::read_lock(workspace)?)?;
         let asked = evaluate(description, &facts, &self.targets, request)?;
         let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
         let layers = self.layers(kit, description, &grounds)?;
         Ok(Ready { project, metadata, asked: asked.into_iter().zip(layers).collect() })
+    }
+
+    /// Fetches a project's sources.
+    fn gather(&self, kit: &Kit<'_>, workspace: &Path) -> Result<Project, Error> {
+        let cargo = CargoConfig::load(workspace, kit.variables)?;
+        let local = LocalSources::import(&self.store, workspace)?;
+        let lock = project::read_lock(workspace)?;
+        let configuration = project::configuration(&*self.store, &local)?;
+        Ok(project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?)
     }
 
     /// The toolchain's trees for the host: of the default toolchain, or of the one that `--set` flags choose.
@@ -280,12 +304,6 @@ impl Ground {
     pub fn target(&self, triple: &str) -> Result<&TargetSpec, Error> {
         let missing = || Error::Unexpected { path: triple.into(), problem: "no such target".to_owned() };
         self.targets.get(&parse(triple)?).ok_or_else(missing)
-    }
-
-    fn default_grounds(&self) -> Vec<(Triple, Option<Glibc>)> {
-        let default = |spec: &TargetSpec| spec.glibc.as_ref().map(|choice| choice.default);
-        let wanted = self.targets.iter().filter(|spec| TARGETS.contains(&spec.triple.as_str()));
-        wanted.map(|spec| (spec.triple.clone(), default(spec))).collect()
     }
 
     /// The trees of each target, std among them.
@@ -362,6 +380,18 @@ impl Ground {
             server: &server,
             variables: &variables,
         }))
+    }
+}
+
+/// Adds packages of the default registry that other sources have.
+fn add_packages(sources: &mut Sources, other: &Sources) {
+    let (Some(registry), Some(other)) = (sources.registries.first_mut(), other.registries.first()) else {
+        return;
+    };
+    for package in &other.packages {
+        if !registry.packages.contains(package) {
+            registry.packages.push(package.clone());
+        }
     }
 }
 

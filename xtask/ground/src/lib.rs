@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `ground` | [`Ground`]: a store, the toolchain composed in it, a project's sources and what cargo is asked for them |
+//! | `shape` | [`Shape`]: what of a project is planned |
 //! | `script` | [`Script`]: a shell script in a sandbox |
 //! | `cargo` | the pinned cargo's calls in such a script |
 //! | `files` | trees of a store as files |
@@ -17,6 +18,7 @@ mod machine;
 mod native;
 mod process;
 mod script;
+mod shape;
 
 pub use error::Error;
 pub use files::write_tree;
@@ -24,6 +26,7 @@ pub use ground::{Ground, Kit, Plan, PlannedGraph, Ready, build, limits};
 pub use machine::Machine;
 pub use process::processor_time;
 pub use script::{Script, quoted};
+pub use shape::{Shape, Variants};
 
 /// The targets that everything is built for.
 pub const TARGETS: [&str; 3] =

@@ -2,10 +2,12 @@
 
 use std::process::Command;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 
 /// What figures depend on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The processor, as the kernel calls it.
     pub model: String,
@@ -15,7 +17,7 @@ pub struct Machine {
     pub memory: u64,
     /// The kernel's release.
     pub kernel: String,
-    /// Today, as year, month and day.
+    /// The day on which it was looked at, as year, month and day.
     pub date: String,
 }
 
@@ -53,16 +55,31 @@ impl Machine {
         })
     }
 
-    /// A table of one row, with the version of a program that was measured.
+    /// Whether it is the same machine, on whatever day.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let Self { model, processors, memory, kernel, date: _ } = self;
+        (model, processors, memory, kernel) == (&other.model, &other.processors, &other.memory, &other.kernel)
+    }
+
+    /// A table of it alone, with the version of a program that was measured.
     #[must_use]
     pub fn table(&self, program: &str, version: &str) -> String {
+        Self::table_head(program) + &self.table_row(version)
+    }
+
+    /// The head of a table of machines, each with the version of a program.
+    #[must_use]
+    pub fn table_head(program: &str) -> String {
+        format!("| processor | in use | memory | kernel | {program} |\n|---|---|---|---|---|\n")
+    }
+
+    /// Its row in such a table.
+    #[must_use]
+    pub fn table_row(&self, version: &str) -> String {
         let Self { model, processors, memory, kernel, date: _ } = self;
-        format!(
-            "| processor | in use | memory | kernel | {program} |\n|---|---|---|---|---|\n\
-             | {model} | {processors} | {}.{} GiB | {kernel} | {version} |\n",
-            memory / 10,
-            memory % 10,
-        )
+        let (whole, tenths) = (memory / 10, memory % 10);
+        format!("| {model} | {processors} | {whole}.{tenths} GiB | {kernel} | {version} |\n")
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Error;
 use crate::project::write;
+use crate::random::Random;
 
 /// A project of one program without dependencies.
 #[derive(Debug, Clone)]
@@ -87,27 +88,9 @@ fn fill(path: &Path, with: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -
     Ok(file.flush()?)
 }
 
-/// A xorshift generator: the same numbers on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    /// Below `most`.
-    fn below(&mut self, most: usize) -> usize {
-        // The upper bits are the better ones.
-        usize::try_from(self.next() >> 33).unwrap_or_default() % most
-    }
-}
-
 /// Bytes that can't be compressed. The seed is not 0.
 fn dense_bytes(seed: u64, size: u64, to: &mut dyn Write) -> std::io::Result<()> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut block = [0_u8; 1 << 13];
     let mut left = size;
     while left > 0 {
@@ -121,7 +104,7 @@ fn dense_bytes(seed: u64, size: u64, to: &mut dyn Write) -> std::io::Result<()> 
 
 /// Bytes that can be: words, one after the other.
 fn text_bytes(seed: u64, size: u64, to: &mut dyn Write) -> std::io::Result<()> {
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut word = || {
         let length = 2 + random.below(9);
         let letters = (0..length).map(|_| b"etaoinshrdlucmfwypvbgkqjxz"[random.below(26)]);

@@ -21,11 +21,13 @@ mod tools;
 
 use xtask_ground::{Ground, Machine};
 
+use crate::bench::Places;
+use crate::catalogue;
 use crate::error::Error;
 use crate::measure::Sample;
-use crate::project::{self, Project};
+use crate::project::Project;
 use crate::xbuild::Fetch;
-use crate::{Arguments, Places, stores};
+use crate::{Arguments, stores};
 
 use calls::Xbuild;
 use requests::Requests;
@@ -35,6 +37,9 @@ use tools::{Buildah, Tools};
 
 /// Where the figures are written.
 const REPORT: &str = "docs/BENCH-IMAGE.md";
+
+/// How many rounds, where nothing else is asked for.
+const RUNS: u16 = 3;
 
 /// The targets of images: a static program for one platform, a dynamic one for another.
 const MUSL: &str = "x86_64-unknown-linux-musl";
@@ -59,7 +64,7 @@ pub(crate) struct Extent {
 }
 
 const FULL: Extent = Extent {
-    project: project::EXAMPLE,
+    project: catalogue::EXAMPLE,
     program: "foo",
     dense: 8_000_000,
     text: 25_500_000,
@@ -69,7 +74,7 @@ const FULL: Extent = Extent {
 };
 
 const SAMPLE: Extent = Extent {
-    project: project::SAMPLE,
+    project: catalogue::SAMPLE,
     program: "sample",
     dense: 200_000,
     text: 800_000,
@@ -139,7 +144,7 @@ pub(crate) struct Figures {
 
 /// Measures, and writes the report.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let (extent, runs) = if arguments.sample { (SAMPLE, 1) } else { (FULL, arguments.runs) };
+    let (extent, runs) = if arguments.sample { (SAMPLE, 1) } else { (FULL, arguments.runs.unwrap_or(RUNS)) };
     let Arguments { root, store, xbuild: program, .. } = arguments;
     let places = Places::new(store)?;
 
