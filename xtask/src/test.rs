@@ -39,7 +39,7 @@ const STAGES: &[Stage] = &[
 ];
 
 /// Projects of their own, whose formatting counts too. Their code is an example, not ours to lint.
-const EXAMPLES: &[&str] = &["examples/rust-app", "examples/glaze"];
+const EXAMPLES: &[&str] = &["examples/rust-app", "examples/glaze", "examples/hard-crates"];
 
 /// Integration tests of the binary: each builds something, and uses all cores itself.
 const END_TO_END: &str = "package(xbuild) & kind(test)";
