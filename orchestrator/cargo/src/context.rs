@@ -13,6 +13,7 @@ use crate::hash::{Ingredients, UnitHash};
 use crate::layout;
 use crate::lto::{self, Lto};
 use crate::manifest::{ManifestFacts, Manifests};
+use crate::named::{PackageFolders, names_below};
 use crate::package::{Package, Packages};
 use crate::platform::{Flavour, Platform, Toolchain};
 use crate::unit_graph::{Mode, TargetKind, Unit, UnitGraph, UnitIndex};
@@ -33,8 +34,7 @@ pub struct Context {
     script_folders: BTreeMap<String, UnitIndex>,
     /// What the configuration says in the place of build scripts.
     overrides: Effects,
-    /// The identifiers of packages, by folder in the sandbox.
-    package_folders: BTreeMap<String, String>,
+    package_folders: PackageFolders,
 }
 
 /// What was worked out for a unit.
@@ -87,7 +87,7 @@ impl Context {
         let units = work_out(&graph, &packages, &toolchain, &order)?;
         let folders = packages.iter().map(|package| (package.root.in_sandbox(), package.id.clone()));
         let mut context = Self {
-            package_folders: folders.collect(),
+            package_folders: PackageFolders::new(folders),
             graph,
             packages,
             toolchain,
@@ -253,25 +253,13 @@ impl Context {
 
     /// The packages whose own folder, or a path in it, is named in a text: of nested ones the innermost.
     pub(crate) fn packages_named_in<'t>(&'t self, text: &'t str) -> impl Iterator<Item = &'t str> {
-        // A path begins where no path goes on, and ends at what separates it from others in lists and flags.
-        let ends = |c: char| c.is_whitespace() || matches!(c, ':' | ';' | ',' | '=' | '\'' | '"' | '\u{1f}');
-        text.split(ends).filter_map(move |word| {
-            let path = &word[word.find('/')?..];
-            let folders = std::iter::successors(Some(path), |path| Some(path.rsplit_once('/')?.0));
-            folders.filter_map(|folder| self.package_folders.get(folder)).next().map(String::as_str)
-        })
+        self.package_folders.named_in(text)
     }
 
     /// The runs of build scripts whose folder is named in a text.
     pub(crate) fn scripts_named_in(&self, text: &str) -> Vec<UnitIndex> {
-        let prefix = format!("/{}/", layout::SCRIPTS);
-        let mut found = Vec::new();
-        for (at, _) in text.match_indices(&prefix) {
-            let rest = &text[at + prefix.len()..];
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'));
-            found.extend(self.script_folders.get(&rest[..end.unwrap_or(rest.len())]));
-        }
-        found
+        let below = format!("/{}/", layout::SCRIPTS);
+        names_below(text, &below).filter_map(|name| self.script_folders.get(name)).copied().collect()
     }
 }
 

@@ -38,6 +38,7 @@ mod hash;
 mod layout;
 mod lto;
 mod manifest;
+mod named;
 mod needs;
 mod overrides;
 mod package;
