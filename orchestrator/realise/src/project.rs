@@ -244,6 +244,16 @@ impl Project {
     }
 }
 
+/// The folders of a workspace's members, from its own in the sandbox.
+///
+/// # Errors
+/// When the metadata can't be read.
+pub fn member_folders(metadata: &str, workspace: &RelPath) -> Result<Vec<RelPath>, RealiseError> {
+    let packages = Packages::parse(metadata)?;
+    let members = packages.iter().filter(|package| packages.is_member(&package.id));
+    Ok(members.filter_map(|package| package.root.strip_prefix(workspace)).collect())
+}
+
 /// What chooses members by their names: a name alone may be a dependency's too.
 fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     let of_name = |name: &String| {

@@ -21,6 +21,8 @@ const OWN: &str = ".xbuild";
 pub(crate) struct Described {
     /// The workspace's folder, absolute.
     pub(crate) root: PathBuf,
+    /// The folder, from there, of the package that was asked for by its folder: it must be a member.
+    pub(crate) member: Option<RelPath>,
     pub(crate) description: Description,
     pub(crate) targets: Targets,
     pub(crate) toolchains: Toolchains,
@@ -37,7 +39,7 @@ pub(crate) struct Described {
 impl Described {
     /// Reads all of it.
     pub(crate) fn read(global: &Global) -> Result<Self, XbuildError> {
-        let root = workspace_root(&global.project)?;
+        let Found { root, member } = find_workspace(&global.project)?;
         let overrides: Vec<Override> =
             global.overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
         let mut texts = Texts::new(&root);
@@ -57,8 +59,41 @@ impl Described {
         for text in &global.overrides {
             texts.add("--set", text);
         }
+        if let Some(member) = &member {
+            texts.add("--project", member.as_str());
+        }
         let fingerprint = texts.read.sha256();
-        Ok(Self { root, description, targets, toolchains, recipes, patches, rust_toolchain, fingerprint })
+        Ok(Self {
+            root,
+            member,
+            description,
+            targets,
+            toolchains,
+            recipes,
+            patches,
+            rust_toolchain,
+            fingerprint,
+        })
+    }
+
+    /// Whoever names a package by its folder must get that one: as with cargo it must be among the workspace's members,
+    /// whose folders these are. A member's folder may be a link.
+    pub(crate) fn check_member(&self, members: &[RelPath]) -> Result<(), XbuildError> {
+        let Some(asked) = &self.member else { return Ok(()) };
+        let place = |folder: &RelPath| self.root.join(folder.as_str());
+        let is_asked = |member: &RelPath| {
+            member == asked || fs_err::canonicalize(place(member)).is_ok_and(|it| it == place(asked))
+        };
+        if members.iter().any(is_asked) {
+            return Ok(());
+        }
+        Err(XbuildError::user(
+            format!(
+                "{asked} lies in the workspace of {}, and is none of its members",
+                self.root.join("Cargo.toml").display()
+            ),
+            "add it to `workspace.members` or `workspace.exclude` there, or give it an empty [workspace] of its own",
+        ))
     }
 
     /// The toolchain that is used.
@@ -174,9 +209,25 @@ fn unreadable(error: &std::io::Error) -> XbuildError {
     XbuildError::Environment { what: error.to_string(), help: None }
 }
 
-/// The folder of the workspace that `project` is, or is a member of: the nearest manifest with `[workspace]` at
-/// or above it that doesn't exclude it, else its own.
-pub(crate) fn workspace_root(project: &Path) -> Result<PathBuf, XbuildError> {
+/// A workspace.
+pub(crate) struct Found {
+    /// Its folder, absolute.
+    pub(crate) root: PathBuf,
+    /// The folder, from there, of the package that led to it.
+    pub(crate) member: Option<RelPath>,
+}
+
+impl Found {
+    fn new(root: PathBuf, own: Option<&Path>) -> Self {
+        let member = own.and_then(|own| own.strip_prefix(&root).ok()).and_then(Path::to_str);
+        let member = member.and_then(|member| RelPath::new(member).ok());
+        Self { root, member }
+    }
+}
+
+/// The workspace that `project` is, or lies in: the nearest manifest with `[workspace]` at or above it that doesn't
+/// exclude it, else its own.
+pub(crate) fn find_workspace(project: &Path) -> Result<Found, XbuildError> {
     let start = fs_err::canonicalize(project).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => XbuildError::user(
             format!("there is no folder {}", project.display()),
@@ -196,19 +247,20 @@ pub(crate) fn workspace_root(project: &Path) -> Result<PathBuf, XbuildError> {
                 entry.as_str().is_some_and(|path| inside != folder && inside.starts_with(folder.join(path)))
             };
             if !excluded.clone().any(excludes) {
-                return Ok(folder.to_owned());
+                return Ok(Found::new(folder.to_owned(), own.as_deref()));
             }
             break;
         }
         if own.is_none() {
             let named = table.get("package").and_then(|package| package.get("workspace")?.as_str());
             if let Some(named) = named {
-                return fs_err::canonicalize(folder.join(named)).map_err(|error| unreadable(&error));
+                let root = fs_err::canonicalize(folder.join(named)).map_err(|error| unreadable(&error))?;
+                return Ok(Found::new(root, Some(folder)));
             }
             own = Some(folder.to_owned());
         }
     }
-    own.ok_or_else(|| {
+    own.map(|own| Found::new(own, None)).ok_or_else(|| {
         XbuildError::user(
             format!("there is no Cargo.toml in {} or above it", start.display()),
             "name the project's folder: xbuild build --project DIR",

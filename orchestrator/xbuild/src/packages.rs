@@ -348,10 +348,10 @@ mod tests {
 
     #[test]
     fn pins_stay_as_they_are_unless_something_new_can_t_lie_beside_them() {
-        let described = described("");
+        let named = described("[native.foo]\npackages = [\"zlib1g-dev\"]\n");
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
-        let grounds = Grounds::new(&described, &host).unwrap();
-        let arm64 = described.targets.get(&"aarch64-unknown-linux-gnu".parse().unwrap()).unwrap();
+        let grounds = Grounds::new(&named, &host).unwrap();
+        let arm64 = named.targets.get(&"aarch64-unknown-linux-gnu".parse().unwrap()).unwrap();
         let set = |names: &[&str]| grounds.libraries(arm64, None, roots(names)).unwrap();
         let (zlib, bzip, png) = (set(&["zlib1g-dev"]), set(&["libbz2-dev"]), set(&["libpng-dev"]));
         let mut sets = PackageSets::new();
@@ -381,6 +381,12 @@ mod tests {
         let key = Sha256::of(b"");
         assert_ne!(fingerprint(key, &before), fingerprint(key, &sets));
         assert_eq!(fingerprint(key, &PackageSets::new()), key);
+
+        // One that no recipe names any more goes: it may not even be there any more.
+        let unnamed = described("");
+        let mut sets = first.clone();
+        pin(&mut sets, &[png.clone()].into(), Grounds::new(&unnamed, &host).unwrap(), &newer()).unwrap();
+        assert_eq!(sets.into_keys().collect::<Vec<_>>(), [png]);
     }
 
     #[test]

@@ -36,6 +36,8 @@ mod packages;
 mod pins;
 mod problem;
 pub(crate) mod shape;
+#[cfg(test)]
+mod trees;
 mod update;
 mod verify;
 mod wheels;

@@ -157,33 +157,10 @@ fn rest(
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{ContentExt as _, File, Memory, walk};
+    use xbuild_action::Memory;
 
     use super::*;
-
-    fn tree(store: &Memory, files: &[(&str, &str)]) -> Digest<Tree> {
-        let mut builder = TreeBuilder::default();
-        for (at, text) in files {
-            let entry = match text.strip_prefix("-> ") {
-                Some(target) => Entry::Symlink(target.to_owned()),
-                None => Entry::File(File { digest: store.put(text.as_bytes()).unwrap(), executable: false }),
-            };
-            builder.insert(store, &RelPath::new(*at).unwrap(), entry).unwrap();
-        }
-        builder.build(store).unwrap()
-    }
-
-    fn files(store: &Memory, tree: Digest<Tree>) -> Vec<String> {
-        let mut files = Vec::new();
-        walk::<TreeError>(store, tree, &mut |path, entry| {
-            if !matches!(entry, Entry::Directory(_)) {
-                files.push(path.as_str().to_owned());
-            }
-            Ok(())
-        })
-        .unwrap();
-        files
-    }
+    use crate::toolchain::trees::{files, tree};
 
     #[test]
     fn what_other_trees_have_is_left_to_them() {

@@ -152,37 +152,13 @@ pub(crate) fn below(path: &RelPath, name: &str) -> Result<RelPath, TreeError> {
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{ContentExt as _, File, Memory, walk};
+    use xbuild_action::Memory;
 
     use super::*;
+    use crate::toolchain::trees::{files, tree};
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
-    }
-
-    /// A tree of files with these texts; `-> target` makes a link.
-    fn tree(store: &Memory, files: &[(&str, &str)]) -> Digest<Tree> {
-        let mut builder = TreeBuilder::default();
-        for (at, text) in files {
-            let entry = match text.strip_prefix("-> ") {
-                Some(target) => Entry::Symlink(target.to_owned()),
-                None => Entry::File(File { digest: store.put(text.as_bytes()).unwrap(), executable: false }),
-            };
-            builder.insert(store, &path(at), entry).unwrap();
-        }
-        builder.build(store).unwrap()
-    }
-
-    fn files(store: &Memory, tree: Digest<Tree>) -> Vec<String> {
-        let mut files = Vec::new();
-        walk::<TreeError>(store, tree, &mut |path, entry| {
-            if !matches!(entry, Entry::Directory(_)) {
-                files.push(path.as_str().to_owned());
-            }
-            Ok(())
-        })
-        .unwrap();
-        files
     }
 
     #[test]

@@ -224,6 +224,7 @@ impl<'w> Work<'w> {
 
         recorder.stage("plan");
         let metadata = project::metadata(engine, &project.ground(&host_layers))?;
+        described.check_member(&project::member_folders(&metadata, &project.sources.workspace)?)?;
         let workspace = project::workspace(&metadata, &self.lock)?;
         let request = request(self.build, self.wanted);
         let description = &described.description;

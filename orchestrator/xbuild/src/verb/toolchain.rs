@@ -22,7 +22,8 @@ const EMPTY: &str = "# The project's own toolchains, laid over those that are bu
 
 pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode, XbuildError> {
     // From wherever in a project it is asked; pins can be looked at and moved outside of one too.
-    let root = description::workspace_root(&global.project).unwrap_or_else(|_| global.project.clone());
+    let root = description::find_workspace(&global.project)
+        .map_or_else(|_| global.project.clone(), |found| found.root);
     let global = &Global { project: root, ..global.clone() };
     let (toolchains, targets) = description::read_data(&global.project)?;
     match verb {

@@ -212,3 +212,18 @@ fn a_rust_version_that_is_not_pinned_names_both_ways_out() {
     project.write("rust-toolchain.toml", "[toolchain]\nchannel = \"stable\"\n");
     project.xbuild(&["build", "--target", crate::TARGET]).ok();
 }
+
+#[test]
+fn a_package_in_the_folder_of_another_workspace_is_not_taken_for_it() {
+    let project = built();
+    let manifest = project.read("Cargo.toml");
+    project.write("Cargo.toml", &format!("{manifest}\n[workspace]\n"));
+    project.write(
+        "beside/Cargo.toml",
+        "[package]\nname = \"beside\"\nversion = \"0.1.0\"\nedition = \"2024\"\n",
+    );
+    project.write("beside/src/main.rs", "fn main() {}\n");
+    let xbuild = Xbuild::new().folder(&project.root.join("beside"));
+    let refused = xbuild.run(&["build", "--target", "x86_64-unknown-linux-musl"]).fails(1);
+    refused.says("beside lies in the workspace of").says("is none of its members").says("workspace.exclude");
+}
