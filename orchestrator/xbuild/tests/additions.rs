@@ -31,7 +31,8 @@ fn workspace() -> Project {
     project.write(
         "app/build.rs",
         &format!(
-            "// {}\nfn main() {{\n    println!(\"cargo::rustc-env=SCRIPT={{:?}}\", std::env::var(\"COLOR\").ok());\n}}\n",
+            "fn main() {{\n    println!(\"cargo::rerun-if-env-changed=NOT_{}\");\n    \
+             println!(\"cargo::rustc-env=SCRIPT={{:?}}\", std::env::var(\"COLOR\").ok());\n}}\n",
             unique()
         ),
     );
