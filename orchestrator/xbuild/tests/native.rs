@@ -79,6 +79,7 @@ fn scripts_find_the_system_libraries_of_their_target_and_images_have_them() {
         |verb, more: &[&'static str]| [&[verb, "--profile", "dev"], targets.as_flattened(), more].concat();
     let lock = || fs::read_to_string(project.root.join("xbuild.lock"));
     project.xbuild(&arguments("build", &["--locked"])).fails(1).says("has no pin in xbuild.lock");
+    project.xbuild(&arguments("build", &["--dry-run"])).ok().says("Pinned");
     assert!(lock().is_err());
 
     // What each program is linked with is Debian 11's, as its sysroot is: it comes with it, and nothing else does.
