@@ -98,6 +98,14 @@ pub struct Package {
 }
 
 impl Package {
+    /// What chooses it on cargo's command line: its id, which no other package has. Cargo takes no id that ends in a
+    /// folder with escapes in its name (blanks, letters beyond ASCII): such a package goes by name and version.
+    #[must_use]
+    pub fn spec(&self) -> String {
+        let folder = self.id.split('#').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
+        if folder.contains('%') { format!("{}@{}", self.name, self.version) } else { self.id.clone() }
+    }
+
     /// Whether it is a path dependency or a member of the workspace: one whose warnings are shown.
     #[must_use]
     pub fn is_local(&self) -> bool {
@@ -158,18 +166,6 @@ impl Packages {
     /// All packages, by id; those too that no unit needs.
     pub fn iter(&self) -> impl Iterator<Item = &Package> {
         self.packages.values()
-    }
-
-    /// What chooses it on cargo's command line: its id, which no other package has. Cargo takes no id that ends in a
-    /// folder with escapes in its name (blanks, letters beyond ASCII): such a package goes by name and version.
-    #[must_use]
-    pub fn spec(package: &Package) -> String {
-        let folder = package.id.split('#').next().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
-        if folder.contains('%') {
-            format!("{}@{}", package.name, package.version)
-        } else {
-            package.id.clone()
-        }
     }
 
     /// Whether it is a member of the workspace.

@@ -73,8 +73,7 @@ pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
 }
 
 /// rustc with `--print` and what else belongs to the question, for a target, with the user's rustflags for it, or for the
-/// host. std's own build scripts are
-/// told of cfgs that are not stable, too.
+/// host. std's own build scripts are told of cfgs that are not stable, too.
 #[must_use]
 pub fn print(
     layers: &[Digest<Tree>],

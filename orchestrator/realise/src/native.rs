@@ -72,6 +72,7 @@ pub fn reach(
     runs: &BTreeSet<UnitIndex>,
 ) -> BTreeMap<UnitIndex, BTreeSet<UnitIndex>> {
     let mut reached = BTreeMap::new();
+    let mut of_macros: BTreeMap<UnitIndex, BTreeSet<UnitIndex>> = BTreeMap::new();
     if runs.is_empty() {
         return reached;
     }
@@ -86,7 +87,9 @@ pub fn reach(
         );
         let macros =
             needs.artefacts.keys().filter(|&&artefact| context.unit(artefact).target.is_proc_macro());
-        sees.extend(macros.flat_map(|&artefact| context.needs(artefact).effects));
+        for &one in macros {
+            sees.extend(&*of_macros.entry(one).or_insert_with(|| context.needs(one).effects));
+        }
         sees.insert(index);
         sees.retain(|run| runs.contains(run));
         if !sees.is_empty() {

@@ -258,7 +258,7 @@ pub fn member_folders(metadata: &str, workspace: &RelPath) -> Result<Vec<RelPath
 fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     let of_name = |name: &String| {
         let member = packages.iter().find(|one| one.name == *name && packages.is_member(&one.id));
-        member.map_or_else(|| name.clone(), Packages::spec)
+        member.map_or_else(|| name.clone(), Package::spec)
     };
     names.iter().map(of_name).collect()
 }

@@ -78,8 +78,7 @@ impl Described {
 
     /// Whoever names a package by its folder must get that one: as with cargo it must be among the workspace's members,
     /// whose folders these are. A member's folder may be a link.
-    pub(crate) fn check_member(&self, members: &[RelPath]) -> Result<(), XbuildError> {
-        let Some(asked) = &self.member else { return Ok(()) };
+    pub(crate) fn check_member(&self, asked: &RelPath, members: &[RelPath]) -> Result<(), XbuildError> {
         let place = |folder: &RelPath| self.root.join(folder.as_str());
         let is_asked = |member: &RelPath| {
             member == asked || fs_err::canonicalize(place(member)).is_ok_and(|it| it == place(asked))

@@ -1,6 +1,5 @@
 //! All cases of all fixtures, one after the other.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use xbuild_cargo::{Flavour, Platform};
@@ -176,18 +175,8 @@ impl Suite<'_> {
             (Err(_), Some(_)) => Vec::new(),
             (recorded, None) => recorded?,
         };
-        let include: BTreeMap<String, Vec<String>> = description
-            .packages
-            .iter()
-            .map(|(selector, settings)| {
-                (
-                    selector.name.clone(),
-                    settings.include.iter().map(|path| path.as_str().to_owned()).collect(),
-                )
-            })
-            .collect();
         let context = ours::plan(kit, ready, asked, (spec, layers), &case.options)?;
-        let built = ours::build(kit, ready, context, layers, include)?;
+        let built = ours::build(kit, ready, context, layers, description.includes())?;
         let linker =
             |platform: Option<&Platform>| platform.and_then(|it| it.linker.clone()).unwrap_or_default();
         let linkers = (linker(toolchain.targets.get(&asked.target)), linker(Some(&toolchain.host)));

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use xbuild_action::{ActionResult, Command, Content as _, ContentExt as _, Entry, File, InputRoot, Output};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_cargo::{Packages, Toolchain};
+use xbuild_cargo::{Package, Packages, Toolchain};
 use xbuild_describe::Asked;
 use xbuild_plan::places::{CARGO_CONFIG, place};
 use xbuild_plan::planning::environment;
@@ -79,7 +79,7 @@ impl<'o> Oracle<'o> {
             .iter()
             .filter(|one| packages.is_member(&one.id) && asked.plan.packages.contains(&one.name));
         // A dependency may have a member's name.
-        let specs: Vec<String> = chosen.map(Packages::spec).collect();
+        let specs: Vec<String> = chosen.map(Package::spec).collect();
         argv.extend(["--target".to_owned(), asked.target.to_string()]);
         argv.extend(selection(asked, specs.iter().map(String::as_str)));
         argv.extend(options.iter().cloned());

@@ -91,6 +91,15 @@ impl fmt::Display for IncludePath {
 }
 
 impl Description {
+    /// The further files of packages, by their names.
+    #[must_use]
+    pub fn includes(&self) -> BTreeMap<String, Vec<String>> {
+        let paths = |settings: &PackageSettings| {
+            settings.include.iter().map(|path| path.as_str().to_owned()).collect()
+        };
+        self.packages.iter().map(|(selector, settings)| (selector.name.clone(), paths(settings))).collect()
+    }
+
     /// What is said of each package of a graph, of which all names and versions are `known`. Where a package is
     /// meant by its name and by name and version, the latter is laid over the former.
     ///

@@ -224,7 +224,10 @@ impl<'w> Work<'w> {
 
         recorder.stage("plan");
         let metadata = project::metadata(engine, &project.ground(&host_layers))?;
-        described.check_member(&project::member_folders(&metadata, &project.sources.workspace)?)?;
+        if let Some(asked) = &described.member {
+            described
+                .check_member(asked, &project::member_folders(&metadata, &project.sources.workspace)?)?;
+        }
         let workspace = project::workspace(&metadata, &self.lock)?;
         let request = request(self.build, self.wanted);
         let description = &described.description;
@@ -324,18 +327,7 @@ impl<'w> Work<'w> {
         planned: &Planned<'_>,
         asked: &[Asked],
     ) -> Result<(Graph<'_>, Vec<Supplied>), XbuildError> {
-        let include: BTreeMap<String, Vec<String>> = self
-            .described
-            .description
-            .packages
-            .iter()
-            .map(|(selector, settings)| {
-                (
-                    selector.name.clone(),
-                    settings.include.iter().map(|path| path.as_str().to_owned()).collect(),
-                )
-            })
-            .collect();
+        let include = self.described.description.includes();
         let Planned { project, composed, metadata, .. } = planned;
         let mut parts = Vec::new();
         for one in asked {
