@@ -208,7 +208,11 @@ impl Context {
             TargetKind::Benchmark => format!("bench {name}"),
             TargetKind::Example => format!("example {name}"),
         };
-        let test = if unit.mode == Mode::Test && unit.target.is_library() { " test" } else { "" };
+        let test = match unit.mode {
+            Mode::Test if unit.target.is_library() => " test",
+            Mode::Doctest => " doc test",
+            _ => "",
+        };
         format!("{} {} ({what}{test})", package.name, package.version)
     }
 

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::layout;
 use crate::package::Package;
 use crate::platform::Flavour;
-use crate::unit_graph::{CrateType, Mode, Target, TargetKind, Unit, UnitIndex};
+use crate::unit_graph::{CrateType, Target, TargetKind, Unit, UnitIndex};
 
 /// The effects of a build script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl LinkTarget {
         let kind = unit.target.target_kind();
         match self {
             Self::All => true,
-            Self::Cdylib => unit.mode != Mode::Test && unit.target.makes(&CrateType::Cdylib),
+            Self::Cdylib => !unit.is_test() && unit.target.makes(&CrateType::Cdylib),
             Self::Binaries => kind == TargetKind::Binary,
             Self::Binary(name) => kind == TargetKind::Binary && unit.target.name == *name,
             Self::Tests => kind == TargetKind::Test,

@@ -93,15 +93,26 @@ impl Context {
         effects: &Effects,
         environment: &mut Environment,
     ) -> Result<(), Error> {
-        let scripts = layout::absolute(layout::SCRIPTS);
         let mut paths: Vec<String> = environment.get(LIBRARY_PATH).into_iter().cloned().collect();
-        for &run in self.plugin_scripts(index) {
-            let found = self.effects_of(run, effects)?.library_paths.iter();
-            let found = found.map(|path| directory_of(path.as_str()));
-            paths.extend(found.filter(|path| path.starts_with(&scripts)).map(str::to_owned));
-        }
+        paths.extend(self.native_folders(self.plugin_scripts(index), effects)?);
         environment.insert(LIBRARY_PATH.to_owned(), paths.join(":"));
         Ok(())
+    }
+
+    /// The folders in which runs of build scripts have put libraries (`filter_dynamic_search_path`).
+    pub(crate) fn native_folders<'r>(
+        &self,
+        runs: impl IntoIterator<Item = &'r UnitIndex>,
+        effects: &Effects,
+    ) -> Result<Vec<String>, Error> {
+        let scripts = layout::absolute(layout::SCRIPTS);
+        let mut folders = Vec::new();
+        for &run in runs {
+            let found = self.effects_of(run, effects)?.library_paths.iter();
+            let found = found.map(|path| directory_of(path.as_str()));
+            folders.extend(found.filter(|path| path.starts_with(&scripts)).map(str::to_owned));
+        }
+        Ok(folders)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `build/script/<package>-<hash of the compiled script>/<script's name>` | the compiled script, to be run |
 //! | `build/script/<package>-<hash of the run>/out` | OUT_DIR, for the script and for all who read it |
 //! | `build/bin` | programs that an integration test runs |
+//! | `build/bin/deps` | tests, where they run |
 //! | `build/tmp` | CARGO_TARGET_TMPDIR |
 //!
 //! Cargo has one such folder per target and profile. The paths here hold neither, so that the same unit is the

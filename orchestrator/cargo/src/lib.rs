@@ -46,6 +46,7 @@ mod platform;
 mod release;
 mod rustc;
 mod script;
+mod testing;
 mod unit_graph;
 
 pub use artefact::{Artefact, ArtefactKind};
@@ -64,6 +65,7 @@ pub use platform::{CFG_ARGUMENTS, Flavour, Platform, RustcVersion, Toolchain, pa
 pub use release::{check_cargo_version, releases};
 pub use rustc::Invocation;
 pub use script::ScriptInvocation;
+pub use testing::TestProcess;
 pub use unit_graph::{
     CrateType, DebugInfo, Dependency, Mode, Profile, Strip, StripChoice, Target, TargetKind, Unit, UnitGraph,
     UnitIndex,

@@ -66,7 +66,8 @@ fn when_object_is_needed(crate_types: &[CrateType]) -> Lto {
 fn calculate(graph: &UnitGraph, flavours: &mut [Option<Lto>], index: UnitIndex, parent: &Lto) {
     let unit = graph.unit(index);
     let crate_types = match unit.mode {
-        Mode::Test => &[CrateType::Binary][..],
+        // What rustdoc compiles of documentation are programs too.
+        Mode::Test | Mode::Doctest => &[CrateType::Binary][..],
         Mode::Build | Mode::Check | Mode::RunCustomBuild => &unit.target.crate_types,
     };
     let flavour = if unit.target.for_host() {

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::layout;
 use crate::needs::Need;
 use crate::platform::Flavour;
-use crate::unit_graph::{CrateType, Dependency, Mode, TargetKind, UnitIndex};
+use crate::testing::is_integration_test;
+use crate::unit_graph::{CrateType, Dependency, Mode, UnitIndex};
 
 /// What to run for a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,15 +44,16 @@ impl Context {
     /// How to compile a unit, once the build scripts in its [`crate::Needs::effects`] have run.
     ///
     /// # Errors
-    /// When the unit is a build script's run, or effects are missing: mistakes of the caller's.
+    /// When the unit runs a build script or tests documentation, or effects are missing: mistakes of the caller's.
     pub fn rustc_invocation(&self, index: UnitIndex, effects: &Effects) -> Result<Invocation, Error> {
-        if self.unit(index).is_script_run() {
-            return Err(Error::Caller(format!("unit {index} runs a build script and is not compiled")));
+        if matches!(self.unit(index).mode, Mode::RunCustomBuild | Mode::Doctest) {
+            return Err(Error::Caller(format!("unit {index} is not compiled")));
         }
         let (source, working_directory) = self.source_argument(index);
         let mut argv = vec![self.toolchain.rustc.clone()];
         self.add_base_arguments(index, source, &mut argv);
-        self.add_dependency_arguments(index, &mut argv);
+        self.add_search_arguments(index, &mut argv);
+        self.add_extern_arguments(index, &mut argv);
         if !self.package(index).is_local() || self.toolchain.flavour == Flavour::StandardLibrary {
             argv.extend(["--cap-lints", "allow"].map(str::to_owned));
         }
@@ -95,7 +97,7 @@ impl Context {
 
     /// Members of the workspace and other path packages in its folder are named from its root, where rustc
     /// runs; the rest by absolute paths, and rustc runs in the package (`path_args`).
-    fn source_argument(&self, index: UnitIndex) -> (String, RelPath) {
+    pub(crate) fn source_argument(&self, index: UnitIndex) -> (String, RelPath) {
         let source = &self.unit(index).target.src_path;
         let package = self.package(index);
         if package.is_local() {
@@ -180,13 +182,8 @@ impl Context {
                 }
             }
         }
-        for feature in &unit.features {
-            add(&["--cfg", &format!("feature=\"{feature}\"")]);
-        }
-        let declared: Vec<String> =
-            self.package(index).features.iter().map(|feature| format!("\"{feature}\"")).collect();
-        add(&["--check-cfg", "cfg(docsrs,test)"]);
-        add(&["--check-cfg", &format!("cfg(feature, values({}))", declared.join(", "))]);
+        self.add_features(index, argv);
+        let mut add = |flags: &[&str]| argv.extend(flags.iter().map(|&flag| flag.to_owned()));
         add(&["-C", &format!("metadata={}", self.hash(index).metadata)]);
         if let Some(hash) = self.extra_file_name(index) {
             add(&["-C", &format!("extra-filename=-{hash}")]);
@@ -215,8 +212,18 @@ impl Context {
         }
     }
 
-    /// `-L dependency=…` and `--extern …` (`build_deps_args`).
-    fn add_dependency_arguments(&self, index: UnitIndex, argv: &mut Vec<String>) {
+    /// The features that are on, and all that there are (`features_args`, `check_cfg_args`).
+    pub(crate) fn add_features(&self, index: UnitIndex, argv: &mut Vec<String>) {
+        let on = self.unit(index).features.iter().map(|feature| format!("feature=\"{feature}\""));
+        argv.extend(on.flat_map(|feature| ["--cfg".to_owned(), feature]));
+        let declared: Vec<String> =
+            self.package(index).features.iter().map(|feature| format!("\"{feature}\"")).collect();
+        let values = format!("cfg(feature, values({}))", declared.join(", "));
+        argv.extend(["--check-cfg", "cfg(docsrs,test)", "--check-cfg", &values].map(str::to_owned));
+    }
+
+    /// `-L dependency=…`: where the crates are that those named with `--extern` need.
+    pub(crate) fn add_search_arguments(&self, index: UnitIndex, argv: &mut Vec<String>) {
         let unit = self.unit(index);
         let mut search = |folder: &str| {
             argv.extend(["-L".to_owned(), format!("dependency={}", layout::absolute(folder))]);
@@ -225,6 +232,11 @@ impl Context {
         if unit.platform.is_some() {
             search(layout::HOST_DEPENDENCIES);
         }
+    }
+
+    /// `--extern …` (`extern_args`).
+    pub(crate) fn add_extern_arguments(&self, index: UnitIndex, argv: &mut Vec<String>) {
+        let unit = self.unit(index);
         let mut unstable = false;
         for edge in &unit.dependencies {
             let dependency = self.unit(edge.index);
@@ -316,16 +328,9 @@ impl Context {
         if self.is_primary(index) {
             environment.insert("CARGO_PRIMARY_PACKAGE".to_owned(), "1".to_owned());
         }
-        if matches!(unit.target.target_kind(), TargetKind::Test | TargetKind::Benchmark) {
+        if is_integration_test(unit.target.target_kind()) {
             environment.insert("CARGO_TARGET_TMPDIR".to_owned(), layout::absolute(layout::TEST_TEMPORARY));
-            let suffix = self.platform(index).file_name_parts(&CrateType::Binary).unwrap_or_default().1;
-            for binary in self.package(index).binaries() {
-                let program = format!("{}{suffix}", binary.name);
-                environment.insert(
-                    format!("CARGO_BIN_EXE_{}", binary.name),
-                    layout::path(layout::PROGRAMS, &[&program]).in_sandbox(),
-                );
-            }
+            environment.extend(self.program_variables(index));
         }
         environment
     }
@@ -367,6 +372,6 @@ impl Context {
     }
 }
 
-fn pairs<'v>(flag: &'static str, values: &'v [String]) -> impl Iterator<Item = String> + 'v {
+pub(crate) fn pairs<'v>(flag: &'static str, values: &'v [String]) -> impl Iterator<Item = String> + 'v {
     values.iter().flat_map(move |value| [flag.to_owned(), value.clone()])
 }

@@ -278,6 +278,8 @@ pub enum Mode {
     Test,
     /// rustc checks it.
     Check,
+    /// rustdoc tests its documentation: nothing is left behind.
+    Doctest,
     /// The compiled build script is run.
     RunCustomBuild,
 }
@@ -387,10 +389,16 @@ impl Unit {
         self.mode == Mode::RunCustomBuild
     }
 
+    /// Whether it is a test, of code or of documentation.
+    #[must_use]
+    pub const fn is_test(&self) -> bool {
+        matches!(self.mode, Mode::Test | Mode::Doctest)
+    }
+
     /// Whether compiling it needs all object code of its dependencies: cargo's synchronisation points.
     #[must_use]
     pub fn requires_upstream_objects(&self) -> bool {
-        self.mode == Mode::Test || self.target.crate_types.iter().any(CrateType::requires_upstream_objects)
+        self.is_test() || self.target.crate_types.iter().any(CrateType::requires_upstream_objects)
     }
 
     /// Whether it gets by with the `.rmeta` of `dependency`: cargo's `only_requires_rmeta`, and checks.

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use recording::{Call, Recording, Renaming, without_hashes};
 use xbuild_base::RelPath;
 use xbuild_cargo::{
-    CFG_ARGUMENTS, Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Packages,
+    CFG_ARGUMENTS, Configuration, ConfigurationFile, Context, Effects, Flavour, Manifests, Mode, Packages,
     Platform, RustcVersion, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version, parse_cfg,
 };
 
@@ -156,7 +156,8 @@ fn same_environment(theirs: &BTreeMap<String, String>, ours: &BTreeMap<String, S
 }
 
 fn ours(context: &Context, effects: &Effects) -> Vec<(UnitIndex, Call)> {
-    let units = context.graph().units().filter(|(_, unit)| !unit.is_script_run());
+    let is_compiled = |unit: &xbuild_cargo::Unit| !matches!(unit.mode, Mode::RunCustomBuild | Mode::Doctest);
+    let units = context.graph().units().filter(|(_, unit)| is_compiled(unit));
     units
         .map(|(index, _)| {
             let invocation = context.rustc_invocation(index, effects).unwrap();
@@ -262,6 +263,95 @@ fn lto_off_and_assertions() {
 #[test]
 fn tests_of_all_kinds() {
     compare(&["test", "--no-run", "--workspace", "--tests", "--bins", "--lib"]);
+}
+
+/// Cargo looks for dynamic libraries where any build script has put some: without those that are none of ours.
+fn without_others(theirs: &mut BTreeMap<String, String>, ours: &BTreeMap<String, String>) {
+    let folders = theirs.get_mut("LD_LIBRARY_PATH").unwrap();
+    let is_ours = |folder: &&str| {
+        let of_ours = ours["LD_LIBRARY_PATH"].split(':').any(|ours| ours == *folder);
+        of_ours || !folder.starts_with("/build/script/")
+    };
+    *folders = folders.split(':').filter(is_ours).collect::<Vec<_>>().join(":");
+}
+
+/// A call of rustdoc without colours and the form of messages, and the paths of native libraries in it.
+fn of_rustdoc(argv: &[String]) -> (Vec<String>, BTreeSet<String>) {
+    let (mut plain, mut paths): (Vec<String>, BTreeSet<String>) = Default::default();
+    for argument in argv {
+        match plain.last().map(String::as_str) {
+            Some("--color" | "--error-format") => plain.push("(as wanted)".to_owned()),
+            Some("-L") if !argument.starts_with("dependency=") => {
+                plain.pop();
+                paths.insert(argument.clone());
+            }
+            _ => plain.push(argument.clone()),
+        }
+    }
+    (plain, paths)
+}
+
+/// What runs: tests by the environment and in the folder that cargo runs them with, documentation by the same call of
+/// rustdoc.
+#[test]
+fn runs_of_tests() {
+    let recording = Recording::make(&["test", "--workspace"], LINKER);
+    let context = context(&recording);
+    let mut renaming = recording.renaming();
+    let effects = compare_scripts(&context, &recording, &mut renaming);
+    compare_calls(&context, &recording, &mut renaming, &effects);
+    let in_runs = |text: &str| text.replace("/build/deps", "/build/bin/deps");
+    let mut theirs = BTreeMap::new();
+    for Call { argv, environment, working_directory } in recording.runs() {
+        let environment = renaming.environment(&environment).into_iter();
+        let environment = environment.map(|(name, value)| (name, recording.in_runs(&in_runs(&value))));
+        let program = in_runs(&renaming.apply(&argv[0]));
+        theirs.insert(
+            program,
+            (argv[1..].to_vec(), environment.collect::<BTreeMap<_, _>>(), working_directory),
+        );
+    }
+    let mut documentation: BTreeMap<String, Call> = BTreeMap::new();
+    for call in recording.rustdoc_calls() {
+        documentation.insert(call.environment["CARGO_PKG_NAME"].clone(), call);
+    }
+    let (mut tests, mut documented) = (0, 0);
+    for &root in context.graph().roots() {
+        match context.unit(root).mode {
+            // Those of proc macros cargo runs itself, unseen.
+            Mode::Test if context.unit(root).platform.is_none() => {}
+            Mode::Test => {
+                let process = context.test_process(root, &effects).unwrap();
+                let (argv, mut environment, folder) = theirs
+                    .remove(&process.program.in_sandbox())
+                    .unwrap_or_else(|| panic!("cargo doesn't run {}", context.title(root)));
+                assert!(argv.is_empty());
+                without_others(&mut environment, &process.environment);
+                same_environment(&environment, &process.environment, process.program.as_str());
+                assert_eq!(inside(&folder), process.working_directory);
+                tests += 1;
+            }
+            Mode::Doctest => {
+                let runner = [recording.runner()];
+                let ours = context.doctest_invocation(root, &effects, &runner, &[]).unwrap();
+                let call = documentation.remove(&context.package(root).name).expect("cargo calls rustdoc");
+                let (theirs, their_paths) = of_rustdoc(&renaming.argv(&call.argv));
+                let (argv, paths) = of_rustdoc(&ours.argv[1..]);
+                assert_eq!(argv, theirs);
+                // Cargo's are those of every crate that was built.
+                assert!(paths.is_subset(&their_paths), "{paths:?} {their_paths:?}");
+                let [mut theirs, ours_there] =
+                    [&call.environment, &ours.environment].map(|variables| renaming.environment(variables));
+                without_others(&mut theirs, &ours_there);
+                same_environment(&theirs, &ours_there, "rustdoc");
+                assert_eq!(inside(&call.working_directory), ours.working_directory);
+                documented += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(theirs.is_empty() && documentation.is_empty(), "cargo ran more: {theirs:#?} {documentation:#?}");
+    assert!(tests > 5 && documented > 2, "{tests} {documented}");
 }
 
 #[test]

@@ -38,7 +38,8 @@ pub use description::{
     PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
 };
 pub use evaluate::{
-    Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace, evaluate, name_matches,
+    Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace, evaluate,
+    name_matches,
 };
 pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;

@@ -45,6 +45,9 @@ pub enum OutputError {
         /// What is there.
         found: &'static str,
     },
+    /// What tests said can't be written as JUnit's XML.
+    #[error("could not write JUnit's XML: {0}")]
+    Junit(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -86,6 +89,7 @@ impl OutputError {
             Self::Unreadable { .. }
             | Self::Name { .. }
             | Self::Conflict { .. }
+            | Self::Junit(_)
             | Self::Store(_)
             | Self::Io { .. } => None,
         }

@@ -8,6 +8,7 @@
 //! | `export` | [`export`]: real files in a folder of the caller's choice |
 //! | `sums` | the `SHA256SUMS` that both write |
 //! | `table` | [`table`]: the outputs for people, and [`json_lines`] for programs |
+//! | `testing` | [`read`](testing::read): what tests said; [`junit`](testing::junit): the same for CI services |
 //! | `timings` | [`timings_page`]: where a build's time went, as a page |
 //! | `error` | [`OutputError`] |
 
@@ -18,6 +19,7 @@ mod install;
 mod proof;
 mod sums;
 mod table;
+pub mod testing;
 mod timings;
 
 pub use artefact::{Artefact, Place};

@@ -4,6 +4,8 @@
 //! sources, the artefacts that it links to by their content, and the OUT_DIRs that it reads. What two graphs
 //! share has the same action in both, and the scheduler runs it once.
 
+mod testing;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -18,6 +20,8 @@ use crate::places::place;
 use crate::queue::{Node, Wait};
 use crate::sources::{PackageSources, Scope, Sources};
 use crate::work::{Bound, Files, PlanError, Work};
+
+pub use testing::{Runner, TestRuns};
 
 /// The graph of one target and package set.
 #[derive(Debug)]
@@ -439,8 +443,11 @@ fn label(part: &Part, index: UnitIndex) -> Label {
     let what = match (unit.mode, unit.target.target_kind()) {
         (Mode::RunCustomBuild, _) => What::ScriptRun,
         (_, TargetKind::BuildScript) => What::BuildScript,
+        (Mode::Test, kind) => What::Test(of_test(kind, &unit.target.name)),
+        (Mode::Doctest, _) => What::TestRun("doc".to_owned()),
         (_, TargetKind::Library) if unit.target.is_proc_macro() => What::ProcMacro,
         (_, TargetKind::Library) => What::Library,
+        (_, TargetKind::Example) => What::Example(unit.target.name.clone()),
         _ => What::Binary(unit.target.name.clone()),
     };
     Label {
@@ -450,5 +457,16 @@ fn label(part: &Part, index: UnitIndex) -> Label {
         what,
         platform: if unit.platform.is_some() { part.name.clone() } else { "host".to_owned() },
         local: package.is_local(),
+    }
+}
+
+/// What a test is called among those of its package.
+fn of_test(kind: TargetKind, name: &str) -> String {
+    match kind {
+        TargetKind::Library | TargetKind::BuildScript => "lib".to_owned(),
+        TargetKind::Binary => format!("bin {name}"),
+        TargetKind::Test => format!("test {name}"),
+        TargetKind::Benchmark => format!("bench {name}"),
+        TargetKind::Example => format!("example {name}"),
     }
 }

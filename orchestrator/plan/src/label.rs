@@ -13,6 +13,12 @@ pub enum What {
     ProcMacro,
     /// The program of this name.
     Binary(String),
+    /// The test of this target: `lib`, `bin foo`, `test it`.
+    Test(String),
+    /// A run of the test of this target, `doc` for the library's documentation.
+    TestRun(String),
+    /// The example of this name.
+    Example(String),
     /// Its build script, compiled.
     BuildScript,
     /// Its build script, run.
@@ -44,6 +50,10 @@ impl fmt::Display for Label {
             What::Library => Ok(()),
             What::ProcMacro => f.write_str(" (proc macro)"),
             What::Binary(name) => write!(f, " (bin {name})"),
+            What::Test(name) if name.starts_with("test ") => write!(f, " ({name})"),
+            What::Test(name) => write!(f, " ({name} test)"),
+            What::TestRun(name) => write!(f, " ({name})"),
+            What::Example(name) => write!(f, " (example {name})"),
             What::BuildScript => f.write_str(" (build script)"),
             What::ScriptRun => f.write_str(" (build script run)"),
         }

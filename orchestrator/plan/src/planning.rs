@@ -23,10 +23,31 @@ pub struct Selection {
     pub no_default_features: bool,
     /// The profile's name.
     pub profile: String,
+    /// Which of cargo's commands it is for.
+    pub goal: Goal,
     /// Further options.
-    pub options: Vec<&'static str>,
+    pub options: Vec<String>,
     /// The user's rustflags for the target: cfgs may follow from them, and dependencies from cfgs.
     pub rustflags: Vec<String>,
+}
+
+/// Which of cargo's commands a graph is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Goal {
+    /// `cargo build`.
+    #[default]
+    Build,
+    /// `cargo test`.
+    Test,
+}
+
+impl Goal {
+    const fn command(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Test => "test",
+        }
+    }
 }
 
 /// Over what a planning step runs.
@@ -40,12 +61,20 @@ pub struct Ground<'a> {
     pub workspace: &'a RelPath,
 }
 
-/// `cargo build --unit-graph`: every unit of a selection for one target.
+/// `cargo build --unit-graph`, or `cargo test`: every unit of a selection for one target.
 #[must_use]
 pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
-    let Selection { packages, features, all_features, no_default_features, profile, options, rustflags } =
-        selection;
-    let mut argv = ground.cargo(&["build", "--unit-graph", "-Zunstable-options"]);
+    let Selection {
+        packages,
+        features,
+        all_features,
+        no_default_features,
+        profile,
+        goal,
+        options,
+        rustflags,
+    } = selection;
+    let mut argv = ground.cargo(&[goal.command(), "--unit-graph", "-Zunstable-options"]);
     argv.extend(["--target".to_owned(), target.to_string(), "--profile".to_owned(), profile.clone()]);
     for package in packages {
         argv.extend(["--package".to_owned(), package.clone()]);
@@ -55,7 +84,7 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
     }
     argv.extend(all_features.then(|| "--all-features".to_owned()));
     argv.extend(no_default_features.then(|| "--no-default-features".to_owned()));
-    argv.extend(options.iter().map(|&option| option.to_owned()));
+    argv.extend(options.iter().cloned());
     let more = [
         // `--unit-graph` is a nightly option of cargo's; no compiler of the build ever sees this.
         ("RUSTC_BOOTSTRAP", "1"),

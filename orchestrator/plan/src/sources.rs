@@ -268,6 +268,21 @@ impl Sources {
         Ok(sources)
     }
 
+    /// The whole workspace: what a program that runs in it may look for beside its own package.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn of_workspace(&self, store: &dyn Content) -> Result<PackageSources, TreeError> {
+        let mut sources = PackageSources::default();
+        if let Some(Entry::Directory(whole)) =
+            TreeBuilder::from_tree(self.local).get(store, &self.workspace)?
+        {
+            sources.mounts.insert(self.workspace.clone(), whole);
+            sources.edited.insert(self.workspace.clone());
+        }
+        Ok(sources)
+    }
+
     /// For a target whose `path` leads out of its local package: the folder of that file, with what lies beside it
     /// for its modules. Of a folder that the package itself lies in only the files.
     ///

@@ -64,8 +64,8 @@ pub struct Success<'a> {
     pub stderr: &'a [u8],
     /// What its build script warns of.
     pub warnings: &'a [String],
-    /// What its execution took, now or when it was recorded.
-    pub times: Times,
+    /// The result. Its times are those of its execution, now or when it was recorded.
+    pub result: &'a ActionResult,
 }
 
 /// A node that could not be built.

@@ -59,6 +59,14 @@ pub enum RealiseError {
     /// Cargo's configuration holds what can't be honoured.
     #[error("{0}")]
     Cargo(Configurations),
+    /// A target was named that the packages don't have.
+    #[error("{problem}")]
+    NoTarget {
+        /// What cargo says.
+        problem: String,
+        /// What cargo says there is.
+        help: String,
+    },
     /// An output that was named needs features that are off.
     #[error("{0}")]
     LeftOut(Box<xbuild_describe::Problem>),

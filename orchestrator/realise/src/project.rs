@@ -8,8 +8,8 @@ use semver::Version;
 use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, follow, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Package, Packages, Platform,
-    Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
+    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
+    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
 };
 use xbuild_describe::{
     Asked, Environment, Member, OutputKind, PackageVersion, TargetSpec, Variables, Workspace,
@@ -20,7 +20,7 @@ use xbuild_fetch::source::crates;
 use xbuild_fetch::source::git::{self, GitCommit};
 use xbuild_fetch::source::lock::{Lock, LockedSource};
 use xbuild_plan::graph::Part;
-use xbuild_plan::planning::{self, Ground, Selection};
+use xbuild_plan::planning::{self, Goal, Ground, Selection};
 use xbuild_plan::sources::{GitTree, Origin, Registry, Scope, Sources, Vendored};
 
 use crate::engine::Engine;
@@ -198,7 +198,7 @@ impl Project {
         metadata: &str,
         include: BTreeMap<String, Vec<String>>,
     ) -> Result<Part, RealiseError> {
-        let context = self.context(engine, asked, spec, layers, metadata, Vec::new())?;
+        let context = self.context(engine, asked, spec, layers, metadata, &[])?;
         let wanted = wanted(&context, asked)?;
         Ok(Part {
             context,
@@ -212,7 +212,8 @@ impl Project {
         })
     }
 
-    /// All units of a variant for one target, and those that further options of cargo's ask for, such as `--examples`.
+    /// All units of a variant for one target, or those of its tests, and those that further options of cargo's ask for,
+    /// such as `--examples`.
     ///
     /// # Errors
     /// When cargo can't plan them.
@@ -223,7 +224,7 @@ impl Project {
         spec: &TargetSpec,
         layers: &Layers,
         metadata: &str,
-        options: Vec<&'static str>,
+        options: &[String],
     ) -> Result<Context, RealiseError> {
         let mut toolchain =
             platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
@@ -236,7 +237,8 @@ impl Project {
             all_features: settings.all_features,
             no_default_features: !settings.default_features,
             profile: settings.profile.clone(),
-            options,
+            goal: if asked.tests.is_some() { Goal::Test } else { Goal::Build },
+            options: asked.tests.iter().flat_map(|tests| &tests.options).chain(options).cloned().collect(),
             rustflags: target.map(|target| self.configuration.rustflags(target)).unwrap_or_default(),
         };
         let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
@@ -263,9 +265,29 @@ fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     names.iter().map(of_name).collect()
 }
 
-/// The units of the outputs that were asked for.
+/// The tests that were asked for: compiled ones, and those of documentation.
+#[must_use]
+pub fn tests(context: &Context, asked: &Asked) -> Vec<UnitIndex> {
+    let Some(tests) = &asked.tests else { return Vec::new() };
+    let roots = context.graph().roots().iter().copied();
+    roots
+        .filter(|&root| context.unit(root).is_test() && tests.packages.contains(&context.package(root).name))
+        .collect()
+}
+
+/// What must be built of the outputs, or for the tests, that were asked for.
 fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, RealiseError> {
     let mut wanted = BTreeSet::new();
+    if let Some(tests) = &asked.tests {
+        let roots = context.graph().roots().iter().copied();
+        for root in roots.filter(|&root| tests.packages.contains(&context.package(root).name)) {
+            // rustdoc runs when all that it needs is there.
+            match context.unit(root).mode {
+                Mode::Doctest => wanted.extend(context.unit(root).dependencies.iter().map(|edge| edge.index)),
+                _ => drop(wanted.insert(root)),
+            }
+        }
+    }
     for selected in &asked.selected {
         let output = &selected.output;
         let root = context.graph().roots().iter().copied().find(|&root| {
@@ -296,8 +318,20 @@ pub(crate) fn plan(
     target: &Triple,
 ) -> Result<String, RealiseError> {
     let (command, inputs) = planning::unit_graph(ground, selection, target);
-    let result = engine.run_one("planning with cargo", &command, &inputs)?;
+    let result = engine.run_one("planning with cargo", &command, &inputs).map_err(no_target)?;
     Ok(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
+}
+
+/// Cargo knows best which names of tests and examples there are.
+fn no_target(error: RealiseError) -> RealiseError {
+    let RealiseError::Step { output, .. } = &error else { return error };
+    let mut lines = output.lines().filter(|line| !line.trim().is_empty());
+    let said = lines.next().and_then(|line| line.strip_prefix("error: no ")?.split_once(" target named "));
+    let Some((kind, name)) = said else { return error };
+    // Which package it was looked for in, by its path in the sandbox, says nothing to people.
+    let name = name.split(" in ").next().unwrap_or(name);
+    let help = lines.map(|line| line.trim_start_matches("help: ").trim_end()).collect::<Vec<_>>().join("\n");
+    RealiseError::NoTarget { problem: format!("the packages have no {kind} named {name}"), help }
 }
 
 /// Asks cargo for the packages.

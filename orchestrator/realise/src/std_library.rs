@@ -82,7 +82,7 @@ impl StdRequest<'_> {
         let selection = Selection {
             features: vec!["panic-unwind".to_owned(), "backtrace".to_owned()],
             profile: "release".to_owned(),
-            options: vec!["-Zavoid-dev-deps"],
+            options: vec!["-Zavoid-dev-deps".to_owned()],
             ..Selection::default()
         };
         let planned = plan(engine, &ground, &selection, &self.spec.triple)?;

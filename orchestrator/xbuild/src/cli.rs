@@ -75,6 +75,8 @@ pub(crate) enum Verb {
     Build(Build),
     /// Build every output of every target
     All(Build),
+    /// Build tests, and run them: by emulators where the machine can't
+    Test(Test),
     /// Make minimal OCI images of programs: those named, or all
     Image(Image),
     /// Move the pins in xbuild.lock to what their names lead to now
@@ -158,6 +160,93 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILE", require_equals = true, conflicts_with = "dry_run")]
     pub(crate) timings: Option<Option<PathBuf>>,
     /// Write when each action began, gave out its metadata and ended, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+/// Which tests are built and run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Test {
+    /// Only tests whose names contain this
+    #[arg(value_name = "TESTNAME")]
+    pub(crate) filter: Option<String>,
+    /// What the test programs are called with
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+    /// Only tests of this package
+    #[arg(short, long = "package", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) packages: Vec<String>,
+    /// Only the library's own tests
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) lib: bool,
+    /// Only the programs' own tests
+    #[arg(long = "bins", help_heading = "Selection")]
+    pub(crate) all_bins: bool,
+    /// Only this program's own tests
+    #[arg(long = "bin", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) bins: Vec<String>,
+    /// Only tests of code, and none of documentation
+    #[arg(long = "tests", help_heading = "Selection")]
+    pub(crate) all_tests: bool,
+    /// Only this integration test
+    #[arg(long = "test", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) tests: Vec<String>,
+    /// Only the examples' own tests
+    #[arg(long = "examples", help_heading = "Selection")]
+    pub(crate) all_examples: bool,
+    /// Only this example's own tests
+    #[arg(long = "example", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) examples: Vec<String>,
+    /// Only tests of documentation
+    #[arg(
+        long,
+        conflicts_with_all = ["lib", "all_bins", "bins", "all_tests", "tests", "all_examples", "examples", "no_run"],
+        help_heading = "Selection"
+    )]
+    pub(crate) doc: bool,
+    /// Only for this target
+    #[arg(long = "target", value_name = "TRIPLE", help_heading = "Selection")]
+    pub(crate) targets: Vec<String>,
+    /// Only of this variant
+    #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) variants: Vec<String>,
+    /// Features to activate
+    #[arg(
+        short = 'F',
+        long,
+        value_name = "FEATURES",
+        value_delimiter = ',',
+        help_heading = "Features and profile"
+    )]
+    pub(crate) features: Vec<String>,
+    /// Activate all features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) all_features: bool,
+    /// Don't activate the default features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) no_default_features: bool,
+    /// The profile to build with [default: test]
+    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Features and profile")]
+    pub(crate) profile: Option<String>,
+    /// The same as --profile release
+    #[arg(short, long, help_heading = "Features and profile")]
+    pub(crate) release: bool,
+    /// How many actions run at once (default: the number of processors)
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Build the tests and name them, and run none
+    #[arg(long)]
+    pub(crate) no_run: bool,
+    /// Go on when something has failed, with what doesn't need it
+    #[arg(long)]
+    pub(crate) no_fail_fast: bool,
+    /// Write what came of each test there, in JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// Weaken the sandbox. The results are kept apart from those of the full one
+    #[arg(long, value_name = "LEVEL", default_value = "full")]
+    pub(crate) isolation: IsolationLevel,
+    /// Write when each action of the build began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
 }

@@ -85,6 +85,18 @@ pub(crate) enum XbuildError {
         /// How many failed for a reason of the machine's.
         broken: usize,
     },
+    /// Tests failed; each program's were reported when it ended.
+    #[error("the tests of {failed} of {} failed{}", counted(*total, "program"), not_tried(*skipped))]
+    TestsFailed {
+        /// How many failed.
+        failed: usize,
+        /// How many were not run because of it.
+        skipped: usize,
+        /// How many there are.
+        total: usize,
+        /// How many failed for a reason of the machine's.
+        broken: usize,
+    },
 }
 
 impl From<StoreError> for XbuildError {
@@ -113,7 +125,7 @@ impl XbuildError {
     fn code(&self) -> u8 {
         match self {
             Self::Problems(_) | Self::User { .. } => USER,
-            Self::Failed { broken, .. } => {
+            Self::Failed { broken, .. } | Self::TestsFailed { broken, .. } => {
                 if *broken > 0 {
                     MACHINE
                 } else {
@@ -132,7 +144,7 @@ impl XbuildError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Problems(_) | Self::Failed { .. } => None,
+            Self::Problems(_) | Self::Failed { .. } | Self::TestsFailed { .. } => None,
             Self::User { help, .. } | Self::Environment { help, .. } => help.clone(),
             Self::Fetch(error) => fetch_help(error),
             Self::Realise(error) => realise_help(error),
@@ -238,6 +250,7 @@ pub(crate) fn of_realise(error: &RealiseError) -> u8 {
         | RealiseError::NoLock { .. }
         | RealiseError::StaleLock { .. }
         | RealiseError::Cargo(_)
+        | RealiseError::NoTarget { .. }
         | RealiseError::LeftOut(_)
         | RealiseError::Description(_) => USER,
         RealiseError::Fetch(error) => of_fetch(error),
@@ -253,6 +266,7 @@ pub(crate) fn realise_help(error: &RealiseError) -> Option<String> {
     match error {
         RealiseError::NoLock { .. } => Some("cargo generate-lockfile".to_owned()),
         RealiseError::StaleLock { .. } => Some("cargo update --workspace".to_owned()),
+        RealiseError::NoTarget { help, .. } => Some(help.clone()).filter(|help| !help.is_empty()),
         RealiseError::Fetch(error) => fetch_help(error),
         RealiseError::Store(error) => error.help(),
         RealiseError::Content(error)
@@ -312,7 +326,8 @@ fn of_output(error: &OutputError) -> u8 {
         OutputError::Unreadable { .. }
         | OutputError::Violated { .. }
         | OutputError::Name { .. }
-        | OutputError::Conflict { .. } => USER,
+        | OutputError::Conflict { .. }
+        | OutputError::Junit(_) => USER,
         OutputError::InTheWay { .. } | OutputError::Store(_) | OutputError::Io { .. } => MACHINE,
         OutputError::Root(error) => of_store(error),
     }

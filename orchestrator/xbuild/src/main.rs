@@ -45,6 +45,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
     match &cli.verb {
         Verb::Build(build) => verb::build::run(&cli.global, build, ui),
         Verb::All(build) => verb::build::run_all(&cli.global, build, ui),
+        Verb::Test(test) => verb::test::run(&cli.global, test, ui),
         Verb::Image(image) => verb::image::run(&cli.global, image, ui),
         Verb::Update(update) => verb::update::run(&cli.global, update, ui),
         Verb::Doctor => verb::doctor::run(ui),

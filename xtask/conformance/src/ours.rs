@@ -42,9 +42,9 @@ pub(crate) fn plan(
     (spec, layers): (&TargetSpec, &Layers),
     options: &[String],
 ) -> Result<Context, Error> {
-    let known = |option: &String| OPTIONS.into_iter().find(|known| known == option);
-    let options: Option<Vec<&'static str>> = options.iter().map(known).collect();
-    let options = options.ok_or_else(|| Error::Recording(format!("the options are {OPTIONS:?}")))?;
+    if !options.iter().all(|option| OPTIONS.contains(&option.as_str())) {
+        return Err(Error::Recording(format!("the options are {OPTIONS:?}")));
+    }
     Ok(ready.project.context(kit.engine, asked, spec, layers, &ready.metadata, options)?)
 }
 

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The wrapper under three names: of rustc, of the tests, of rustdoc.
+const WRAPPERS: [&str; 3] = ["rustc", "run", "rustdoc"];
+
 /// A call of rustc, or a build script's run.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
@@ -59,14 +62,25 @@ impl Recording {
         fs_err::create_dir_all(recording.path("record")).unwrap();
         fs_err::create_dir_all(recording.path("home")).unwrap();
         let path = |name: &str| recording.path(name).to_str().unwrap().to_owned();
-        recording.rustc(&[&path("wrapper.rs"), "--edition=2024", "-o", &path("wrapper")]);
+        for name in WRAPPERS {
+            recording.rustc(&[&path("wrapper.rs"), "--edition=2024", "-o", &path(name)]);
+        }
         let host = recording.rustc(&["-vV"]);
         let triple = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();
         let recording = Self { triple, ..recording };
         let mut arguments: Vec<&str> = recording.arguments.iter().map(String::as_str).collect();
         arguments.push("--message-format=json");
-        let messages = recording
-            .run(recording.build_command(&arguments).env("RUSTC_WRAPPER", recording.path("wrapper")));
+        let [rustc, run, rustdoc] = WRAPPERS.map(|name| recording.path(name));
+        let runner = format!("target.{}.runner={run:?}", recording.triple);
+        let real = Path::new(&recording.cargo_path()).with_file_name("rustdoc");
+        let messages = recording.run(
+            recording
+                .build_command(&arguments)
+                .args(["--config", &runner])
+                .env("RUSTC_WRAPPER", rustc)
+                .env("RUSTDOC", rustdoc)
+                .env("REAL_RUSTDOC", real),
+        );
         fs_err::write(recording.path("messages"), messages).unwrap();
         recording
     }
@@ -169,8 +183,7 @@ impl Recording {
             let (arguments, variables) = parts[2..].split_at(parts[1].parse().unwrap());
             Call {
                 working_directory: parts[0].clone(),
-                // The wrapper's first argument is rustc itself.
-                argv: arguments.iter().skip(1).cloned().collect(),
+                argv: arguments.to_vec(),
                 environment: environment(variables),
             }
         })
@@ -182,7 +195,31 @@ impl Recording {
             let name = call.argv.iter().position(|argument| argument == "--crate-name");
             name.is_some_and(|at| call.argv[at + 1] != "___")
         };
-        self.calls("rustc.").filter(compiles).collect()
+        // The wrapper's first argument is rustc itself.
+        let without_program = |call: Call| Call { argv: call.argv[1..].to_vec(), ..call };
+        self.calls("rustc.").map(without_program).filter(compiles).collect()
+    }
+
+    /// The tests that were run: each with its program as the first argument.
+    pub(crate) fn runs(&self) -> Vec<Call> {
+        // rustdoc runs what it compiles by the same wrapper.
+        let folder = self.target_folder();
+        self.calls("run.").filter(|call| Path::new(&call.argv[0]).starts_with(&folder)).collect()
+    }
+
+    /// The calls of rustdoc that test something.
+    pub(crate) fn rustdoc_calls(&self) -> Vec<Call> {
+        self.calls("rustdoc.").filter(|call| call.argv.iter().any(|argument| argument == "--test")).collect()
+    }
+
+    /// A text about a run with cargo's folder for finished programs under the name of ours.
+    pub(crate) fn in_runs(&self, text: &str) -> String {
+        text.replace(self.target_folder().to_str().unwrap(), "/build/bin")
+    }
+
+    /// What runs the tests.
+    pub(crate) fn runner(&self) -> String {
+        self.path("run").to_str().unwrap().to_owned()
     }
 
     pub(crate) fn scripts(&self) -> Vec<Call> {
@@ -274,8 +311,16 @@ pub(crate) struct Renaming {
 }
 
 /// What cargo's job server and its TLS library add, and what only the recording needs.
-const NOT_COMPARED: [&str; 6] =
-    ["CARGO_MAKEFLAGS", "RUSTC_WRAPPER", "MAKEFLAGS", "MFLAGS", "SSL_CERT_DIR", "SSL_CERT_FILE"];
+const NOT_COMPARED: [&str; 8] = [
+    "CARGO_MAKEFLAGS",
+    "RUSTC_WRAPPER",
+    "RUSTDOC",
+    "REAL_RUSTDOC",
+    "MAKEFLAGS",
+    "MFLAGS",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+];
 
 impl Renaming {
     pub(crate) fn learn_text(&mut self, theirs: &str, ours: &str) {

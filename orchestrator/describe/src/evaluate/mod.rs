@@ -20,7 +20,7 @@ use crate::problem::{Kind, Problem, Problems, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
 
-pub use request::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Workspace};
+pub use request::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace};
 
 /// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
 ///
@@ -56,7 +56,7 @@ pub fn evaluate(
     }
     let selection = select::select(&variants, workspace, targets, request, &mut problems);
     let mut asked = Vec::new();
-    for (variant, target, outputs) in selection {
+    for Selection { variant, target, outputs, packages } in selection {
         let glibc = glibc(description, variant.build, target, settings.glibc, &mut problems);
         collisions(variant.name, &target.triple, &outputs, &mut problems);
         for plan in &variant.plans {
@@ -65,13 +65,17 @@ pub fn evaluate(
                 .filter(|selected| plan.packages.contains(&selected.output.package))
                 .cloned()
                 .collect();
-            if !selected.is_empty() {
+            let of_plan: BTreeSet<String> = packages.intersection(&plan.packages).cloned().collect();
+            let tests = request.tests.as_ref().filter(|_| !of_plan.is_empty());
+            let tests = tests.map(|options| Tests { packages: of_plan, options: options.clone() });
+            if !selected.is_empty() || tests.is_some() {
                 asked.push(Asked {
                     variant: variant.name.clone(),
                     target: target.triple.clone(),
                     glibc,
                     plan: plan.clone(),
                     selected,
+                    tests,
                 });
             }
         }
@@ -102,6 +106,18 @@ struct Variant<'a> {
     plans: Vec<PlanSettings>,
 }
 
+/// What is selected of a variant for a target.
+struct Selection<'a> {
+    variant: &'a Variant<'a>,
+    target: &'a TargetSpec,
+    outputs: Vec<Selected>,
+    /// The packages whose tests are.
+    packages: BTreeSet<String>,
+}
+
+/// The profile that tests are compiled with, as with cargo.
+const TEST_PROFILE: &str = "test";
+
 /// The part of the request that changes what is built.
 struct Settings {
     features: features::Placed,
@@ -130,6 +146,7 @@ impl Settings {
                 None
             }
         });
+        let profile = profile.or_else(|| request.tests.is_some().then(|| TEST_PROFILE.to_owned()));
         let Request { all_features, no_default_features, .. } = *request;
         Self { features, all_features, no_default_features, profile, glibc }
     }

@@ -80,6 +80,8 @@ pub struct Request {
     pub profile: Option<String>,
     /// `--glibc`: the floor for all targets that have it.
     pub glibc: Option<String>,
+    /// That tests are asked for rather than outputs: options of `cargo test` that choose among them, such as `--lib`.
+    pub tests: Option<Vec<String>>,
 }
 
 /// One graph to plan, and what is wanted of it.
@@ -93,8 +95,19 @@ pub struct Asked {
     pub glibc: Option<Glibc>,
     /// What the graph is planned for: it does not depend on what is selected.
     pub plan: PlanSettings,
-    /// The outputs that are wanted: at least one.
+    /// The outputs that are wanted: at least one, but for tests.
     pub selected: Vec<Selected>,
+    /// The tests that are wanted.
+    pub tests: Option<Tests>,
+}
+
+/// The tests that are wanted of a graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tests {
+    /// Those of these packages.
+    pub packages: BTreeSet<String>,
+    /// Options of `cargo test` that choose among them: the graph is planned with them.
+    pub options: Vec<String>,
 }
 
 /// What cargo is told when a graph is planned (beside the target).

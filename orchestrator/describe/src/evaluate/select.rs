@@ -6,7 +6,7 @@ use std::sync::Arc;
 use xbuild_base::Triple;
 
 use super::pattern::{Pattern, Selector};
-use super::{Output, OutputKind, Request, Selected, Variant, Workspace};
+use super::{Output, OutputKind, Request, Selected, Selection, Variant, Workspace};
 use crate::problem::{Kind, Problem, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
@@ -35,14 +35,15 @@ impl Candidate<'_> {
     }
 }
 
-/// What is selected: for each variant and target with something selected, the outputs.
+/// What is selected: for each variant and target with something selected, the outputs, or the packages whose tests are
+/// asked for.
 pub(super) fn select<'a>(
     variants: &'a [Variant<'a>],
     workspace: &Workspace,
     targets: &'a Targets,
     request: &Request,
     problems: &mut Vec<Problem>,
-) -> Vec<(&'a Variant<'a>, &'a TargetSpec, Vec<Selected>)> {
+) -> Vec<Selection<'a>> {
     let before = problems.len();
     let words = Words::parse(request, problems);
     words.check(variants, workspace, targets, problems);
@@ -52,14 +53,18 @@ pub(super) fn select<'a>(
     let mut selection = Vec::new();
     for variant in variants {
         for candidate in words.candidates(variant, targets, problems) {
-            let selected: Vec<Selected> = variant
-                .outputs
-                .iter()
-                .filter(|output| words.select(variant, &candidate, output))
-                .map(|output| Selected { output: (*output).clone(), named: words.name(output) })
-                .collect();
-            if !selected.is_empty() {
-                selection.push((variant, candidate.spec, selected));
+            let (mut outputs, mut packages) = (Vec::new(), BTreeSet::new());
+            if request.tests.is_some() {
+                packages = words.tested(variant, &candidate);
+            } else {
+                let selected =
+                    variant.outputs.iter().filter(|output| words.select(variant, &candidate, output));
+                outputs = selected
+                    .map(|output| Selected { output: (*output).clone(), named: words.name(output) })
+                    .collect();
+            }
+            if !outputs.is_empty() || !packages.is_empty() {
+                selection.push(Selection { variant, target: candidate.spec, outputs, packages });
             }
         }
     }
@@ -71,7 +76,7 @@ pub(super) fn select<'a>(
 
 /// The problem that there is nothing to build.
 fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
-    if variants.iter().all(|variant| variant.outputs.is_empty()) {
+    if request.tests.is_none() && variants.iter().all(|variant| variant.outputs.is_empty()) {
         return Problem::new(
             Kind::NothingSelected,
             "the packages of the build have no program and no C library",
@@ -87,7 +92,8 @@ fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
         ("--variant", !request.variants.is_empty()),
     ];
     words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag));
-    let message = format!("nothing is selected: no output fits {} at once", suggest::list(&words));
+    let what = if request.tests.is_some() { "package" } else { "output" };
+    let message = format!("nothing is selected: no {what} fits {} at once", suggest::list(&words));
     Problem::new(Kind::NothingSelected, message).help("leave one of them away")
 }
 
@@ -159,6 +165,17 @@ impl Words {
                 OutputKind::Bin => self.all_bins || any_or_all(&self.bins, &output.name),
                 OutputKind::Cdylib | OutputKind::Staticlib => !self.all_bins && self.bins.is_empty(),
             }
+    }
+
+    /// The packages of a variant whose tests are wanted for a target.
+    fn tested(&self, variant: &Variant<'_>, target: &Candidate<'_>) -> BTreeSet<String> {
+        let by_flag = self.targets.iter().any(|pattern| target.matches(pattern));
+        let is_target = if self.targets.is_empty() { target.listed } else { by_flag };
+        if !is_target || !any_or_all(&self.variants, variant.name.as_str()) {
+            return BTreeSet::new();
+        }
+        let packages = variant.plans.iter().flat_map(|plan| &plan.packages);
+        packages.filter(|package| any_or_all(&self.packages, package)).cloned().collect()
     }
 
     /// Whether an output was named in full.

@@ -277,8 +277,7 @@ impl<'r> Run<'r> {
             Source::Cached | Source::Learned(_) => self.summary.cached += 1,
         }
         let warnings = self.work.warnings(node);
-        let times = result.times;
-        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings, times });
+        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings, result });
         Ok(())
     }
 

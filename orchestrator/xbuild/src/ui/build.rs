@@ -173,14 +173,14 @@ impl Events for BuildDisplay<'_> {
     }
 
     fn succeeded(&mut self, node: Node, success: &Success<'_>) {
-        let Success { action, source, stderr, warnings, times } = *success;
+        let Success { action, source, stderr, warnings, result } = *success;
         self.running.remove(&node);
         let label = &self.labels[node];
         self.trace[node].ended = Some(self.origin.elapsed());
         self.trace[node].action = Some(action);
         self.trace[node].cached = source != Source::Executed;
         self.trace[node].learned = matches!(source, Source::Learned(_));
-        self.trace[node].times = Some(times);
+        self.trace[node].times = Some(result.times);
         if let Some(platform) = self.platforms.get_mut(label.platform.as_str()) {
             platform.done += 1;
             platform.cached += usize::from(source != Source::Executed);
@@ -246,7 +246,7 @@ impl Events for BuildDisplay<'_> {
 }
 
 /// How a program ended, in words.
-fn exit(code: i32) -> String {
+pub(super) fn exit(code: i32) -> String {
     match code {
         129..=192 => format!("signal {} ended it", code - 128),
         code => format!("it ended with exit code {code}"),
@@ -258,7 +258,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// An argument vector as people would type it.
-fn shown(argv: &[String]) -> String {
+pub(super) fn shown(argv: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     let quoted = argv.iter().map(|argument| {
         if !argument.is_empty() && argument.chars().all(plain) {

@@ -122,6 +122,8 @@ impl Diagnostics {
             What::Library => ("lib", label.package.as_str()),
             What::ProcMacro => ("proc-macro", label.package.as_str()),
             What::Binary(name) => ("bin", name.as_str()),
+            What::Example(name) => ("example", name.as_str()),
+            What::Test(name) | What::TestRun(name) => ("test", name.as_str()),
             What::BuildScript | What::ScriptRun => ("custom-build", "build-script-build"),
         };
         let Ok(message) = serde_json::from_str::<&RawValue>(line) else { return };

@@ -6,6 +6,7 @@ mod diagnostics;
 mod fetch;
 mod local_packages;
 mod problems;
+mod tests;
 
 use std::io::Write as _;
 
@@ -16,6 +17,7 @@ pub(crate) use diagnostics::{Diagnostics, Said};
 pub(crate) use fetch::FetchDisplay;
 pub(crate) use local_packages::LocalPackages;
 pub(crate) use problems::show as show_problems;
+pub(crate) use tests::{TestDisplay, summary as test_summary};
 
 use crate::cli::{Global, MessageFormat, When};
 

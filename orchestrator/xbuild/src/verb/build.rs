@@ -90,12 +90,14 @@ fn run_in(
 }
 
 /// Which kinds of outputs a request is about where it names none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// Programs and C libraries.
     Everything,
     /// Programs.
     Programs,
+    /// Tests: those that these options of `cargo test` choose.
+    Tests(Vec<String>),
 }
 
 /// A request for outputs of a project, on the way from its sources to them.
@@ -137,6 +139,14 @@ pub(crate) struct Planned<'w> {
     pub(crate) components: BTreeMap<ComponentName, Digest<Tree>>,
     /// The files that were asked for besides, in their order.
     pub(crate) files: Vec<Digest<Blob>>,
+}
+
+/// A graph that has been built.
+pub(crate) struct Finished<'w> {
+    pub(crate) graph: Graph<'w>,
+    supplied: Vec<Supplied>,
+    trace: Vec<Traced>,
+    said: Vec<Said>,
 }
 
 /// The outputs, proved, and what was said on the way that must be said again.
@@ -194,6 +204,11 @@ impl<'w> Work<'w> {
         packages::fingerprint(self.key, &self.pins.borrow().packages)
     }
 
+    /// What runs actions.
+    pub(crate) const fn engine(&self) -> &Engine<'w> {
+        &self.engine
+    }
+
     /// The triple of this machine.
     pub(crate) fn host(&self) -> &Triple {
         &self.host
@@ -229,7 +244,7 @@ impl<'w> Work<'w> {
                 .check_member(asked, &project::member_folders(&metadata, &project.sources.workspace)?)?;
         }
         let workspace = project::workspace(&metadata, &self.lock)?;
-        let request = request(self.build, self.wanted);
+        let request = request(self.build, &self.wanted);
         let description = &described.description;
         let asked = evaluate(description, &workspace, &described.targets, &request)?;
         let packages = description.packages_of(&workspace.packages)?;
@@ -289,24 +304,35 @@ impl<'w> Work<'w> {
         packages::trees(self, self.described, sets, &pins.packages)
     }
 
+    /// Builds what is planned.
+    pub(crate) fn build(
+        &self,
+        planned: &mut Planned<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<Finished<'_>, XbuildError> {
+        let Self { build, ui, engine, .. } = self;
+        planned.composed.build_std(engine, ui, recorder)?;
+        recorder.stage("plan");
+        let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
+        recorder.stage("build");
+        let (trace, said) = run_graph(engine, &mut graph, ui, recorder)?;
+        if let Some(path) = &build.trace {
+            let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            fs_err::write(path, text)
+                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+        }
+        Ok(Finished { graph, supplied, trace, said })
+    }
+
     /// Builds what is planned, and proves it.
     pub(crate) fn realise(
         &self,
         planned: &mut Planned<'_>,
         recorder: &mut Recorder,
     ) -> Result<Realised, XbuildError> {
-        let Self { build, described, session, ui, engine, .. } = self;
-        planned.composed.build_std(engine, ui, recorder)?;
-        recorder.stage("plan");
-        let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
-        recorder.stage("build");
-        let (trace, said) = run_graph(engine, &mut graph, ui, recorder)?;
+        let Self { build, described, session, ui, .. } = self;
+        let Finished { graph, supplied, trace, said } = self.build(planned, recorder)?;
         recorder.stage("prove");
-        if let Some(path) = &build.trace {
-            let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
-            fs_err::write(path, text)
-                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
-        }
         let rows = outputs::rows(&graph, &planned.asked, &trace);
         let mut libraries: BTreeMap<(String, Triple), Supplied> = BTreeMap::new();
         for (one, supplied) in planned.asked.iter().zip(supplied) {
@@ -413,12 +439,12 @@ pub(crate) fn host() -> Result<Triple, XbuildError> {
     })
 }
 
-fn request(build: &Build, wanted: Wanted) -> Request {
+fn request(build: &Build, wanted: &Wanted) -> Request {
     Request {
         outputs: build.outputs.clone(),
         packages: build.packages.clone(),
         bins: build.bins.clone(),
-        all_bins: wanted == Wanted::Programs && build.bins.is_empty(),
+        all_bins: *wanted == Wanted::Programs && build.bins.is_empty(),
         targets: build.targets.clone(),
         variants: build.variants.clone(),
         features: build.features.clone(),
@@ -426,5 +452,9 @@ fn request(build: &Build, wanted: Wanted) -> Request {
         no_default_features: build.no_default_features,
         profile: if build.release { Some("release".to_owned()) } else { build.profile.clone() },
         glibc: None,
+        tests: match wanted {
+            Wanted::Tests(options) => Some(options.clone()),
+            Wanted::Everything | Wanted::Programs => None,
+        },
     }
 }

@@ -4,5 +4,6 @@ pub(crate) mod build;
 pub(crate) mod doctor;
 pub(crate) mod image;
 pub(crate) mod store;
+pub(crate) mod test;
 pub(crate) mod toolchain;
 pub(crate) mod update;

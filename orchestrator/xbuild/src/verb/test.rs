@@ -1,0 +1,127 @@
+//! `xbuild test`: tests of code and of documentation, compiled for each target and run in the sandbox, by emulators
+//! where it must be.
+
+use std::process::ExitCode;
+
+use xbuild_describe::{Asked, ObjectFormat};
+use xbuild_output::testing::junit;
+use xbuild_plan::graph::{Runner, TestRuns, UnitOf};
+use xbuild_realise::project;
+
+use super::build::{Finished, Wanted, Work};
+use crate::cli::{Build, Global, Test};
+use crate::composed::spec;
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::session::Session;
+use crate::timings::Recorder;
+use crate::ui::{TestDisplay, Ui, test_summary};
+
+pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let described = Described::read(global)?;
+    described.toolchain()?;
+    let session = Session::open(ui)?;
+    let build = build(test);
+    let work = Work::new(global, &build, Wanted::Tests(options(test)), &described, &session, ui)?;
+    let mut recorder = Recorder::default();
+    let mut planned = work.plan(&Default::default(), &mut recorder)?;
+    let Finished { mut graph, .. } = work.build(&mut planned, &mut recorder)?;
+
+    let mut tests = Vec::new();
+    for (part, one) in planned.asked.iter().enumerate() {
+        let units = project::tests(&graph.parts()[part].context, one);
+        tests.extend(units.into_iter().map(|unit| UnitOf { part, unit }));
+    }
+    if test.no_run {
+        for &of in &tests {
+            if let Some(node) = graph.node(of) {
+                let label = &graph.labels()[node];
+                ui.output_line(&format!("{label} [{}]", label.platform));
+            }
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runners = runners(&work, &described, &planned.asked)?;
+    let arguments = test.filter.iter().chain(&test.arguments).cloned().collect();
+    let mut runs = TestRuns::new(&mut graph, tests, runners, arguments);
+    let labels = runs.labels().to_vec();
+    let mut display = TestDisplay::new(ui, work.content(), &labels);
+    let summary = work.engine().run(&mut runs, &mut display);
+    let suites = display.finish();
+    if let Some(file) = &test.junit {
+        let text = junit(&suites)?;
+        fs_err::write(file, text)
+            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+    }
+    let summary = summary?;
+    if summary.failed > 0 {
+        let (failed, skipped, total) = (summary.failed, summary.skipped, labels.len());
+        return Err(XbuildError::TestsFailed { failed, skipped, total, broken: display.broken });
+    }
+    if !ui.json && !ui.quiet {
+        ui.output_line(&test_summary(&suites));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How programs of each part run on this machine.
+fn runners(work: &Work<'_>, described: &Described, asked: &[Asked]) -> Result<Vec<Runner>, XbuildError> {
+    let mut specs = Vec::new();
+    for one in asked {
+        specs.push(spec(described, &one.target)?);
+    }
+    let trees = work.trees(&described.toolchains, specs.iter().flat_map(|spec| &spec.run.components))?;
+    let runner = |spec: &&xbuild_describe::TargetSpec| {
+        let mut emulator = spec.run.emulator.clone();
+        if let Some(program) = emulator.first_mut().filter(|program| !program.starts_with('/')) {
+            *program = format!("/usr/bin/{program}");
+        }
+        let layers = spec.run.components.iter().filter_map(|name| trees.get(name).copied()).collect();
+        // Wine starts what its programs start; a Linux program's children the kernel starts, or can't.
+        let wraps = !emulator.is_empty() && spec.check.format == ObjectFormat::Elf;
+        Runner { emulator, layers, wraps }
+    };
+    Ok(specs.iter().map(runner).collect())
+}
+
+/// The options of `cargo test` that choose among tests.
+fn options(test: &Test) -> Vec<String> {
+    let Test { lib, all_bins, bins, all_tests, tests, all_examples, examples, doc, .. } = test;
+    let flags = [
+        (lib, "--lib"),
+        (all_bins, "--bins"),
+        (all_tests, "--tests"),
+        (all_examples, "--examples"),
+        (doc, "--doc"),
+    ];
+    let flags = flags.into_iter().filter(|(on, _)| **on).map(|(_, flag)| flag.to_owned());
+    let named = [(bins, "--bin"), (tests, "--test"), (examples, "--example")];
+    let named = named.into_iter().flat_map(|(names, flag)| names.iter().map(move |name| (flag, name)));
+    flags.chain(named.flat_map(|(flag, name)| [flag.to_owned(), name.clone()])).collect()
+}
+
+/// What is built for the tests.
+fn build(test: &Test) -> Build {
+    Build {
+        outputs: Vec::new(),
+        packages: test.packages.clone(),
+        bins: Vec::new(),
+        targets: test.targets.clone(),
+        variants: test.variants.clone(),
+        features: test.features.clone(),
+        all_features: test.all_features,
+        no_default_features: test.no_default_features,
+        profile: test.profile.clone(),
+        release: test.release,
+        jobs: test.jobs,
+        keep_going: test.no_fail_fast,
+        dry_run: false,
+        out_dir: None,
+        no_link: true,
+        print_out_paths: false,
+        proof: false,
+        isolation: test.isolation,
+        timings: None,
+        trace: test.trace.clone(),
+    }
+}
