@@ -93,7 +93,12 @@ fn graphs(asked: Result<Vec<xbuild_describe::Asked>, Problems>) -> String {
             })
             .collect();
         let (variant, target, profile) = (&asked.variant, &asked.target, &plan.profile);
-        format!("{variant}/{target}{glibc}: {profile} {} → {}\n", words.join(" "), outputs.join(", "))
+        let tests = asked.tests.iter().map(|tests| {
+            let packages: Vec<&str> = tests.packages.iter().map(String::as_str).collect();
+            format!("tests {} of {}", tests.options.join(" "), packages.join(", "))
+        });
+        let wanted: Vec<String> = outputs.into_iter().chain(tests).collect();
+        format!("{variant}/{target}{glibc}: {profile} {} → {}\n", words.join(" "), wanted.join(", "))
     };
     asked.iter().map(line).collect()
 }

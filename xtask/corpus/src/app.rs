@@ -24,6 +24,43 @@ pub struct App {
     /// Other jobs where a target can't do the usual one.
     #[serde(default)]
     instead: BTreeMap<String, Job>,
+    /// Its own tests, where they are run too. What is built doesn't depend on them.
+    #[serde(skip_serializing)]
+    pub tests: Option<OwnTests>,
+}
+
+/// A program's own tests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnTests {
+    /// Those that can't pass.
+    #[serde(default)]
+    without: Vec<Without>,
+}
+
+/// Tests that can't pass on some targets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Without {
+    /// On which targets; none means on any.
+    #[serde(default)]
+    targets: Vec<String>,
+    /// Their names, in full.
+    names: Vec<String>,
+    /// Why.
+    because: String,
+}
+
+impl OwnTests {
+    /// The tests that are left out on a target, and why.
+    pub fn left_out(&self, target: &str) -> impl Iterator<Item = (Vec<&str>, &str)> {
+        let is_meant =
+            move |one: &&Without| one.targets.is_empty() || one.targets.iter().any(|it| it == target);
+        self.without
+            .iter()
+            .filter(is_meant)
+            .map(|one| (one.names.iter().map(String::as_str).collect(), one.because.as_str()))
+    }
 }
 
 /// Something real that a program does, with an outcome that can be checked.
@@ -100,6 +137,12 @@ fn read(text: &str) -> Result<Vec<App>, AppError> {
             if job.because.is_none() {
                 return Err(wrong(format!("it doesn't say why it does something else for {target}")));
             }
+        }
+        let own = app.tests.iter().flat_map(|tests| &tests.without);
+        if let Some(target) =
+            own.flat_map(|one| &one.targets).find(|target| !TARGETS.contains(&target.as_str()))
+        {
+            return Err(wrong(format!("`{target}` is no target")));
         }
         for path in app.jobs().flat_map(|job| job.files.keys()) {
             RelPath::new(path).map_err(|error| wrong(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Builds a program as a newcomer would: `xbuild all`, in a folder with nothing but what was published.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -106,14 +106,11 @@ impl Builder<'_> {
         let output = self.stop.output(&mut command)?;
         let (wall, cpu) = (start.elapsed(), processor_time()?.saturating_sub(before));
         let [stdout, stderr] =
-            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         fs_err::write(log("log"), &stderr)?;
 
         if !output.status.success() {
-            // xbuild says 3 when the machine is in the way; with no code at all something has killed it.
-            let of_machine = matches!(output.status.code(), Some(3) | None);
-            let failure = Failure { reason: extract(&stderr), of_machine };
-            return Ok(Built { program: Err(failure), wall, cpu, units: None });
+            return Ok(Built { program: Err(failure(&output, &stderr)), wall, cpu, units: None });
         }
         let traced: Vec<Traced> = serde_json::from_str(&fs_err::read_to_string(&trace)?)?;
         let built = traced.iter().filter(|unit| !unit.cached).count();
@@ -124,6 +121,13 @@ impl Builder<'_> {
         });
         Ok(Built { program, wall, cpu, units: Some(Units { total: traced.len(), built }) })
     }
+}
+
+/// Why a call of xbuild's failed.
+pub(crate) fn failure(output: &Output, stderr: &str) -> Failure {
+    // xbuild says 3 when the machine is in the way; with no code at all something has killed it.
+    let of_machine = matches!(output.status.code(), Some(3) | None);
+    Failure { reason: extract(stderr), of_machine }
 }
 
 /// Where the JSON lines say that a program is.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `build` | a crate as it was published, and `xbuild all` on it |
 //! | `prove` | the pinned cargo on it: that something is impossible |
+//! | `tests` | a program's own tests, by `xbuild test` |
 //! | `state` | what is known, kept from run to run |
 //! | `report` | how it is shown |
 //! | `stop` | Ctrl-C |
@@ -17,6 +18,7 @@ mod prove;
 mod report;
 mod state;
 mod stop;
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ use xtask_ground::{Ground, TARGETS};
 
 use crate::build::{Builder, Failure, shortened, unpack};
 use crate::error::Error;
-use crate::state::{Figures, Outcome, Reached, State, made_of};
+use crate::state::{Counts, Figures, Outcome, Reached, State, Tested, made_of, tests_made_of};
 use crate::stop::Stop;
 
 /// Where the results are written.
@@ -47,6 +49,9 @@ struct Arguments {
     /// Only this target
     #[arg(long = "target", value_name = "TRIPLE", value_parser = clap::builder::PossibleValuesParser::new(TARGETS))]
     targets: Vec<String>,
+    /// Run the programs' own tests, of those that the list says
+    #[arg(long)]
+    tests: bool,
     /// Do again what is known
     #[arg(long)]
     again: bool,
@@ -54,7 +59,7 @@ struct Arguments {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
     /// Show that cargo can't build this program for the targets either, and build nothing
-    #[arg(long, value_name = "APP", conflicts_with_all = ["only", "again", "jobs"])]
+    #[arg(long, value_name = "APP", conflicts_with_all = ["only", "again", "jobs", "tests"])]
     prove: Option<String>,
     /// The store
     #[arg(long, value_name = "DIR")]
@@ -110,6 +115,7 @@ fn run(arguments: &Arguments) -> Result<bool, Error> {
         TARGETS.into_iter().filter(|target| chosen(&arguments.targets, target)).collect();
     let all_run = match &arguments.prove {
         Some(name) => corpus.prove(name, &targets)?,
+        None if arguments.tests => corpus.test(&targets)?,
         None => corpus.build(&targets)?,
     };
     println!("{REPORT} written");
@@ -152,6 +158,41 @@ impl Corpus<'_> {
             }
         }
         Ok(all_run)
+    }
+
+    fn test(&mut self, targets: &[&str]) -> Result<bool, Error> {
+        let Arguments { only, again, xbuild: file, store, jobs, folder, .. } = self.arguments;
+        let xbuild = digest(file)?;
+        let apps: Vec<App> = self.apps.iter().filter(|app| chosen(only, &app.name)).cloned().collect();
+        let mut are_well = true;
+        for app in &apps {
+            let Some(tests) = &app.tests else { continue };
+            let made_of = tests_made_of(app, xbuild)?;
+            let project = unpack(&self.ground, app, folder)?;
+            for target in targets {
+                self.stop.check()?;
+                println!("tests of {} {} for {target}", app.name, app.version);
+                let known = self.state.tested(app, target);
+                if let Some(known) = known.filter(|it| !again && it.made_of == made_of && !it.of_machine) {
+                    are_well &= known.reason.is_none();
+                    println!("  known");
+                    continue;
+                }
+                let builder = Builder { xbuild: file, store, jobs: *jobs, folder, stop: &self.stop };
+                let tests::Tested { counts, failure } = builder.test(app, tests, &project, target)?;
+                let Counts { passed, failed, ignored, wall, .. } = counts;
+                let reason = failure.as_ref().map(|failure| shortened(&failure.reason));
+                are_well &= reason.is_none();
+                let why = reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                println!("  {passed} passed, {failed} failed, {ignored} ignored, {wall:.1} s{why}");
+                let of_machine = failure.is_some_and(|failure| failure.of_machine);
+                let (made_of, version) = (made_of.clone(), app.version.clone());
+                let tested = Tested { made_of, version, reason, of_machine, counts };
+                self.state.keep_tested(app, target, tested)?;
+                self.report()?;
+            }
+        }
+        Ok(are_well)
     }
 
     /// Whether a program runs, or can't for a reason that was proved.

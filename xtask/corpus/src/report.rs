@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use xtask_corpus::App;
 use xtask_ground::{Machine, TARGETS};
 
-use crate::state::{Figures, Outcome, Proof, Reached, State};
+use crate::state::{Counts, Figures, Outcome, Proof, Reached, State, Tested};
 
 /// A program for a target, and what is known of it.
 struct Row<'r> {
@@ -36,6 +36,7 @@ pub(crate) fn report(machine: &Machine, release: &str, apps: &[App], state: &Sta
     for row in &rows {
         text.push_str(&line(row));
     }
+    add_tests(&mut text, apps, state);
     add_jobs(&mut text, apps);
     add_proofs(&mut text, &rows);
     text
@@ -127,6 +128,54 @@ fn line(row: &Row<'_>) -> String {
 /// Text as a table's cell.
 fn cell(text: &str) -> String {
     text.replace('|', r"\|").replace(['\n', '\r'], " ")
+}
+
+/// The programs' own tests, of those that the list says.
+fn add_tests(text: &mut String, apps: &[App], state: &State) {
+    text.push_str(
+        "\n## Their own tests\n\n`cargo xtask corpus --tests`: `xbuild test --target T` on some of them, all that \
+         `cargo test` would run, in the sandbox. Seconds are those of building and running.\n\n\
+         | program | target | test programs | passed | failed | ignored | left out | seconds | CPU seconds | why not |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
+    );
+    for (app, tests) in apps.iter().filter_map(|app| Some((app, app.tests.as_ref()?))) {
+        for target in TARGETS {
+            let left_out: usize = tests.left_out(target).map(|(names, _)| names.len()).sum();
+            let (figures, why) = match state.tested(app, target) {
+                None => (format!("– | – | – | – | {left_out} | – | –"), "not tried yet"),
+                Some(Tested { counts, reason, .. }) => {
+                    let Counts { runs, passed, failed, ignored, wall, cpu } = counts;
+                    let figures = format!(
+                        "{runs} | {passed} | {failed} | {ignored} | {left_out} | {wall:.1} | {cpu:.1}"
+                    );
+                    (figures, reason.as_deref().unwrap_or_default())
+                }
+            };
+            let _ = writeln!(text, "| {} {} | {target} | {figures} | {} |", app.name, app.version, cell(why));
+        }
+    }
+    text.push('\n');
+    for (app, tests) in apps.iter().filter_map(|app| Some((app, app.tests.as_ref()?))) {
+        let mut told: Vec<(Vec<&str>, &str, Vec<&str>)> = Vec::new();
+        for target in TARGETS {
+            for (names, because) in tests.left_out(target) {
+                match told.iter_mut().find(|(known, ..)| *known == names) {
+                    Some((.., targets)) => targets.push(target),
+                    None => told.push((names, because, vec![target])),
+                }
+            }
+        }
+        for (names, because, targets) in told {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let _ = writeln!(
+                text,
+                "- left out of {} for {}: {}: {because}",
+                app.name,
+                targets.join(", "),
+                names.join(", ")
+            );
+        }
+    }
 }
 
 fn add_jobs(text: &mut String, apps: &[App]) {

@@ -28,6 +28,8 @@ struct Kept {
     format: u32,
     results: BTreeMap<Key, Outcome>,
     proofs: BTreeMap<Key, Proof>,
+    #[serde(default)]
+    tests: BTreeMap<Key, Tested>,
 }
 
 /// What came of building a program and running it.
@@ -69,6 +71,35 @@ pub(crate) struct Figures {
     /// Units that were not in the store.
     pub(crate) built: usize,
     /// Seconds from start to end.
+    pub(crate) wall: f64,
+    /// Seconds of processor time.
+    pub(crate) cpu: f64,
+}
+
+/// What came of a program's own tests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tested {
+    /// What it was made of: see [`made_of`], and the tests' own entry.
+    pub(crate) made_of: String,
+    /// The program's version.
+    pub(crate) version: String,
+    /// Why it is not well.
+    pub(crate) reason: Option<String>,
+    /// Whether that is the machine's fault: then it is tried again.
+    pub(crate) of_machine: bool,
+    /// What was counted.
+    pub(crate) counts: Counts,
+}
+
+/// How many tests ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    /// Test programs, and rustdoc's runs.
+    pub(crate) runs: usize,
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) ignored: usize,
+    /// Seconds from start to end, with building.
     pub(crate) wall: f64,
     /// Seconds of processor time.
     pub(crate) cpu: f64,
@@ -136,6 +167,17 @@ impl State {
         self.write()
     }
 
+    /// What came of the tests of this version of a program.
+    pub(crate) fn tested(&self, app: &App, target: &str) -> Option<&Tested> {
+        self.kept.tests.get(&key(app, target)).filter(|tested| tested.version == app.version)
+    }
+
+    /// Keeps what came of a program's tests.
+    pub(crate) fn keep_tested(&mut self, app: &App, target: &str, tested: Tested) -> Result<(), Error> {
+        self.kept.tests.insert(key(app, target), tested);
+        self.write()
+    }
+
     /// Keeps a proof.
     pub(crate) fn keep_proof(&mut self, app: &App, target: &str, proof: Proof) -> Result<(), Error> {
         self.kept.proofs.insert(key(app, target), proof);
@@ -164,6 +206,14 @@ pub(crate) fn made_of(app: &App, xbuild: Sha256) -> Result<String, Error> {
     let mut hasher = Hasher::default();
     hasher.update(&serde_json::to_vec(app)?);
     hasher.update(xbuild.to_string().as_bytes());
+    Ok(hasher.sha256().to_string())
+}
+
+/// As [`made_of`], of its tests.
+pub(crate) fn tests_made_of(app: &App, xbuild: Sha256) -> Result<String, Error> {
+    let mut hasher = Hasher::default();
+    hasher.update(made_of(app, xbuild)?.as_bytes());
+    hasher.update(&serde_json::to_vec(&app.tests)?);
     Ok(hasher.sha256().to_string())
 }
 

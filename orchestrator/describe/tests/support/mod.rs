@@ -148,6 +148,8 @@ pub fn request(line: &str) -> Request {
             "--all-features" => request.all_features = true,
             "--no-default-features" => request.no_default_features = true,
             "--profile" => request.profile = Some(value()),
+            "--lib" => request.tests.get_or_insert_default().push(word),
+            "test" => request.tests = Some(Vec::new()),
             "--glibc" => request.glibc = Some(value()),
             _ => request.outputs.push(word),
         }
