@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `build` | a crate as it was published, and `xbuild all` on it |
 //! | `prove` | the pinned cargo on it: that something is impossible |
-//! | `tests` | a program's own tests, by `xbuild test` |
+//! | `own_tests` | a program's own tests, by `xbuild test` |
 //! | `state` | what is known, kept from run to run |
 //! | `report` | how it is shown |
 //! | `stop` | Ctrl-C |
@@ -14,11 +14,11 @@
 
 mod build;
 mod error;
+mod own_tests;
 mod prove;
 mod report;
 mod state;
 mod stop;
-mod tests;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -179,7 +179,7 @@ impl Corpus<'_> {
                     continue;
                 }
                 let builder = Builder { xbuild: file, store, jobs: *jobs, folder, stop: &self.stop };
-                let tests::Tested { counts, failure } = builder.test(app, tests, &project, target)?;
+                let own_tests::Tested { counts, failure } = builder.test(app, tests, &project, target)?;
                 let Counts { passed, failed, ignored, wall, .. } = counts;
                 let reason = failure.as_ref().map(|failure| shortened(&failure.reason));
                 are_well &= reason.is_none();
