@@ -113,8 +113,24 @@ impl Lock {
         Ok(Self { images, packages: sets })
     }
 
+    /// Writes what it has become since it was read: just the pins that differ, for another command may have written its
+    /// own meanwhile.
+    pub(crate) fn write_changes(&self, before: &Self, root: &Path) -> Result<(), XbuildError> {
+        if self == before {
+            return Ok(());
+        }
+        // One command at a time reads and writes. Where a file system has no locks, the moment between the two is short.
+        let folder = fs_err::File::open(root)
+            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+        let _ = folder.file().lock();
+        let mut written = Self::read(root)?;
+        carry_over(&before.images, &self.images, &mut written.images);
+        carry_over(&before.packages, &self.packages, &mut written.packages);
+        written.write(root)
+    }
+
     /// Writes it, whole or not at all.
-    pub(crate) fn write(&self, root: &Path) -> Result<(), XbuildError> {
+    fn write(&self, root: &Path) -> Result<(), XbuildError> {
         let written = (|| {
             let mut file = tempfile::Builder::new()
                 .prefix(".xbuild-lock")
@@ -141,6 +157,17 @@ impl Lock {
         let text = toml::to_string_pretty(&written).map_err(std::io::Error::other)?;
         Ok(format!("{HEADER}{text}"))
     }
+}
+
+/// Does to a map what was done to another between before and after.
+fn carry_over<K: Ord + Clone, V: Clone + PartialEq>(
+    before: &BTreeMap<K, V>,
+    after: &BTreeMap<K, V>,
+    to: &mut BTreeMap<K, V>,
+) {
+    to.retain(|key, _| after.contains_key(key) || !before.contains_key(key));
+    let changed = after.iter().filter(|(key, value)| before.get(key) != Some(value));
+    to.extend(changed.map(|(key, value)| (key.clone(), value.clone())));
 }
 
 /// The file.
@@ -230,6 +257,34 @@ mod tests {
             let error = Lock::read(folder.path()).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn commands_that_pin_at_once_keep_each_other_s_pins() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |mut lock: Lock, names: &[&str]| {
+            for name in names {
+                let digest = format!("sha256:{}", "0b".repeat(32));
+                lock.images.insert((*name).to_owned(), ImagePin { digest });
+            }
+            lock
+        };
+        with(Lock::default(), &["old", "older"]).write(folder.path()).unwrap();
+        let before = Lock::read(folder.path()).unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (before, folder) = (&before, folder.path());
+                scope.spawn(move || {
+                    let mut mine = with(before.clone(), &[&format!("new-{number}")]);
+                    mine.images.remove("older");
+                    mine.write_changes(before, folder).unwrap();
+                });
+            }
+        });
+        let names: Vec<String> = Lock::read(folder.path()).unwrap().images.into_keys().collect();
+        let expected: Vec<String> =
+            (0..8).map(|number| format!("new-{number}")).chain(["old".to_owned()]).collect();
+        assert_eq!(names, expected);
     }
 
     #[test]

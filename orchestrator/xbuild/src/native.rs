@@ -129,8 +129,8 @@ fn no_packages(described: &Described, package: &str, spec: &TargetSpec) -> Xbuil
 pub(crate) struct Supplied {
     /// Trees that have them.
     pub(crate) trees: BTreeSet<Digest<Tree>>,
-    /// The folders in these that they lie in.
-    pub(crate) folders: BTreeSet<RelPath>,
+    /// The folders in these that they lie in, in the order in which they are looked for.
+    pub(crate) folders: Vec<RelPath>,
     /// Their files' names.
     pub(crate) names: BTreeSet<String>,
 }
@@ -140,29 +140,45 @@ impl Supplied {
     pub(crate) fn join(&mut self, other: Self) {
         let Self { trees, folders, names } = other;
         self.trees.extend(trees);
-        self.folders.extend(folders);
+        self.folders
+            .extend(folders.into_iter().filter(|folder| !self.folders.contains(folder)).collect::<Vec<_>>());
         self.names.extend(names);
     }
 
-    /// Looks for libraries in `lib` of a folder, and in `lib/<triple>`.
+    /// Looks for libraries in `lib` of a folder, in `lib/<triple>`, and one folder deeper, where packages keep libraries
+    /// for their own libraries alone, which find them by their RUNPATH.
     fn add(&mut self, store: &dyn Content, tree: Digest<Tree>, root: &RelPath) -> Result<(), FetchError> {
         let libraries = root.join(&path("lib")?);
         let Some(Entry::Directory(folder)) = TreeBuilder::from_tree(tree).get(store, &libraries)? else {
             return Ok(());
         };
         self.trees.insert(tree);
-        let mut folders = vec![(libraries.clone(), folder)];
-        for (name, entry) in &store.directory(folder)?.entries {
-            if let Entry::Directory(folder) = entry
-                && name.contains("-linux-")
-            {
-                folders.push((libraries.join(&path(name)?), *folder));
+        let below = |path_above: &RelPath, folder: Digest<Tree>| {
+            let mut folders = Vec::new();
+            for (name, entry) in &store.directory(folder)?.entries {
+                if let Entry::Directory(folder) = entry {
+                    folders.push((path_above.join(&path(name)?), *folder));
+                }
             }
+            Ok::<_, FetchError>(folders)
+        };
+        let is_of_triple = |(path, _): &(RelPath, Digest<Tree>)| {
+            path.file_name().is_some_and(|name| name.contains("-linux-"))
+        };
+        let mut folders = vec![(libraries.clone(), folder)];
+        for (path, folder) in below(&libraries, folder)?.into_iter().filter(is_of_triple) {
+            let private = below(&path, folder)?;
+            folders.push((path, folder));
+            folders.extend(private);
         }
         for (path, folder) in folders {
             let names = store.directory(folder)?;
-            self.names.extend(names.entries.keys().filter(|name| name.contains(".so")).cloned());
-            self.folders.insert(path);
+            let names: BTreeSet<String> =
+                names.entries.keys().filter(|name| name.contains(".so")).cloned().collect();
+            if !names.is_empty() {
+                self.names.extend(names);
+                self.folders.push(path);
+            }
         }
         Ok(())
     }
@@ -241,4 +257,34 @@ fn is_some_tree(tree: &Digest<Tree>) -> bool {
 
 fn path(text: &str) -> Result<RelPath, FetchError> {
     RelPath::new(text).map_err(|_| TreeError::Missing(RelPath::root()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use xbuild_action::{ContentExt as _, File, Memory};
+
+    use super::*;
+
+    #[test]
+    fn libraries_that_only_other_libraries_find_are_found_and_the_rest_is_passed_over() {
+        let store = Memory::default();
+        let mut tree = TreeBuilder::default();
+        for name in [
+            "usr/lib/x86_64-linux-gnu/libpulse.so.0",
+            "usr/lib/x86_64-linux-gnu/pulseaudio/libpulsecommon-17.0.so",
+            "usr/lib/x86_64-linux-gnu/pkgconfig/libpulse.pc",
+            "usr/lib/python3/module.so",
+        ] {
+            let digest = store.put(name.as_bytes()).unwrap();
+            tree.insert(&store, &path(name).unwrap(), Entry::File(File { digest, executable: false }))
+                .unwrap();
+        }
+        let tree = tree.build(&store).unwrap();
+        let mut supplied = Supplied::default();
+        supplied.add(&store, tree, &path(USR).unwrap()).unwrap();
+        let folders: Vec<&str> = supplied.folders.iter().map(RelPath::as_str).collect();
+        assert_eq!(folders, ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/pulseaudio"]);
+        let names: Vec<&str> = supplied.names.iter().map(String::as_str).collect();
+        assert_eq!(names, ["libpulse.so.0", "libpulsecommon-17.0.so"]);
+    }
 }

@@ -63,18 +63,11 @@ pub(crate) fn pin_missing(
     let fetching = Fetching::new(session, global, ui)?;
     let fetcher = fetching.fetcher();
     let indexes = fetching.indexes(&fetcher, &grounds.described.toolchains)?;
-    let before = lock.packages.clone();
+    let before = lock.clone();
     pin(&mut lock.packages, asked, grounds, &indexes)?;
     fetching.display.finish();
-    tell(&before, &lock.packages, ui);
-    if is_dry {
-        return Ok(());
-    }
-    // Another command may have written its own pins since this one read the lock.
-    let mut written = Lock::read(&grounds.described.root)?;
-    written.packages.retain(|set, _| lock.packages.contains_key(set) || !before.contains_key(set));
-    written.packages.extend(lock.packages.clone());
-    written.write(&grounds.described.root)
+    tell(&before.packages, &lock.packages, ui);
+    if is_dry { Ok(()) } else { lock.write_changes(&before, &grounds.described.root) }
 }
 
 /// Moves all pins of packages to what their suites have now. Those that no recipe asks for any more go.
@@ -97,12 +90,13 @@ pub(crate) fn update(
     let mut packages = PackageSets::new();
     pin(&mut packages, &asked, Grounds::new(described, host)?, &indexes)?;
     fetching.display.finish();
-    let before = std::mem::replace(&mut lock.packages, packages);
-    for set in before.keys().filter(|set| lock.packages.get(set) == before.get(set)) {
+    let before = lock.clone();
+    lock.packages = packages;
+    for set in before.packages.keys().filter(|set| lock.packages.get(set) == before.packages.get(set)) {
         ui.status("Unchanged", set);
     }
-    tell(&before, &lock.packages, ui);
-    if lock.packages == before { Ok(()) } else { lock.write(&described.root) }
+    tell(&before.packages, &lock.packages, ui);
+    lock.write_changes(&before, &described.root)
 }
 
 /// Resolves what is asked for and has no pin. What may lie in one sandbox with it is resolved anew where it has

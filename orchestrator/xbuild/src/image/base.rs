@@ -69,9 +69,7 @@ pub(crate) fn pins(
         };
         pins.insert(reference, digest);
     }
-    if lock != before {
-        lock.write(&described.root)?;
-    }
+    lock.write_changes(&before, &described.root)?;
     Ok(pins)
 }
 
@@ -109,10 +107,7 @@ pub(crate) fn update(
         }
     }
     lock.images.retain(|name, _| references.contains(name));
-    if lock != before {
-        lock.write(&described.root)?;
-    }
-    Ok(())
+    lock.write_changes(&before, &described.root)
 }
 
 /// What images are based on, by reference and platform, pulled where it must be.
