@@ -59,7 +59,9 @@ fn tests_of_every_kind_run_for_all_targets_and_run_again_when_what_they_read_has
     for target in TARGETS {
         for (name, (passed, ignored)) in &counts {
             let run = &first[&((*name).to_owned(), target.to_owned())];
-            let expected = Run { passed: *passed, failed: 0, ignored: *ignored, cached: false };
+            // One of them is for Windows alone.
+            let more = u64::from(*name == "app 0.1.0 (test it)" && target.contains("windows"));
+            let expected = Run { passed: *passed + more, failed: 0, ignored: *ignored, cached: false };
             assert_eq!(*run, expected, "{name} {target}");
         }
     }
