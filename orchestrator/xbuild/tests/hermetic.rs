@@ -217,8 +217,7 @@ fn processes_without_end_are_bounded() {
 fn a_script_that_never_stops_is_stopped() {
     // New to the store: this program succeeds in the end.
     let project = package(&format!(
-        "// {:?}\n\
-         println!(\"begun\");\n\
+        "println!(\"begun {:?}\");\n\
          let start = std::time::Instant::now();\n\
          while start.elapsed() < std::time::Duration::from_secs(5) {{}}",
         std::time::Instant::now()
@@ -290,7 +289,11 @@ fn results_of_a_weaker_isolation_are_kept_apart() {
         "let seen = std::path::Path::new({marker:?}).exists();\n\
          println!(\"cargo::rustc-env=SEEN={{}}\", if seen {{ \"the-host-was-seen\" }} else {{ \"nothing-was-seen\" }});"
     ));
-    project.write("src/main.rs", "fn main() { println!(\"{}\", env!(\"SEEN\")); }\n");
+    // Nothing of it is known from an earlier run.
+    project.write(
+        "src/main.rs",
+        &format!("fn main() {{ println!(\"{{}} {{}}\", env!(\"SEEN\"), {marker:?}); }}\n"),
+    );
     let out = tempfile::tempdir().unwrap();
     let traced = out.path().join("trace");
     let build = |isolation: &str| {

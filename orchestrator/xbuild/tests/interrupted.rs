@@ -27,7 +27,7 @@ fn fresh() -> String {
 
 /// A package whose build script runs itself with `marker` as its argument, and both last `seconds`.
 fn slow(marker: &str, seconds: u32) -> Project {
-    let project = Project::program("slow", "fn main() {}\n");
+    let project = Project::program("slow", &format!("fn main() {{ println!({marker:?}); }}\n"));
     project.write(
         "build.rs",
         &format!(
@@ -69,7 +69,7 @@ fn two_at_once_share_the_work() {
         project.write(
             &format!("{name}/build.rs"),
             &format!(
-                "// {new}\nfn main() {{ std::thread::sleep(std::time::Duration::from_millis(1500)); }}\n"
+                "fn main() {{ println!({new:?}); std::thread::sleep(std::time::Duration::from_millis(1500)); }}\n"
             ),
         );
     }

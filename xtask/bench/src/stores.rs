@@ -59,7 +59,9 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn link(from: &Path, to: &Path) -> Result<(), Error> {
-    run(Command::new("cp").args(["--archive", "--link"]).arg(from).arg(to))
+    let copy = |how: &str| run(Command::new("cp").args(["--archive", how]).arg(from).arg(to));
+    // A file can have so many links and no more: what has them already is copied.
+    copy("--link").or_else(|_| copy("--no-clobber"))
 }
 
 /// Gives a folder to whom the store belongs.
