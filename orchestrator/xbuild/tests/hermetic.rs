@@ -217,10 +217,10 @@ fn processes_without_end_are_bounded() {
 fn a_script_that_never_stops_is_stopped() {
     // New to the store: this program succeeds in the end.
     let project = package(&format!(
-        "println!(\"begun {:?}\");\n\
+        "println!(\"begun {{}}\", {:?});\n\
          let start = std::time::Instant::now();\n\
          while start.elapsed() < std::time::Duration::from_secs(5) {{}}",
-        std::time::Instant::now()
+        format!("{:?}", std::time::Instant::now())
     ));
     project.write("xbuild.toml", "[limits]\ntime = \"3s\"\n");
     let ran = build(&project, "full").fails(1).says("it went over its limit: time (3 s)").says("begun");
