@@ -134,7 +134,8 @@ fn cell(text: &str) -> String {
 fn add_tests(text: &mut String, apps: &[App], state: &State) {
     text.push_str(
         "\n## Their own tests\n\n`cargo xtask corpus --tests`: `xbuild test --target T` on some of them, all that \
-         `cargo test` would run, in the sandbox. Seconds are those of building and running.\n\n\
+         `cargo test` would run, in the sandbox. Seconds are those of building what \
+         was not in the store yet, and of running what had not been run.\n\n\
          | program | target | test programs | passed | failed | ignored | left out | seconds | CPU seconds | why not |\n\
          |---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
     );
