@@ -65,15 +65,11 @@ impl Context {
         self.add_plugin_paths(index, effects, &mut environment)?;
         for &run in self.own_scripts(index) {
             let output = self.effects_of(run, effects)?;
-            argv.extend(pairs("--cfg", &output.cfgs));
-            argv.extend(pairs("--check-cfg", &output.check_cfgs));
+            add_cfgs(output, &mut argv);
             environment.extend(output.environment.iter().cloned());
         }
         let texts = self.texts_with_paths(index, effects, &argv, &environment)?;
-        let own = self.own_scripts(index).iter().copied();
-        let script_directories =
-            own.chain(texts.iter().flat_map(|text| self.scripts_named_in(text))).collect();
-        let packages = self.other_packages(index, &texts);
+        let (script_directories, packages) = self.folders_named_in(index, &texts);
         Ok(Invocation {
             argv,
             environment,
@@ -365,6 +361,18 @@ impl Context {
         Ok(texts)
     }
 
+    /// The folders that a unit is given beside its own package's: those of its package's build script and of others that
+    /// texts name, and the packages that they name.
+    pub(crate) fn folders_named_in(
+        &self,
+        index: UnitIndex,
+        texts: &[&str],
+    ) -> (BTreeSet<UnitIndex>, BTreeSet<String>) {
+        let named = texts.iter().flat_map(|text| self.scripts_named_in(text));
+        let scripts = self.own_scripts(index).iter().copied().chain(named).collect();
+        (scripts, self.other_packages(index, texts))
+    }
+
     /// The packages that texts name, but for the unit's own.
     pub(crate) fn other_packages(&self, index: UnitIndex, texts: &[&str]) -> BTreeSet<String> {
         let named = texts.iter().flat_map(|text| self.packages_named_in(text));
@@ -372,6 +380,12 @@ impl Context {
     }
 }
 
-pub(crate) fn pairs<'v>(flag: &'static str, values: &'v [String]) -> impl Iterator<Item = String> + 'v {
+/// The cfgs that a build script sets.
+pub(crate) fn add_cfgs(output: &ScriptOutput, argv: &mut Vec<String>) {
+    argv.extend(pairs("--cfg", &output.cfgs));
+    argv.extend(pairs("--check-cfg", &output.check_cfgs));
+}
+
+fn pairs<'v>(flag: &'static str, values: &'v [String]) -> impl Iterator<Item = String> + 'v {
     values.iter().flat_map(move |value| [flag.to_owned(), value.clone()])
 }

@@ -18,7 +18,7 @@ use crate::environment::Environment;
 use crate::error::Error;
 use crate::layout;
 use crate::needs::Need;
-use crate::rustc::{Invocation, pairs};
+use crate::rustc::{Invocation, add_cfgs};
 use crate::unit_graph::{CrateType, Mode, TargetKind, UnitIndex};
 
 /// Where tests lie with the dynamic libraries that they are linked to: some look for programs in the folder above.
@@ -73,9 +73,7 @@ impl Context {
         let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
         let environment = self.fill_environment(index, self.toolchain.environment.clone(), own, &folders);
         let texts: Vec<&str> = environment.values().map(String::as_str).collect();
-        let mut script_directories = needs.script_directories;
-        script_directories.extend(texts.iter().flat_map(|text| self.scripts_named_in(text)));
-        let packages = self.other_packages(index, &texts);
+        let (script_directories, packages) = self.folders_named_in(index, &texts);
         let is_dynamic =
             |unit: &UnitIndex| self.unit(*unit).target.crate_types.iter().any(CrateType::is_dynamic);
         let libraries = needs.artefacts.keys().copied().filter(is_dynamic);
@@ -146,8 +144,7 @@ impl Context {
         let environment = self.rustdoc_environment(index, effects)?;
         for &run in self.own_scripts(index) {
             let output = self.effects_of(run, effects)?;
-            argv.extend(pairs("--cfg", &output.cfgs));
-            argv.extend(pairs("--check-cfg", &output.check_cfgs));
+            add_cfgs(output, &mut argv);
             let link_arguments = output.link_arguments.iter().filter(|(whom, _)| whom.applies_to(unit));
             let link_arguments = link_arguments.map(|(_, argument)| format!("link-arg={argument}"));
             argv.extend(link_arguments.flat_map(|argument| ["-C".to_owned(), argument]));
@@ -159,10 +156,7 @@ impl Context {
         argv.extend(["--error-format", "human"].map(str::to_owned));
 
         let texts: Vec<&str> = environment.values().chain(&argv).map(String::as_str).collect();
-        let own = self.own_scripts(index).iter().copied();
-        let script_directories =
-            own.chain(texts.iter().flat_map(|text| self.scripts_named_in(text))).collect();
-        let packages = self.other_packages(index, &texts);
+        let (script_directories, packages) = self.folders_named_in(index, &texts);
         Ok(Invocation {
             argv,
             environment,
