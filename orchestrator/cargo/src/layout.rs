@@ -21,7 +21,8 @@ pub(crate) const HOST_DEPENDENCIES: &str = "build/host-deps";
 pub(crate) const OUTPUT: &str = "build/out";
 pub(crate) const SCRIPTS: &str = "build/script";
 pub(crate) const PROGRAMS: &str = "build/bin";
-pub(crate) const TEST_TEMPORARY: &str = "build/tmp";
+/// CARGO_TARGET_TMPDIR, below the root of the sandbox: a folder that must be there when a test runs.
+pub const TEST_TEMPORARY: &str = "build/tmp";
 
 /// One of the constants above, and names of cargo's below it, as a path.
 ///

@@ -45,6 +45,7 @@ pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;
 pub use problem::{Kind, Problem, Problems, Source};
 pub use rust_toolchain::{Channel, RustToolchain};
+pub use suggest::help as suggest;
 pub use target::{
     ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, PackageGround,
     Platform, Run, Std, TargetSpec, Targets,

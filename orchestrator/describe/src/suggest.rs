@@ -14,7 +14,7 @@ pub(crate) fn nearest<'a>(name: &str, allowed: impl IntoIterator<Item = &'a str>
 }
 
 /// A help line: the nearest name if there is one, and what is allowed. `what` is their plural.
-pub(crate) fn help(name: &str, what: &str, allowed: &[&str]) -> String {
+pub fn help(name: &str, what: &str, allowed: &[&str]) -> String {
     let listed = list(allowed);
     match (nearest(name, allowed.iter().copied()), allowed) {
         (_, []) => format!("there are no {what}"),

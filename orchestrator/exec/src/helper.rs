@@ -12,6 +12,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
+use crate::enter::{self, ENTER_ARGUMENT};
 use crate::observe::{self, Observer};
 use crate::specification::{Failure, Job, Report, Specification, Step as _};
 use crate::{channel, init, namespaces, probe, root, sys, zygote};
@@ -19,12 +20,19 @@ use crate::{channel, init, namespaces, probe, root, sys, zygote};
 /// The hidden first argument with which the program that uses this crate must call [`helper_main`].
 pub const HELPER_ARGUMENT: &str = "__sandbox";
 
-/// Runs the helper if that is what this process was started for; otherwise returns at once.
+/// Runs the helper, or becomes another program, if that is what this process was started for; otherwise returns at
+/// once.
 ///
-/// A program that uses [`crate::Sandbox`] calls this before anything else in `main`: no thread may run yet.
+/// A program that uses [`crate::Sandbox`] or [`crate::enter`] calls this before anything else in `main`: no thread may
+/// run yet.
 pub fn run_helper_if_asked() {
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == HELPER_ARGUMENT) {
+    let mut arguments = std::env::args_os().skip(1);
+    let Some(first) = arguments.next() else { return };
+    if first == HELPER_ARGUMENT {
         helper_main();
+    }
+    if first == ENTER_ARGUMENT {
+        enter::main(arguments.next().as_deref().and_then(std::ffi::OsStr::to_str));
     }
 }
 

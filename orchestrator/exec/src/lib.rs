@@ -20,6 +20,7 @@
 //! | `specification`, `channel` | both | the value, and the socket that it and the reports travel on |
 //! | `helper`, `namespaces`, `root`, `init`, `limits` | helper | the sandbox from the inside |
 //! | `observe` | both | which files a program looks at |
+//! | `enter` | a process of its own | a person's own program among files of the store, with no sandbox |
 //! | `probe` | both | [`Check`]s for `xbuild doctor` |
 //! | `sys` | both | the `unsafe` of the workspace |
 //!
@@ -63,6 +64,7 @@
 
 mod cgroup;
 mod channel;
+mod enter;
 mod executor;
 mod helper;
 mod init;
@@ -82,6 +84,7 @@ mod sys;
 mod watch;
 mod zygote;
 
+pub use enter::{Entry, enter};
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
 pub use probe::{Check, State};

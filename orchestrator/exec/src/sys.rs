@@ -73,6 +73,14 @@ pub(crate) fn place_descriptor(descriptor: &OwnedFd, number: RawFd) -> Result<()
     check(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }.into()).map(drop)
 }
 
+/// Takes over a descriptor that this process was started with for that purpose.
+pub(crate) fn own(number: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: it only reads a flag.
+    check(unsafe { libc::fcntl(number, libc::F_GETFD) }.into())?;
+    // SAFETY: it is open, and nothing in this process has it: called once, at the start.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Borrows a descriptor that the caller of the executor keeps open for as long as the execution lasts.
 pub(crate) fn borrow(number: RawFd) -> Option<BorrowedFd<'static>> {
     // SAFETY: -1 is excluded. A number that isn't open is refused by the kernel when it is sent.

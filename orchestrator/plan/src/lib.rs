@@ -11,6 +11,7 @@
 //! | `planning` | the steps that ask the pinned cargo and rustc |
 //! | `graph` | units of all targets as one graph of actions |
 //! | `work` | a graph as the scheduler sees it |
+//! | `reasons` | why an action is not the one that it was |
 //! | `queue` | which action may start next |
 
 pub mod graph;
@@ -19,6 +20,7 @@ pub mod patch;
 pub mod places;
 pub mod planning;
 pub mod queue;
+pub mod reasons;
 mod skeleton;
 pub mod sources;
 mod work;

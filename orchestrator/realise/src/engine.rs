@@ -39,6 +39,8 @@ pub enum Source {
 
 /// Hears how a run goes. Called from the scheduling thread alone.
 pub trait Events {
+    /// What a node's action is made of is known; whether its result is there is not, yet.
+    fn bound(&mut self, _node: Node, _action: Digest<Action>, _bound: &Bound) {}
     /// A node's process was started.
     fn started(&mut self, node: Node, action: Digest<Action>);
     /// A node waits for another process, which runs the same action.

@@ -13,6 +13,7 @@
 //! | `run` | a finished program, run by its target's emulator |
 //! | `tokens` | the jobserver |
 //! | `tracked` | which files git tracks |
+//! | `workspace` | what is known of a workspace before anything is planned |
 
 pub mod engine;
 mod error;
@@ -26,6 +27,7 @@ pub mod run;
 pub mod std_library;
 mod tokens;
 mod tracked;
+pub mod workspace;
 
 pub use error::RealiseError;
 pub use local::LocalSources;

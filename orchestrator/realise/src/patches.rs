@@ -11,7 +11,8 @@ use xbuild_plan::patch::{PatchError, patched};
 
 use crate::error::RealiseError;
 use crate::local::LocalSources;
-use crate::project::{Project, locked_packages};
+use crate::project::Project;
+use crate::workspace::locked_packages;
 
 /// The patches of a description, by the packages that they are of.
 #[derive(Debug)]

@@ -4,16 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use semver::Version;
 use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, follow, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
     Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
 };
-use xbuild_describe::{
-    Asked, Environment, Member, OutputKind, PackageVersion, TargetSpec, Variables, Workspace,
-};
+use xbuild_describe::{Asked, Environment, OutputKind, PackageVersion, TargetSpec, Variables};
 use xbuild_fetch::Fetcher;
 use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates;
@@ -246,16 +243,6 @@ impl Project {
     }
 }
 
-/// The folders of a workspace's members, from its own in the sandbox.
-///
-/// # Errors
-/// When the metadata can't be read.
-pub fn member_folders(metadata: &str, workspace: &RelPath) -> Result<Vec<RelPath>, RealiseError> {
-    let packages = Packages::parse(metadata)?;
-    let members = packages.iter().filter(|package| packages.is_member(&package.id));
-    Ok(members.filter_map(|package| package.root.strip_prefix(workspace)).collect())
-}
-
 /// What chooses members by their names: a name alone may be a dependency's too.
 fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     let of_name = |name: &String| {
@@ -268,24 +255,26 @@ fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
 /// The tests that were asked for: compiled ones, and those of documentation.
 #[must_use]
 pub fn tests(context: &Context, asked: &Asked) -> Vec<UnitIndex> {
-    let Some(tests) = &asked.tests else { return Vec::new() };
-    let roots = context.graph().roots().iter().copied();
-    roots
-        .filter(|&root| context.unit(root).is_test() && tests.packages.contains(&context.package(root).name))
-        .collect()
+    tested_roots(context, asked).filter(|&root| context.unit(root).is_test()).collect()
+}
+
+/// What cargo would build or run for the tests that were asked for.
+fn tested_roots<'c>(context: &'c Context, asked: &'c Asked) -> impl Iterator<Item = UnitIndex> + 'c {
+    let packages = asked.tests.iter().map(|tests| &tests.packages);
+    packages.flat_map(|packages| {
+        let roots = context.graph().roots().iter().copied();
+        roots.filter(|&root| packages.contains(&context.package(root).name))
+    })
 }
 
 /// What must be built of the outputs, or for the tests, that were asked for.
 fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, RealiseError> {
     let mut wanted = BTreeSet::new();
-    if let Some(tests) = &asked.tests {
-        let roots = context.graph().roots().iter().copied();
-        for root in roots.filter(|&root| tests.packages.contains(&context.package(root).name)) {
-            // rustdoc runs when all that it needs is there.
-            match context.unit(root).mode {
-                Mode::Doctest => wanted.extend(context.unit(root).dependencies.iter().map(|edge| edge.index)),
-                _ => drop(wanted.insert(root)),
-            }
+    for root in tested_roots(context, asked) {
+        // rustdoc runs when all that it needs is there.
+        match context.unit(root).mode {
+            Mode::Doctest => wanted.extend(context.unit(root).dependencies.iter().map(|edge| edge.index)),
+            _ => drop(wanted.insert(root)),
         }
     }
     for selected in &asked.selected {
@@ -417,61 +406,4 @@ impl From<TreeError> for RealiseOrTree {
     fn from(error: TreeError) -> Self {
         Self(error.into())
     }
-}
-
-/// The names and versions of all packages of a lock.
-///
-/// # Errors
-/// When a version is none.
-pub fn locked_packages(lock: &Lock) -> Result<BTreeMap<String, BTreeSet<Version>>, RealiseError> {
-    let mut known: BTreeMap<String, BTreeSet<Version>> = BTreeMap::new();
-    for package in &lock.packages {
-        let version = package.version.parse().map_err(|error| RealiseError::Source {
-            problem: format!("Cargo.lock: the version `{}` of `{}`: {error}", package.version, package.name),
-        })?;
-        known.entry(package.name.clone()).or_default().insert(version);
-    }
-    Ok(known)
-}
-
-/// What an evaluation must know of the workspace.
-///
-/// # Errors
-/// When `metadata` is not what cargo prints, or a version of the lock is none.
-pub fn workspace(metadata: &str, lock: &Lock) -> Result<Workspace, RealiseError> {
-    let packages = Packages::parse(metadata)?;
-    // Cargo tells of no packages that only features need which are off; the description may name them.
-    let mut workspace = Workspace { packages: locked_packages(lock)?, ..Workspace::default() };
-    for package in packages.iter() {
-        if !packages.is_member(&package.id) {
-            continue;
-        }
-        if packages.default_members().contains(&package.id) {
-            workspace.default_members.insert(package.name.clone());
-        }
-        let mut outputs = BTreeSet::new();
-        for target in &package.targets {
-            let executable = target.target_kind() == xbuild_cargo::TargetKind::Binary;
-            let kinds = [
-                (executable, OutputKind::Bin),
-                (target.is_library() && target.crate_types.contains(&CrateType::Cdylib), OutputKind::Cdylib),
-                (
-                    target.is_library() && target.crate_types.contains(&CrateType::Staticlib),
-                    OutputKind::Staticlib,
-                ),
-            ];
-            for (_, kind) in kinds.into_iter().filter(|(there, _)| *there) {
-                outputs.insert(xbuild_describe::Output {
-                    package: package.name.clone(),
-                    name: target.name.clone(),
-                    kind,
-                    required_features: target.required_features.iter().cloned().collect(),
-                });
-            }
-        }
-        let (features, dependencies) = (package.features.clone(), package.dependencies.clone());
-        let member = Member { outputs, features, dependencies };
-        workspace.members.insert(package.name.clone(), member);
-    }
-    Ok(workspace)
 }

@@ -75,14 +75,29 @@ pub(crate) enum Verb {
     Build(Build),
     /// Build every output of every target
     All(Build),
+    /// Every output that the description defines; nothing is fetched or built
+    Show,
+    /// Build a program and run it, by its target's emulator where this machine can't
+    Run(Run),
+    /// A shell that has programs on its PATH
+    Shell(Shell),
     /// Build tests, and run them: by emulators where the machine can't
     Test(Test),
     /// Make minimal OCI images of programs: those named, or all
     Image(Image),
+    /// What a unit printed when it was built
+    Log(Log),
+    /// Why a unit was built again: what of it is not what it was
+    Explain(Explain),
     /// Move the pins in xbuild.lock to what their names lead to now
     Update(Update),
     /// What this machine allows: each part of the sandbox, and what to run where one is missing
     Doctor,
+    /// Completions for a shell, to be loaded by it: `source <(xbuild completions bash)`
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// The pinned toolchains
     #[command(subcommand)]
     Toolchain(Toolchain),
@@ -93,8 +108,65 @@ pub(crate) enum Verb {
     Gc(Gc),
 }
 
+/// Which features of the chosen packages are active.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Features {
+    /// Features to activate
+    #[arg(
+        short = 'F',
+        long,
+        value_name = "FEATURES",
+        value_delimiter = ',',
+        help_heading = "Features and profile"
+    )]
+    pub(crate) features: Vec<String>,
+    /// Activate all features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) all_features: bool,
+    /// Don't activate the default features
+    #[arg(long, help_heading = "Features and profile")]
+    pub(crate) no_default_features: bool,
+}
+
+impl Features {
+    /// Whether nothing is said of them.
+    pub(crate) const fn is_default(&self) -> bool {
+        let Self { features, all_features, no_default_features } = self;
+        features.is_empty() && !*all_features && !*no_default_features
+    }
+}
+
+/// With which profile is built.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Profile {
+    /// The profile to build with
+    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Features and profile")]
+    pub(crate) profile: Option<String>,
+    /// The same as --profile release
+    #[arg(short, long, help_heading = "Features and profile")]
+    pub(crate) release: bool,
+}
+
+impl Profile {
+    /// The profile that is asked for, if one is.
+    pub(crate) fn name(&self) -> Option<&str> {
+        if self.release { Some("release") } else { self.profile.as_deref() }
+    }
+}
+
+/// How actions run.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct Execution {
+    /// How many actions run at once (default: the number of processors)
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// Weaken the sandbox. The results are kept apart from those of the full one
+    #[arg(long, value_name = "LEVEL", default_value = "full")]
+    pub(crate) isolation: IsolationLevel,
+}
+
 /// What is built, and how.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Build {
     /// Outputs as VARIANT/TARGET/NAME; leading parts optional, globs allowed
     #[arg(value_name = "OUTPUT")]
@@ -111,30 +183,12 @@ pub(crate) struct Build {
     /// Only this variant
     #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
     pub(crate) variants: Vec<String>,
-    /// Features to activate
-    #[arg(
-        short = 'F',
-        long,
-        value_name = "FEATURES",
-        value_delimiter = ',',
-        help_heading = "Features and profile"
-    )]
-    pub(crate) features: Vec<String>,
-    /// Activate all features
-    #[arg(long, help_heading = "Features and profile")]
-    pub(crate) all_features: bool,
-    /// Don't activate the default features
-    #[arg(long, help_heading = "Features and profile")]
-    pub(crate) no_default_features: bool,
-    /// The profile to build with
-    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Features and profile")]
-    pub(crate) profile: Option<String>,
-    /// The same as --profile release
-    #[arg(short, long, help_heading = "Features and profile")]
-    pub(crate) release: bool,
-    /// How many actions run at once (default: the number of processors)
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) features: Features,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
     /// Go on with what doesn't need the unit that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
@@ -153,15 +207,65 @@ pub(crate) struct Build {
     /// Print what was proved of each output: architecture, libraries, symbol versions
     #[arg(long)]
     pub(crate) proof: bool,
-    /// Weaken the sandbox. The results are kept apart from those of the full one
-    #[arg(long, value_name = "LEVEL", default_value = "full")]
-    pub(crate) isolation: IsolationLevel,
     /// Write where the time went as a page for browsers: to FILE, else to `result/timings.html`
     #[arg(long, value_name = "FILE", require_equals = true, conflicts_with = "dry_run")]
     pub(crate) timings: Option<Option<PathBuf>>,
     /// Write when each action began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Write what each action was made of, for `xbuild explain --against FILE` elsewhere
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// Which program is built and run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Run {
+    /// The program, as VARIANT/TARGET/NAME; leading parts optional, and all of it where there is only one
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) output: Option<String>,
+    /// What the program is called with
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+    /// Only a program of this package
+    #[arg(short, long = "package", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) package: Option<String>,
+    /// Only for this target
+    #[arg(long, value_name = "TRIPLE", help_heading = "Selection")]
+    pub(crate) target: Option<String>,
+    /// Only of this variant
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub(crate) variant: Option<String>,
+    #[command(flatten)]
+    pub(crate) features: Features,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+/// Which programs a shell has.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Shell {
+    /// Programs, as VARIANT/TARGET/NAME; leading parts optional, globs allowed; all that this machine runs when none
+    /// is named
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) outputs: Vec<String>,
+    /// Run this line in it, and end
+    #[arg(short, long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Only for this target
+    #[arg(long, value_name = "TRIPLE", help_heading = "Selection")]
+    pub(crate) target: Option<String>,
+    /// Only of this variant
+    #[arg(long, value_name = "NAME", help_heading = "Selection")]
+    pub(crate) variant: Option<String>,
+    #[command(flatten)]
+    pub(crate) features: Features,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
 }
 
 /// Which tests are built and run.
@@ -210,30 +314,12 @@ pub(crate) struct Test {
     /// Only of this variant
     #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
     pub(crate) variants: Vec<String>,
-    /// Features to activate
-    #[arg(
-        short = 'F',
-        long,
-        value_name = "FEATURES",
-        value_delimiter = ',',
-        help_heading = "Features and profile"
-    )]
-    pub(crate) features: Vec<String>,
-    /// Activate all features
-    #[arg(long, help_heading = "Features and profile")]
-    pub(crate) all_features: bool,
-    /// Don't activate the default features
-    #[arg(long, help_heading = "Features and profile")]
-    pub(crate) no_default_features: bool,
-    /// The profile to build with [default: test]
-    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Features and profile")]
-    pub(crate) profile: Option<String>,
-    /// The same as --profile release
-    #[arg(short, long, help_heading = "Features and profile")]
-    pub(crate) release: bool,
-    /// How many actions run at once (default: the number of processors)
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) features: Features,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
     /// Build the tests and name them, and run none
     #[arg(long)]
     pub(crate) no_run: bool,
@@ -243,12 +329,28 @@ pub(crate) struct Test {
     /// Write what came of each test there, in JUnit's XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
-    /// Weaken the sandbox. The results are kept apart from those of the full one
-    #[arg(long, value_name = "LEVEL", default_value = "full")]
-    pub(crate) isolation: IsolationLevel,
     /// Write when each action of the build began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+}
+
+/// Whose words.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Log {
+    /// The unit: its package, or its name as it is shown while it is built, such as "foo 0.1.0 (bin foo)"
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+}
+
+/// What is explained.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Explain {
+    /// The unit: its package, or its name as it is shown while it is built, such as "foo 0.1.0 (bin foo)"
+    #[arg(value_name = "UNIT")]
+    pub(crate) unit: String,
+    /// Compare with the run that `xbuild build --record FILE` wrote, here or elsewhere
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
 }
 
 /// Which images are made, and where they go.
@@ -313,21 +415,13 @@ pub(crate) struct WantedImages {
     /// Only of this variant
     #[arg(long = "variant", value_name = "NAME", help_heading = "Selection")]
     pub(crate) variants: Vec<String>,
-    /// The profile to build with
-    #[arg(long, value_name = "NAME", conflicts_with = "release", help_heading = "Selection")]
-    pub(crate) profile: Option<String>,
-    /// The same as --profile release
-    #[arg(short, long, help_heading = "Selection")]
-    pub(crate) release: bool,
-    /// How many actions run at once (default: the number of processors)
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
     /// Go on with what doesn't need the unit that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Weaken the sandbox. The results are kept apart from those of the full one
-    #[arg(long, value_name = "LEVEL", default_value = "full")]
-    pub(crate) isolation: IsolationLevel,
 }
 
 /// What is moved.
@@ -342,9 +436,10 @@ pub(crate) struct Update {
 }
 
 /// How strong the sandbox is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum IsolationLevel {
     /// All of it.
+    #[default]
     Full,
     /// As full, with the host's network.
     NoNetworkNamespace,

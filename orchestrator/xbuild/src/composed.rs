@@ -14,6 +14,7 @@ use xbuild_realise::std_library::StdRequest;
 
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::history::History;
 use crate::timings::Recorder;
 use crate::ui::Ui;
 use crate::verb::build::run_graph;
@@ -80,7 +81,7 @@ impl<'d> Composed<'d> {
     pub(crate) fn build_std(
         &mut self,
         engine: &Engine<'_>,
-        ui: &Ui,
+        (ui, history): (&Ui, &History),
         recorder: &mut Recorder,
     ) -> Result<(), XbuildError> {
         let missing = self.without_std(engine)?;
@@ -95,7 +96,7 @@ impl<'d> Composed<'d> {
             parts.push(StdRequest { layers, spec, source }.part(engine)?);
         }
         let mut graph = Graph::new(engine.store, parts).map_err(RealiseError::from)?;
-        run_graph(engine, &mut graph, ui, recorder)?;
+        run_graph(engine, &mut graph, (ui, history), recorder)?;
         for (part, (ground, (spec, layers))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
             if let Some(of_ground) = self.layers.get_mut(ground) {

@@ -191,7 +191,10 @@ impl<'r> Texts<'r> {
         for path in own {
             let triple = parse_triple(&path.file_stem().unwrap_or_default().to_string_lossy())?;
             if let Some(source) = self.source(&format!("{OWN}/targets/{triple}.toml"))? {
-                targets.insert(TargetSpec::read(triple, source, &toolchains)?);
+                match TargetSpec::read(triple.clone(), source, &toolchains) {
+                    Ok(spec) => targets.insert(spec),
+                    Err(problems) => targets.insert_broken(triple, problems),
+                }
             }
         }
         Ok((toolchains, targets))

@@ -3,11 +3,13 @@
 //! A file a verb in `verb/`, what people see in `ui/`, what the machine says in `settings`.
 
 mod builtin;
+mod choose;
 mod cli;
 mod composed;
 mod description;
 mod error;
 mod hint;
+mod history;
 mod image;
 mod lock;
 mod native;
@@ -23,7 +25,7 @@ mod verb;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Verb};
 use error::XbuildError;
@@ -45,9 +47,18 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
     match &cli.verb {
         Verb::Build(build) => verb::build::run(&cli.global, build, ui),
         Verb::All(build) => verb::build::run_all(&cli.global, build, ui),
+        Verb::Run(wanted) => verb::run::run(&cli.global, wanted, ui),
+        Verb::Shell(wanted) => verb::run::shell(&cli.global, wanted, ui),
+        Verb::Log(log) => verb::explain::log(&cli.global, log, ui),
+        Verb::Explain(explain) => verb::explain::explain(&cli.global, explain, ui),
+        Verb::Show => verb::show::run(&cli.global, ui),
         Verb::Test(test) => verb::test::run(&cli.global, test, ui),
         Verb::Image(image) => verb::image::run(&cli.global, image, ui),
         Verb::Update(update) => verb::update::run(&cli.global, update, ui),
+        Verb::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "xbuild", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
         Verb::Doctor => verb::doctor::run(ui),
         Verb::Toolchain(toolchain) => verb::toolchain::run(&cli.global, toolchain, ui),
         Verb::Store(store) => verb::store::run(store, ui),

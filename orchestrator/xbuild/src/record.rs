@@ -18,7 +18,7 @@ use xbuild_output::{Artefact, Place, Row, Status};
 use xbuild_realise::LocalSources;
 use xbuild_store::{Disk, Namespace};
 
-use crate::cli::Build;
+use crate::cli::{Build, Execution, Features};
 use crate::description::Described;
 use crate::ui::Said;
 
@@ -58,14 +58,10 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
         bins,
         targets,
         variants,
-        features,
-        all_features,
-        no_default_features,
+        features: Features { features, all_features, no_default_features },
         profile,
-        release,
-        isolation,
+        execution: Execution { isolation, jobs: _ },
         // These change what is done with the outputs, or how fast they come.
-        jobs: _,
         keep_going: _,
         dry_run: _,
         out_dir: _,
@@ -74,9 +70,10 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
         proof: _,
         timings: _,
         trace: _,
+        record: _,
     } = build;
     add(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
-    add(&format!("{all_features} {no_default_features} {profile:?} {release} {isolation:?}"));
+    add(&format!("{all_features} {no_default_features} {:?} {isolation:?}", profile.name()));
     key.sha256()
 }
 

@@ -15,7 +15,7 @@ use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::FetchStore;
 use xbuild_store::Disk;
 
-use crate::cli::{Global, IsolationLevel};
+use crate::cli::{Execution, Global, IsolationLevel};
 use crate::error::{XbuildError, stop_now};
 use crate::settings;
 use crate::ui::{FetchDisplay, Ui};
@@ -48,7 +48,7 @@ impl Session {
         Ok(Self { store, sandbox: Sandbox::new(staging), cancel })
     }
 
-    pub(crate) fn engine(&self, jobs: Option<u16>, isolation: IsolationLevel) -> Engine<'_> {
+    pub(crate) fn engine(&self, Execution { jobs, isolation }: Execution) -> Engine<'_> {
         Engine {
             store: &self.store,
             executor: &self.sandbox,

@@ -22,6 +22,8 @@ mod compare;
 mod error;
 mod exceptions;
 mod fixture;
+#[cfg(test)]
+mod members;
 mod normal;
 mod ours;
 mod place;

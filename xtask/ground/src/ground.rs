@@ -29,7 +29,7 @@ use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
 use xbuild_realise::platform::{self, Layers};
 use xbuild_realise::project::Project;
 use xbuild_realise::std_library::StdRequest;
-use xbuild_realise::{LocalSources, RealiseError, project};
+use xbuild_realise::{LocalSources, RealiseError, project, workspace};
 use xbuild_store::Disk;
 
 use crate::error::Error;
@@ -253,7 +253,7 @@ impl Ground {
         let project = self.gather(kit, workspace)?;
         let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
         let metadata = project::metadata(kit.engine, &project.ground(&host))?;
-        let facts = project::workspace(&metadata, &project::read_lock(workspace)?)?;
+        let facts = workspace::of_metadata(&metadata, &project::read_lock(workspace)?)?;
         let asked = evaluate(description, &facts, &self.targets, request)?;
         let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
         let layers = self.layers(kit, description, &grounds)?;

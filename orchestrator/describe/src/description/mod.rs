@@ -14,6 +14,7 @@ use std::time::Duration;
 use cargo_platform::Cfg;
 use xbuild_base::Triple;
 
+use crate::document::{At, Document};
 use crate::names::{Distribution, Glibc, VariantName};
 use crate::overrides::Override;
 use crate::problem::{Problem, Source};
@@ -142,11 +143,19 @@ pub struct Limits {
 pub(crate) struct Origins(BTreeMap<String, (Arc<Source>, Range<usize>)>);
 
 impl Origins {
-    /// A problem placed where `name` stands in the list `list` of `variant`, if it stands in a text at all.
+    /// Notes where a name stands for the first time.
+    fn remember(&mut self, document: &Document, key: &str, at: At) {
+        let place = || (Arc::clone(&document.sources[at.source]), at.span());
+        self.0.entry(key.to_owned()).or_insert_with(place);
+    }
+
+    /// A problem placed where `name` stands in the list `list` of `variant`, or of the unnamed one, which each starts
+    /// from; if it stands in a text at all, and has no place yet.
     pub(crate) fn place(&self, problem: Problem, variant: &VariantName, list: &str, name: &str) -> Problem {
-        match self.0.get(&format!("{variant}.{list}.{name}")) {
-            Some((source, span)) => problem.at(source, span.clone()),
-            None => problem,
+        let of = |variant: &VariantName| self.0.get(&format!("{variant}.{list}.{name}"));
+        match of(variant).or_else(|| of(&VariantName::default())) {
+            Some((source, span)) if problem.place().is_none() => problem.at(source, span.clone()),
+            _ => problem,
         }
     }
 }

@@ -121,8 +121,7 @@ fn names(
 ) -> Option<BTreeSet<String>> {
     let found = field?.distinct(reader, |item, reader| item.text(reader).map(str::to_owned))?;
     let place = |(name, at): (String, At)| {
-        let key = format!("{}.{}.{name}", list.0, list.1);
-        origins.0.insert(key, (Arc::clone(&document.sources[at.source]), at.span()));
+        origins.remember(document, &format!("{}.{}.{name}", list.0, list.1), at);
         name
     };
     Some(found.into_iter().map(place).collect())
@@ -138,8 +137,7 @@ struct Places<'p> {
 impl Places<'_> {
     /// Remembers where a package is named that the workspace must have; `list` is the kind of table.
     fn remember(&mut self, list: &str, name: &str, at: At) {
-        let place = (Arc::clone(&self.document.sources[at.source]), at.span());
-        self.origins.0.entry(format!("{}.{list}.{name}", VariantName::default())).or_insert(place);
+        self.origins.remember(self.document, &format!("{}.{list}.{name}", VariantName::default()), at);
     }
 }
 
@@ -202,10 +200,14 @@ fn read_build(
     let wanted = fields.get("targets").and_then(|field| {
         field.distinct(reader, |item, reader| {
             let text = item.text(reader)?;
-            known_target(text, item.at(), targets, reader)
+            // Whether there is such a target is a question for whoever needs it.
+            text.parse::<Triple>().map_err(|_| reader.report(item.at(), targets.unknown(text))).ok()
         })
     });
     if let Some(wanted) = wanted {
+        for (triple, at) in &wanted {
+            origins.remember(document, &format!("{variant}.targets.{triple}"), *at);
+        }
         build.targets = wanted.into_iter().map(|(triple, _)| triple).collect();
     }
     if let Some(profile) = fields.get("profile").and_then(|field| read_profile(&field, reader)) {
@@ -247,7 +249,8 @@ fn read_build(
 }
 
 fn known_target(text: &str, at: At, targets: &Targets, reader: &mut Reader) -> Option<Triple> {
-    let known = text.parse::<Triple>().ok().filter(|triple| targets.get(triple).is_some());
+    let is_known = |triple: &Triple| targets.get(triple).is_some() || targets.is_broken(triple.as_str());
+    let known = text.parse::<Triple>().ok().filter(is_known);
     if known.is_none() {
         reader.report(at, targets.unknown(text));
     }
@@ -332,8 +335,7 @@ fn read_features(
     });
     let mut features = BTreeSet::new();
     for (feature, at) in found.unwrap_or_default() {
-        let place = (Arc::clone(&document.sources[at.source]), at.span());
-        origins.0.insert(format!("{variant}.features.{feature}"), place);
+        origins.remember(document, &format!("{variant}.features.{feature}"), at);
         features.insert(feature);
     }
     features

@@ -36,7 +36,16 @@ pub fn evaluate(
     let mut problems = Vec::new();
     let settings = Settings::new(request, &mut problems);
     let mut variants = Vec::new();
-    for (name, build) in &description.variants {
+    // What can't be selected isn't looked at: its mistakes are no one's concern here. Where nothing can, the words are
+    // wrong, and are held against all.
+    let may_be = |name: &VariantName| select::may_be_of(request, name);
+    let is_right = description.variants.keys().any(may_be);
+    for (name, build) in description.variants.iter().filter(|(name, _)| may_be(name) || !is_right) {
+        for triple in build.targets.iter().filter(|triple| select::may_be_for(request, triple)) {
+            let missing = targets.missing(triple.as_str());
+            let place = |problem| description.origins.place(problem, name, "targets", triple.as_str());
+            problems.extend(missing.into_iter().map(place));
+        }
         let packages = packages(description, name, build, workspace, &mut problems);
         let outputs = outputs(description, name, build, &packages, workspace, &mut problems);
         let plans = plans(description, name, build, &packages, workspace, &settings, &mut problems);
@@ -54,7 +63,8 @@ pub fn evaluate(
     if let Some(problems) = Problems::new(problems.clone()) {
         return Err(problems);
     }
-    let selection = select::select(&variants, workspace, targets, request, &mut problems);
+    let names = description.variants.keys().map(VariantName::as_str).collect();
+    let selection = select::select((&variants, &names), workspace, targets, request, &mut problems);
     let mut asked = Vec::new();
     for Selection { variant, target, outputs, packages } in selection {
         let glibc = glibc(description, variant.build, target, settings.glibc, &mut problems);

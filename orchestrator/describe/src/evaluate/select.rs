@@ -7,6 +7,7 @@ use xbuild_base::Triple;
 
 use super::pattern::{Pattern, Selector};
 use super::{Output, OutputKind, Request, Selected, Selection, Variant, Workspace};
+use crate::names::VariantName;
 use crate::problem::{Kind, Problem, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
@@ -35,10 +36,32 @@ impl Candidate<'_> {
     }
 }
 
+/// Whether something of a variant may be asked for.
+pub(super) fn may_be_of(request: &Request, variant: &VariantName) -> bool {
+    // What can't be read is told later.
+    let Words { variants, outputs, .. } = Words::parse(request, &mut Vec::new());
+    any_or_all(&variants, variant.as_str())
+        && may_be_in(outputs.iter().map(|selector| selector.variant.as_ref()), variant.as_str())
+}
+
+/// Whether something for a target that the description lists may be asked for.
+pub(super) fn may_be_for(request: &Request, target: &Triple) -> bool {
+    let Words { targets, outputs, .. } = Words::parse(request, &mut Vec::new());
+    any_or_all(&targets, target.as_str())
+        && may_be_in(outputs.iter().map(|selector| selector.target.as_ref()), target.as_str())
+}
+
+/// Whether a name fits one part of some output selector; none is there, or one leaves it out: any fits.
+fn may_be_in<'p>(mut parts: impl ExactSizeIterator<Item = Option<&'p Pattern>>, name: &str) -> bool {
+    parts.len() == 0 || parts.any(|part| part.is_none_or(|pattern| pattern.matches(name)))
+}
+
 /// What is selected: for each variant and target with something selected, the outputs, or the packages whose tests are
 /// asked for.
+///
+/// `variants` are those of which something may be asked for, and the names of all.
 pub(super) fn select<'a>(
-    variants: &'a [Variant<'a>],
+    (variants, names): (&'a [Variant<'a>], &BTreeSet<&str>),
     workspace: &Workspace,
     targets: &'a Targets,
     request: &Request,
@@ -46,13 +69,13 @@ pub(super) fn select<'a>(
 ) -> Vec<Selection<'a>> {
     let before = problems.len();
     let words = Words::parse(request, problems);
-    words.check(variants, workspace, targets, problems);
+    words.check((variants, names), workspace, targets, problems);
     if problems.len() > before {
         return Vec::new();
     }
     let mut selection = Vec::new();
     for variant in variants {
-        for candidate in words.candidates(variant, targets, problems) {
+        for candidate in words.candidates(variant, targets) {
             let (mut outputs, mut packages) = (Vec::new(), BTreeSet::new());
             if request.tests.is_some() {
                 packages = words.tested(variant, &candidate);
@@ -76,7 +99,10 @@ pub(super) fn select<'a>(
 
 /// The problem that there is nothing to build.
 fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
-    if request.tests.is_none() && variants.iter().all(|variant| variant.outputs.is_empty()) {
+    if request.tests.is_none()
+        && !variants.is_empty()
+        && variants.iter().all(|variant| variant.outputs.is_empty())
+    {
         return Problem::new(
             Kind::NothingSelected,
             "the packages of the build have no program and no C library",
@@ -117,19 +143,11 @@ impl Words {
     }
 
     /// The targets of a variant that may be selected: those that it lists, and those that are named in full.
-    fn candidates<'a>(
-        &self,
-        variant: &Variant<'_>,
-        targets: &'a Targets,
-        problems: &mut Vec<Problem>,
-    ) -> Vec<Candidate<'a>> {
+    fn candidates<'a>(&self, variant: &Variant<'_>, targets: &'a Targets) -> Vec<Candidate<'a>> {
         let mut found: Vec<Candidate<'a>> = Vec::new();
-        for triple in &variant.build.targets {
-            match targets.get(triple) {
-                Some(spec) => found.push(Candidate { spec, listed: true }),
-                None => problems.push(targets.unknown(triple.as_str())),
-            }
-        }
+        // Those that are missing have been told of, where they matter.
+        let listed = variant.build.targets.iter().filter_map(|triple| targets.get(triple));
+        found.extend(listed.map(|spec| Candidate { spec, listed: true }));
         let in_selectors = self.outputs.iter().filter_map(|selector| selector.target.as_ref());
         for pattern in self.targets.iter().chain(in_selectors) {
             let triple = pattern.literal().and_then(|text| text.parse::<Triple>().ok());
@@ -188,11 +206,15 @@ impl Words {
     /// Notes each word that selects nothing by itself.
     fn check(
         &self,
-        variants: &[Variant<'_>],
+        (variants, names): (&[Variant<'_>], &BTreeSet<&str>),
         workspace: &Workspace,
         targets: &Targets,
         problems: &mut Vec<Problem>,
     ) {
+        let is_known = |pattern: &Pattern| names.iter().any(|name| pattern.matches(name));
+        for pattern in self.variants.iter().filter(|pattern| !is_known(pattern)) {
+            problems.push(nothing_named("--variant", pattern.text(), "variant", "variants", names));
+        }
         let outputs = || variants.iter().flat_map(|variant| variant.outputs.iter().copied());
         let packages: BTreeSet<&str> = variants
             .iter()
@@ -210,20 +232,20 @@ impl Words {
         for pattern in unmatched(&self.bins, bins.iter().copied()) {
             problems.push(nothing_named("--bin", pattern.text(), "program", "programs", &bins));
         }
-        let names: BTreeSet<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-        for pattern in unmatched(&self.variants, names.iter().copied()) {
-            problems.push(nothing_named("--variant", pattern.text(), "variant", "variants", &names));
-        }
-        let mut ignored = Vec::new();
         let candidates: Vec<Vec<Candidate<'_>>> =
-            variants.iter().map(|variant| self.candidates(variant, targets, &mut ignored)).collect();
+            variants.iter().map(|variant| self.candidates(variant, targets)).collect();
         let target_found =
             |pattern: &Pattern| candidates.iter().flatten().any(|candidate| candidate.matches(pattern));
         for pattern in self.targets.iter().filter(|pattern| !target_found(pattern)) {
-            problems.push(unknown_target("--target", pattern, pattern.text(), targets));
+            problems.extend(unknown_target("--target", pattern, pattern.text(), targets));
         }
         for selector in &self.outputs {
             let text = selector.text.as_str();
+            if let Some(variant) = selector.variant.as_ref().filter(|pattern| !is_known(pattern)) {
+                let problem = nothing_named("output", variant.text(), "variant", "variants", names);
+                problems.push(marked(problem, "output", text, variant.text()));
+                continue;
+            }
             let found = variants.iter().zip(&candidates).any(|(variant, candidates)| {
                 let by_target =
                     |pattern: &Pattern| candidates.iter().any(|candidate| candidate.matches(pattern));
@@ -234,10 +256,10 @@ impl Words {
             if !found {
                 let target = selector.target.as_ref().filter(|pattern| !target_found(pattern));
                 let output_names: BTreeSet<&str> = outputs().map(|output| output.name.as_str()).collect();
-                problems.push(match target {
-                    Some(pattern) => unknown_target("output", pattern, text, targets),
-                    None => unknown_output(selector, &output_names, &names, targets),
-                });
+                match target {
+                    Some(pattern) => problems.extend(unknown_target("output", pattern, text, targets)),
+                    None => problems.push(unknown_output(selector, &output_names, targets)),
+                }
             }
         }
     }
@@ -290,30 +312,23 @@ fn unknown_package(pattern: &Pattern, packages: &BTreeSet<&str>, workspace: &Wor
     marked(problem, "-p", text, text)
 }
 
-fn unknown_target(flag: &str, pattern: &Pattern, text: &str, targets: &Targets) -> Problem {
+fn unknown_target(flag: &str, pattern: &Pattern, text: &str, targets: &Targets) -> Vec<Problem> {
     let part = pattern.text();
-    let problem = match pattern.literal() {
-        Some(triple) => targets.unknown(triple),
-        None => Problem::new(Kind::NothingSelected, format!("no target of the build fits `{part}`"))
-            .label("selects nothing")
-            .help("a glob selects among the targets that the description lists; name another one in full"),
-    };
-    marked(problem, flag, text, part)
+    match pattern.literal() {
+        Some(triple) if targets.is_broken(triple) => targets.missing(triple),
+        Some(triple) => vec![marked(targets.unknown(triple), flag, text, part)],
+        None => {
+            let message = format!("no target of the build fits `{part}`");
+            let problem = Problem::new(Kind::NothingSelected, message).label("selects nothing").help(
+                "a glob selects among the targets that the description lists; name another one in full",
+            );
+            vec![marked(problem, flag, text, part)]
+        }
+    }
 }
 
-fn unknown_output(
-    selector: &Selector,
-    outputs: &BTreeSet<&str>,
-    variants: &BTreeSet<&str>,
-    targets: &Targets,
-) -> Problem {
+fn unknown_output(selector: &Selector, outputs: &BTreeSet<&str>, targets: &Targets) -> Problem {
     let text = selector.text.as_str();
-    if let Some(variant) = &selector.variant
-        && !variants.iter().any(|name| variant.matches(name))
-    {
-        let problem = nothing_named("output", variant.text(), "variant", "variants", variants);
-        return marked(problem, "output", text, variant.text());
-    }
     let name = selector.name.text();
     let known: Vec<&str> = outputs.iter().copied().collect();
     let is_target = selector.target.is_none() && targets.names().contains(&name);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xbuild_base::{RelPath, Triple};
 
 use crate::names::{ComponentName, Glibc};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, Problems};
 use crate::suggest;
 use crate::toolchains::Toolchains;
 
@@ -205,28 +205,54 @@ impl TargetSpec {
 
 /// All targets that can be built, by triple.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Targets(BTreeMap<Triple, TargetSpec>);
+pub struct Targets {
+    specs: BTreeMap<Triple, TargetSpec>,
+    /// Those whose file has problems: whoever needs none of them isn't held up.
+    broken: BTreeMap<Triple, Problems>,
+}
 
 impl Targets {
     /// Adds one, in the place of one with the same triple: so a project's own files come after the built-in ones.
     pub fn insert(&mut self, spec: TargetSpec) {
-        self.0.insert(spec.triple.clone(), spec);
+        self.broken.remove(&spec.triple);
+        self.specs.insert(spec.triple.clone(), spec);
+    }
+
+    /// Notes that the file of a target has problems: nothing can be built for it, and what can is left alone.
+    pub fn insert_broken(&mut self, triple: Triple, problems: Problems) {
+        self.specs.remove(&triple);
+        self.broken.insert(triple, problems);
     }
 
     /// The target of a triple.
     #[must_use]
     pub fn get(&self, triple: &Triple) -> Option<&TargetSpec> {
-        self.0.get(triple)
+        self.specs.get(triple)
     }
 
     /// All of them, by triple.
     pub fn iter(&self) -> impl Iterator<Item = &TargetSpec> {
-        self.0.values()
+        self.specs.values()
     }
 
     /// Their triples.
     pub(crate) fn names(&self) -> Vec<&str> {
-        self.0.keys().map(Triple::as_str).collect()
+        self.specs.keys().map(Triple::as_str).collect()
+    }
+
+    /// Whether a triple's file has problems.
+    pub(crate) fn is_broken(&self, triple: &str) -> bool {
+        triple.parse().is_ok_and(|triple: Triple| self.broken.contains_key(&triple))
+    }
+
+    /// Why a triple can't be built for; nothing where it can.
+    pub(crate) fn missing(&self, triple: &str) -> Vec<Problem> {
+        let parsed: Option<Triple> = triple.parse().ok();
+        match parsed.as_ref().and_then(|triple| self.broken.get(triple)) {
+            Some(problems) => problems.as_slice().to_vec(),
+            None if parsed.is_some_and(|triple| self.specs.contains_key(&triple)) => Vec::new(),
+            None => vec![self.unknown(triple)],
+        }
     }
 
     /// The problem that a triple is none of them.

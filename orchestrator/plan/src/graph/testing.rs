@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use xbuild_action::{ActionResult, Command, ContentExt as _, File, InputRoot};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_cargo::{ArtefactKind, Invocation, Mode, Need, TestProcess, UnitIndex};
+use xbuild_cargo::{ArtefactKind, Invocation, Mode, Need, TEST_TEMPORARY, TestProcess, UnitIndex};
 
 use super::{Graph, UnitOf, label};
 use crate::label::{Label, What};
@@ -18,8 +18,6 @@ use crate::work::{Bound, PlanError, Work};
 
 /// Where the programs lie that wrappers start.
 const EMULATED: &str = "build/emulated";
-/// CARGO_TARGET_TMPDIR, which must be there.
-const TEMPORARY: &str = "build/tmp";
 
 /// How programs of a part's target are run on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,7 +113,7 @@ impl<'g, 's> TestRuns<'g, 's> {
                 }
             }
         }
-        inputs.directories.extend([working_directory.clone(), place(TEMPORARY)]);
+        inputs.directories.extend([working_directory.clone(), place(TEST_TEMPORARY)]);
         let argv = runner.emulator.iter().cloned().chain([program.in_sandbox()]);
         let argv = argv.chain(self.arguments.iter().cloned()).collect();
         let command = Command { argv, environment, working_directory, outputs: BTreeSet::new() };

@@ -185,6 +185,7 @@ impl<'r> Run<'r> {
     fn look_up(&mut self, node: Node) -> Result<Option<Ready>, RealiseError> {
         let bound = self.work.bind(node)?;
         let digest = self.engine.key(&bound.command, &bound.inputs)?;
+        self.events.bound(node, digest, &bound);
         if self.join(node, digest) {
             return Ok(None);
         }

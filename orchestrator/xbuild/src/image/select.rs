@@ -212,24 +212,12 @@ pub(crate) fn request(
     };
     Ok(Build {
         outputs: pairs.iter().map(|(variant, target)| format!("{variant}/{target}/*")).collect(),
-        packages: Vec::new(),
         bins: bins.into_iter().flatten().collect(),
-        targets: Vec::new(),
         variants: image.variants.clone(),
-        features: Vec::new(),
-        all_features: false,
-        no_default_features: false,
         profile: image.profile.clone(),
-        release: image.release,
-        jobs: image.jobs,
+        execution: image.execution,
         keep_going: image.keep_going,
-        dry_run: false,
-        out_dir: None,
         no_link: true,
-        print_out_paths: false,
-        proof: false,
-        isolation: image.isolation,
-        timings: None,
-        trace: None,
+        ..Build::default()
     })
 }

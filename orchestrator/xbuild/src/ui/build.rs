@@ -3,27 +3,31 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use xbuild_action::Times;
+use indicatif::ProgressBar;
+use xbuild_action::{Content, ContentExt as _, Times};
 use xbuild_base::{Action, Digest};
+use xbuild_plan::Bound;
 use xbuild_plan::label::{Label, What};
 use xbuild_plan::queue::Node;
 use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
 
+use super::failure::{Why, show_action};
 use super::{Diagnostics, LocalPackages, Said, Ui};
-use crate::error::{DISK_FULL, USER, of_realise as code, realise_help};
+use crate::history::{Fate, UnitRecord};
 
 /// Shows a run over the nodes of a graph.
-#[derive(Debug)]
 pub(crate) struct BuildDisplay<'b> {
     ui: &'b Ui,
     labels: &'b [Label],
+    store: &'b dyn Content,
     sources: LocalPackages<'b>,
     diagnostics: Diagnostics,
     platforms: BTreeMap<&'b str, Platform>,
     running: BTreeMap<Node, Instant>,
     /// When it began.
     pub(crate) origin: Instant,
+    /// What each node was made of, and what it said.
+    pub(crate) units: BTreeMap<Node, UnitRecord>,
     /// When what happened to each node: for `--trace` and `--timings`.
     pub(crate) trace: Vec<Traced>,
     /// Nodes that failed for a reason of the machine's.
@@ -59,7 +63,12 @@ struct Platform {
 }
 
 impl<'b> BuildDisplay<'b> {
-    pub(crate) fn new(ui: &'b Ui, labels: &'b [Label], sources: LocalPackages<'b>) -> Self {
+    pub(crate) fn new(
+        ui: &'b Ui,
+        labels: &'b [Label],
+        store: &'b dyn Content,
+        sources: LocalPackages<'b>,
+    ) -> Self {
         let mut platforms: BTreeMap<&str, Platform> = BTreeMap::new();
         for label in labels {
             platforms.entry(&label.platform).or_default().total += 1;
@@ -79,10 +88,12 @@ impl<'b> BuildDisplay<'b> {
         Self {
             ui,
             labels,
+            store,
             sources,
             diagnostics: Diagnostics::default(),
             platforms,
             running: BTreeMap::new(),
+            units: BTreeMap::new(),
             origin: Instant::now(),
             trace: trace.collect(),
             broken: 0,
@@ -97,23 +108,15 @@ impl<'b> BuildDisplay<'b> {
     /// Takes the live lines away.
     pub(crate) fn finish(&mut self) {
         for bar in self.platforms.values_mut().filter_map(|platform| platform.bar.take()) {
-            bar.finish_and_clear();
-            self.ui.bars().remove(&bar);
+            self.ui.remove_bar(&bar);
         }
     }
 
     /// Draws a line for each target, if nothing does yet.
     fn draw(&mut self) {
         let width = self.platforms.keys().map(|name| name.len()).max().unwrap_or(0);
-        let style = self.ui.bar_style();
-        let template = format!("{{prefix:>{width}{style}}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
         for (name, platform) in self.platforms.iter_mut().filter(|(_, platform)| platform.bar.is_none()) {
-            let bar =
-                ProgressBar::with_draw_target(Some(platform.total as u64), ProgressDrawTarget::hidden());
-            let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("━╸ "));
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix((*name).to_owned());
-            platform.bar = Some(self.ui.bars().add(bar));
+            platform.bar = Some(self.ui.add_bar(name, width, platform.total));
         }
     }
 
@@ -138,10 +141,7 @@ impl<'b> BuildDisplay<'b> {
             if platform.done == platform.total {
                 parts.push("done".to_owned());
             }
-            parts.extend(now.into_iter().map(|(time, label)| match time.as_secs() {
-                0 | 1 => label,
-                seconds => format!("{label} {seconds}s"),
-            }));
+            parts.extend(now.into_iter().map(|(time, label)| with_time(label, time)));
             bar.set_position(platform.done as u64);
             bar.set_message(parts.join(", "));
         }
@@ -149,6 +149,14 @@ impl<'b> BuildDisplay<'b> {
 }
 
 impl Events for BuildDisplay<'_> {
+    fn bound(&mut self, node: Node, action: Digest<Action>, bound: &Bound) {
+        let (label, ingredients) = (self.labels[node].clone(), bound.into());
+        let graph = String::new();
+        let unit =
+            UnitRecord { graph, label, action, fate: Fate::Failed, ingredients, stdout: None, stderr: None };
+        self.units.insert(node, unit);
+    }
+
     fn started(&mut self, node: Node, action: Digest<Action>) {
         self.running.insert(node, Instant::now());
         self.trace[node].started = Some(self.origin.elapsed());
@@ -181,6 +189,10 @@ impl Events for BuildDisplay<'_> {
         self.trace[node].cached = source != Source::Executed;
         self.trace[node].learned = matches!(source, Source::Learned(_));
         self.trace[node].times = Some(result.times);
+        if let Some(unit) = self.units.get_mut(&node) {
+            unit.fate = if source == Source::Executed { Fate::Executed } else { Fate::Cached };
+            (unit.stdout, unit.stderr) = (Some(result.stdout), Some(result.stderr));
+        }
         if let Some(platform) = self.platforms.get_mut(label.platform.as_str()) {
             platform.done += 1;
             platform.cached += usize::from(source != Source::Executed);
@@ -197,7 +209,11 @@ impl Events for BuildDisplay<'_> {
     fn failed(&mut self, node: Node, failure: &Failure) {
         self.running.remove(&node);
         let label = &self.labels[node];
-        let Failure { action, command, cause, stdout, stderr, dependents, times } = failure;
+        let Failure { cause, stdout, stderr, dependents, times, .. } = failure;
+        if let Some(unit) = self.units.get_mut(&node) {
+            // What can't be kept can't be told again, and no more.
+            [unit.stdout, unit.stderr] = [stdout, stderr].map(|text| self.store.put(text).ok());
+        }
         let traced = &mut self.trace[node];
         (traced.ended, traced.failed, traced.times) = (Some(self.origin.elapsed()), true, *times);
         let script = label.what == What::ScriptRun;
@@ -209,26 +225,13 @@ impl Events for BuildDisplay<'_> {
             self.ui.error_line(&format!("--- standard output of {label}"));
             self.ui.error_line(String::from_utf8_lossy(stdout).trim_end());
         }
-        // The disk can be full for the program in the sandbox just as well as for xbuild.
-        let is_full = contains(stderr, b"No space left on device");
-        let (why, help, broken) = match cause {
-            Cause::Exit(code) if is_full => (exit(*code), Some(DISK_FULL.to_owned()), true),
-            Cause::Exit(code) => (exit(*code), self.sources.hint(label, failure), false),
-            Cause::Limit(limit) => {
-                let help = "raise the limit in xbuild.toml under [limits]".to_owned();
-                (format!("it went over its limit: {limit}"), Some(help), false)
-            }
-            Cause::Error(error) => (error.to_string(), realise_help(error), code(error) != USER),
-        };
-        self.broken += usize::from(broken);
-        self.ui.error(format!("could not build {label} for {}: {why}", label.platform));
-        if let Some(command) = command {
-            self.ui.error_line(&format!("  command: {}", shown(&command.argv)));
-            self.ui.error_line(&format!("  in:      /{}", command.working_directory));
+        let Why { text, mut help, is_broken } = Why::of(failure);
+        if help.is_none() && matches!(cause, Cause::Exit(_)) {
+            help = self.sources.hint(label, failure);
         }
-        if let Some(action) = action {
-            self.ui.error_line(&format!("  action:  {action}"));
-        }
+        self.broken += usize::from(is_broken);
+        self.ui.error(format!("could not build {label} for {}: {text}", label.platform));
+        show_action(self.ui, failure);
         match dependents {
             0 => {}
             1 => self.ui.error_line("  1 other unit needs it and was not built"),
@@ -245,27 +248,10 @@ impl Events for BuildDisplay<'_> {
     }
 }
 
-/// How a program ended, in words.
-pub(super) fn exit(code: i32) -> String {
-    match code {
-        129..=192 => format!("signal {} ended it", code - 128),
-        code => format!("it ended with exit code {code}"),
+/// What runs, and for how long once that is long.
+pub(super) fn with_time(label: String, time: Duration) -> String {
+    match time.as_secs() {
+        0 | 1 => label,
+        seconds => format!("{label} {seconds}s"),
     }
-}
-
-fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
-}
-
-/// An argument vector as people would type it.
-pub(super) fn shown(argv: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    let quoted = argv.iter().map(|argument| {
-        if !argument.is_empty() && argument.chars().all(plain) {
-            argument.clone()
-        } else {
-            format!("'{}'", argument.replace('\'', "'\\''"))
-        }
-    });
-    quoted.collect::<Vec<_>>().join(" ")
 }

@@ -7,6 +7,23 @@ use xbuild_plan::label::{Label, What};
 
 use super::Ui;
 
+/// What a unit's program wrote to standard error, as people see it.
+pub(crate) fn rendered(stderr: &[u8], ui: &Ui) -> String {
+    let mut text = String::new();
+    for line in String::from_utf8_lossy(stderr).lines() {
+        match serde_json::from_str::<Message<'_>>(line) {
+            Ok(Message { rendered: Some(rendered), .. }) if ui.color => text.push_str(&rendered),
+            Ok(Message { rendered: Some(rendered), .. }) => {
+                text.push_str(&anstream::adapter::strip_str(&rendered).to_string());
+            }
+            // An artefact's notice.
+            Ok(_) => {}
+            Err(_) => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
 /// Shows compiler messages, each once however many targets gave it.
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {

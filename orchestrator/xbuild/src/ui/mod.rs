@@ -3,6 +3,7 @@
 
 mod build;
 mod diagnostics;
+mod failure;
 mod fetch;
 mod local_packages;
 mod problems;
@@ -10,10 +11,10 @@ mod tests;
 
 use std::io::Write as _;
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub(crate) use build::{BuildDisplay, Traced};
-pub(crate) use diagnostics::{Diagnostics, Said};
+pub(crate) use diagnostics::{Diagnostics, Said, rendered};
 pub(crate) use fetch::FetchDisplay;
 pub(crate) use local_packages::LocalPackages;
 pub(crate) use problems::show as show_problems;
@@ -131,6 +132,23 @@ impl Ui {
     /// How the name of a live line is drawn, as the end of a placeholder in a template.
     pub(crate) const fn bar_style(&self) -> &'static str {
         if self.color { ".cyan.bold" } else { "" }
+    }
+
+    /// A live line: a name, which takes at least that many columns, how far of `total`, and a message.
+    fn add_bar(&self, name: &str, width: usize, total: usize) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
+        let style = self.bar_style();
+        let template = format!("{{prefix:>{width}{style}}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}");
+        let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("━╸ "));
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(name.to_owned());
+        self.bars.add(bar)
+    }
+
+    /// Takes a live line away.
+    fn remove_bar(&self, bar: &ProgressBar) {
+        bar.finish_and_clear();
+        self.bars.remove(bar);
     }
 
     pub(crate) fn bars(&self) -> &MultiProgress {

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::json;
 use xbuild_action::{Content, ContentExt as _};
 use xbuild_base::{Action, Digest};
 use xbuild_output::testing::{Case, Suite, Totals, Verdict, read};
 use xbuild_plan::label::Label;
 use xbuild_plan::queue::Node;
-use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
+use xbuild_realise::engine::{Events, Failure, Source, Success};
 
 use super::Ui;
-use super::build::exit;
-use crate::error::{USER, counted, of_realise as code, realise_help};
+use super::build::with_time;
+use super::failure::{Why, show_action};
+use crate::error::counted;
 
 /// Shows runs of tests.
 pub(crate) struct TestDisplay<'t> {
@@ -39,8 +40,7 @@ impl<'t> TestDisplay<'t> {
     /// Takes the live line away; what has ended, in the order of the tests.
     pub(crate) fn finish(&mut self) -> Vec<Suite> {
         if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-            self.ui.bars().remove(&bar);
+            self.ui.remove_bar(&bar);
         }
         std::mem::take(&mut self.suites).into_values().collect()
     }
@@ -54,27 +54,13 @@ impl<'t> TestDisplay<'t> {
         if !self.ui.live {
             return;
         }
-        let total = self.labels.len();
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::hidden());
-            let template =
-                format!("{{prefix{}}} {{bar:16}} {{pos:>4}}/{{len:4}} {{wide_msg}}", self.ui.bar_style());
-            let style = ProgressStyle::with_template(&template).map(|style| style.progress_chars("━╸ "));
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar.set_prefix("tests");
-            self.ui.bars().add(bar)
-        });
-        let mut running: Vec<(Duration, Node)> =
+        let mut now: Vec<(Duration, Node)> =
             self.running.iter().map(|(&node, since)| (since.elapsed(), node)).collect();
-        running.sort_by(|a, b| b.cmp(a));
-        let parts = running.into_iter().map(|(time, node)| {
-            let label = &self.labels[node];
-            match time.as_secs() {
-                0 | 1 => format!("{label} [{}]", label.platform),
-                seconds => format!("{label} [{}] {seconds}s", label.platform),
-            }
-        });
-        bar.set_message(parts.collect::<Vec<_>>().join(", "));
+        now.sort_by(|a, b| b.cmp(a));
+        let parts = now.into_iter().map(|(time, node)| with_time(self.name(node), time));
+        let parts: Vec<String> = parts.collect();
+        let bar = self.bar.get_or_insert_with(|| self.ui.add_bar("tests", "tests".len(), self.labels.len()));
+        bar.set_message(parts.join(", "));
         bar.set_position(self.done as u64);
     }
 
@@ -118,19 +104,10 @@ impl Events for TestDisplay<'_> {
     }
 
     fn failed(&mut self, node: Node, failure: &Failure) {
-        let Failure { cause, stdout, stderr, times, command, action, .. } = failure;
-        let (why, help) = match cause {
-            Cause::Exit(code) => (exit(*code), None),
-            Cause::Limit(limit) => (
-                format!("it went over its limit: {limit}"),
-                Some("raise the limit in xbuild.toml under [limits]".to_owned()),
-            ),
-            Cause::Error(error) => {
-                self.broken += usize::from(code(error) != USER);
-                (error.to_string(), realise_help(error))
-            }
-        };
-        let time = times.unwrap_or_default().wall;
+        let Why { text: why, help, is_broken } = Why::of(failure);
+        self.broken += usize::from(is_broken);
+        let time = failure.times.unwrap_or_default().wall;
+        let (stdout, stderr) = (&failure.stdout, &failure.stderr);
         let suite = suite(&self.labels[node], Some(why.clone()), stdout, stderr, time);
         for (what, text) in [("output", &suite.stdout), ("error", &suite.stderr)] {
             if !text.trim().is_empty() {
@@ -140,13 +117,7 @@ impl Events for TestDisplay<'_> {
         }
         let said = suite.report.totals.map_or(why, |_| told(&suite));
         self.ui.error(format!("{} failed: {said}", self.name(node)));
-        if let Some(command) = command {
-            self.ui.error_line(&format!("  command: {}", super::build::shown(&command.argv)));
-            self.ui.error_line(&format!("  in:      /{}", command.working_directory));
-        }
-        if let Some(action) = action {
-            self.ui.error_line(&format!("  action:  {action}"));
-        }
+        show_action(self.ui, failure);
         if let Some(help) = help {
             self.ui.help(&help);
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 use xbuild_action::Content;
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
-use xbuild_describe::{Asked, ComponentName, Request, Toolchains, evaluate};
+use xbuild_describe::{Asked, ComponentName, Request, Toolchains, Unify, evaluate};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
@@ -20,12 +20,13 @@ use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::project::{DescribedVariables, Project};
-use xbuild_realise::{LocalSources, Patches, RealiseError, project};
+use xbuild_realise::{LocalSources, Patches, RealiseError, project, workspace};
 
 use crate::cli::{Build, Global};
 use crate::composed::{Composed, spec};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
+use crate::history::{History, UnitRecord};
 use crate::lock::{self, PackageSet};
 use crate::native::Supplied;
 use crate::session::{Fetching, Session};
@@ -45,9 +46,9 @@ pub(crate) fn run_all(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCod
     described.toolchain()?;
     let session = Session::open(ui)?;
     let code = run_in(global, build, &described, &session, ui)?;
-    let Build { outputs, packages, bins, features, all_features, no_default_features, .. } = build;
-    let is_whole = outputs.is_empty() && packages.is_empty() && bins.is_empty() && features.is_empty();
-    let is_whole = is_whole && !all_features && !no_default_features && build.out_dir.is_none();
+    let Build { outputs, packages, bins, features, .. } = build;
+    let is_whole = outputs.is_empty() && packages.is_empty() && bins.is_empty();
+    let is_whole = is_whole && features.is_default() && build.out_dir.is_none();
     let is_plain = !build.dry_run && !build.print_out_paths && build.trace.is_none();
     if described.description.images.is_described && is_whole && is_plain {
         super::image::run_after(global, &described, build, &session, ui)?;
@@ -62,21 +63,36 @@ fn run_in(
     session: &Session,
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
+    let Some(rows) = make(global, build, described, session, ui)? else { return Ok(ExitCode::SUCCESS) };
+    outputs::deliver(session, described, build, ui, rows)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the outputs that are asked for, or takes those of an equal request; none where it was only told what would be
+/// done.
+pub(crate) fn make(
+    global: &Global,
+    build: &Build,
+    described: &Described,
+    session: &Session,
+    ui: &Ui,
+) -> Result<Option<Vec<Row>>, XbuildError> {
     let page = timings::page_file(build, described)?;
     let mut recorder = Recorder::default();
     recorder.stage("sources");
     let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
-    let is_told = build.trace.is_some() || page.is_some() || build.proof || build.dry_run;
+    let is_told =
+        build.trace.is_some() || build.record.is_some() || page.is_some() || build.proof || build.dry_run;
     let terse = !is_told && ui.verbose == 0;
     if terse && let Some((rows, said)) = record::recall(&session.store, work.key()) {
         Diagnostics::repeat(ui, &said);
-        outputs::deliver(session, described, build, ui, rows)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Some(rows));
     }
     let mut planned = work.plan(&Extra::default(), &mut recorder)?;
     if build.dry_run {
-        return work.dry_run(&mut planned);
+        work.dry_run(&mut planned)?;
+        return Ok(None);
     }
     let realised = work.realise(&mut planned, &mut recorder);
     if let Some(page) = page {
@@ -85,8 +101,7 @@ fn run_in(
     }
     let Realised { rows, said, .. } = realised?;
     record::remember(&session.store, work.key(), &rows, said);
-    outputs::deliver(session, described, build, ui, rows)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Some(rows))
 }
 
 /// Which kinds of outputs a request is about where it names none.
@@ -241,13 +256,13 @@ impl<'w> Work<'w> {
         let metadata = project::metadata(engine, &project.ground(&host_layers))?;
         if let Some(asked) = &described.member {
             described
-                .check_member(asked, &project::member_folders(&metadata, &project.sources.workspace)?)?;
+                .check_member(asked, &workspace::member_folders(&metadata, &project.sources.workspace)?)?;
         }
-        let workspace = project::workspace(&metadata, &self.lock)?;
+        let members = workspace::of_metadata(&metadata, &self.lock)?;
         let request = request(self.build, &self.wanted);
         let description = &described.description;
-        let asked = evaluate(description, &workspace, &described.targets, &request)?;
-        let packages = description.packages_of(&workspace.packages)?;
+        let asked = evaluate(description, &members, &described.targets, &request)?;
+        let packages = description.packages_of(&members.packages)?;
         project.variables = DescribedVariables {
             common: description.environment.clone(),
             packages: packages.into_iter().map(|(package, settings)| (package, settings.env)).collect(),
@@ -311,11 +326,14 @@ impl<'w> Work<'w> {
         recorder: &mut Recorder,
     ) -> Result<Finished<'_>, XbuildError> {
         let Self { build, ui, engine, .. } = self;
-        planned.composed.build_std(engine, ui, recorder)?;
+        let history = History::new(&self.described.root, None);
+        planned.composed.build_std(engine, (ui, &history), recorder)?;
         recorder.stage("plan");
         let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
         recorder.stage("build");
-        let (trace, said) = run_graph(engine, &mut graph, ui, recorder)?;
+        let mut history = History::new(&self.described.root, build.record.clone());
+        history.graphs = planned.asked.iter().map(|one| self.graph_name(one)).collect();
+        let (trace, said) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
         if let Some(path) = &build.trace {
             let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
             fs_err::write(path, text)
@@ -347,6 +365,15 @@ impl<'w> Work<'w> {
         Ok(Realised { rows, said, cfgs, libraries })
     }
 
+    /// What people call the graph of a variant and target, and of a package where each is planned alone.
+    fn graph_name(&self, one: &Asked) -> String {
+        let variants = &self.described.description.variants;
+        let is_alone = variants.get(&one.variant).is_some_and(|build| build.unify == Unify::Package);
+        let packages: Vec<&str> = one.plan.packages.iter().filter(|_| is_alone).map(String::as_str).collect();
+        let packages = if packages.is_empty() { String::new() } else { format!(", {}", packages.join(", ")) };
+        format!("{}/{}{packages}", one.variant, one.target)
+    }
+
     /// One graph over what is asked for, and for each the libraries that packages bring.
     fn graph(
         &self,
@@ -366,7 +393,7 @@ impl<'w> Work<'w> {
     }
 
     /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
-    fn dry_run(&self, planned: &mut Planned<'_>) -> Result<ExitCode, XbuildError> {
+    fn dry_run(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
         let Self { ui, engine, .. } = self;
         let said = |json: serde_json::Value, text: String| {
             ui.output_line(&if ui.json { json.to_string() } else { text });
@@ -390,12 +417,12 @@ impl<'w> Work<'w> {
         let cached = graph.len() - nodes.len();
         let what = json!({ "reason": "xbuild-dry-run", "would-build": nodes.len(), "cached": cached });
         said(what, format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 
 fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
-    let mut engine = session.engine(build.jobs, build.isolation);
+    let mut engine = session.engine(build.execution);
     engine.keep_going = build.keep_going;
     let limits = &described.description.limits;
     engine.limits.time = limits.time.unwrap_or(engine.limits.time);
@@ -409,15 +436,20 @@ fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Eng
 pub(crate) fn run_graph(
     engine: &Engine<'_>,
     graph: &mut Graph<'_>,
-    ui: &Ui,
+    (ui, history): (&Ui, &History),
     recorder: &mut Recorder,
 ) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
     let labels = graph.labels().to_vec();
-    let mut display = BuildDisplay::new(ui, &labels, LocalPackages::of(engine.store, graph));
+    let mut display = BuildDisplay::new(ui, &labels, engine.store, LocalPackages::of(engine.store, graph));
     let summary = engine.run(graph, &mut display);
     display.finish();
     recorder.ran(graph, &display);
     let summary = summary?;
+    let units = std::mem::take(&mut display.units).into_iter().map(|(node, unit)| {
+        let graph = history.graphs.get(graph.unit(node).part).cloned().unwrap_or_default();
+        UnitRecord { graph, ..unit }
+    });
+    history.add(engine.store, units.collect())?;
     if summary.failed > 0 {
         return Err(XbuildError::Failed {
             failed: summary.failed,
@@ -447,10 +479,10 @@ fn request(build: &Build, wanted: &Wanted) -> Request {
         all_bins: *wanted == Wanted::Programs && build.bins.is_empty(),
         targets: build.targets.clone(),
         variants: build.variants.clone(),
-        features: build.features.clone(),
-        all_features: build.all_features,
-        no_default_features: build.no_default_features,
-        profile: if build.release { Some("release".to_owned()) } else { build.profile.clone() },
+        features: build.features.features.clone(),
+        all_features: build.features.all_features,
+        no_default_features: build.features.no_default_features,
+        profile: build.profile.name().map(str::to_owned),
         glibc: None,
         tests: match wanted {
             Wanted::Tests(options) => Some(options.clone()),

@@ -73,10 +73,8 @@ pub(crate) fn run_after(
         platforms: Vec::new(),
         variants: build.variants.clone(),
         profile: build.profile.clone(),
-        release: build.release,
-        jobs: build.jobs,
+        execution: build.execution,
         keep_going: build.keep_going,
-        isolation: build.isolation,
     };
     // Whoever asks for everything has the other targets' outputs.
     let pairs = select::pairs(described, &wanted, &|_| ())?;

@@ -103,25 +103,15 @@ fn options(test: &Test) -> Vec<String> {
 /// What is built for the tests.
 fn build(test: &Test) -> Build {
     Build {
-        outputs: Vec::new(),
         packages: test.packages.clone(),
-        bins: Vec::new(),
         targets: test.targets.clone(),
         variants: test.variants.clone(),
         features: test.features.clone(),
-        all_features: test.all_features,
-        no_default_features: test.no_default_features,
         profile: test.profile.clone(),
-        release: test.release,
-        jobs: test.jobs,
+        execution: test.execution,
         keep_going: test.no_fail_fast,
-        dry_run: false,
-        out_dir: None,
         no_link: true,
-        print_out_paths: false,
-        proof: false,
-        isolation: test.isolation,
-        timings: None,
         trace: test.trace.clone(),
+        ..Build::default()
     }
 }

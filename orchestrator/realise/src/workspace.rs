@@ -1,0 +1,133 @@
+//! What is known of a workspace: from cargo, which needs the toolchain and all sources, or from its manifests alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use semver::Version;
+use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, follow};
+use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_cargo::{CrateType, LocalFiles, Members, Packages};
+use xbuild_describe::{Member, OutputKind, Workspace};
+use xbuild_fetch::source::lock::Lock;
+
+use crate::error::RealiseError;
+use crate::local::LocalSources;
+
+/// The folders of a workspace's members, from its own in the sandbox.
+///
+/// # Errors
+/// When the metadata can't be read.
+pub fn member_folders(metadata: &str, workspace: &RelPath) -> Result<Vec<RelPath>, RealiseError> {
+    let packages = Packages::parse(metadata)?;
+    let members = packages.iter().filter(|package| packages.is_member(&package.id));
+    Ok(members.filter_map(|package| package.root.strip_prefix(workspace)).collect())
+}
+
+/// The names and versions of all packages of a lock.
+///
+/// # Errors
+/// When a version is none.
+pub fn locked_packages(lock: &Lock) -> Result<BTreeMap<String, BTreeSet<Version>>, RealiseError> {
+    let mut known: BTreeMap<String, BTreeSet<Version>> = BTreeMap::new();
+    for package in &lock.packages {
+        let version = package.version.parse().map_err(|error| RealiseError::Source {
+            problem: format!("Cargo.lock: the version `{}` of `{}`: {error}", package.version, package.name),
+        })?;
+        known.entry(package.name.clone()).or_default().insert(version);
+    }
+    Ok(known)
+}
+
+/// What an evaluation must know, as `cargo metadata` has it.
+///
+/// # Errors
+/// When `metadata` is not what cargo prints, or a version of the lock is none.
+pub fn of_metadata(metadata: &str, lock: &Lock) -> Result<Workspace, RealiseError> {
+    let packages = Packages::parse(metadata)?;
+    // Cargo tells of no packages that only features need which are off; the description may name them.
+    let mut workspace = Workspace { packages: locked_packages(lock)?, ..Workspace::default() };
+    for package in packages.iter() {
+        if !packages.is_member(&package.id) {
+            continue;
+        }
+        if packages.default_members().contains(&package.id) {
+            workspace.default_members.insert(package.name.clone());
+        }
+        let mut outputs = BTreeSet::new();
+        for target in &package.targets {
+            let executable = target.target_kind() == xbuild_cargo::TargetKind::Binary;
+            let kinds = [
+                (executable, OutputKind::Bin),
+                (target.is_library() && target.crate_types.contains(&CrateType::Cdylib), OutputKind::Cdylib),
+                (
+                    target.is_library() && target.crate_types.contains(&CrateType::Staticlib),
+                    OutputKind::Staticlib,
+                ),
+            ];
+            for (_, kind) in kinds.into_iter().filter(|(there, _)| *there) {
+                outputs.insert(xbuild_describe::Output {
+                    package: package.name.clone(),
+                    name: target.name.clone(),
+                    kind,
+                    required_features: target.required_features.iter().cloned().collect(),
+                });
+            }
+        }
+        let (features, dependencies) = (package.features.clone(), package.dependencies.clone());
+        let member = Member { outputs, features, dependencies };
+        workspace.members.insert(package.name.clone(), member);
+    }
+    Ok(workspace)
+}
+
+/// What an evaluation must know, as the manifests have it: the same, with nothing fetched and nothing run.
+///
+/// # Errors
+/// When a manifest of a member is missing or is none, or a version of the lock is none.
+pub fn of_manifests(
+    store: &dyn Content,
+    local: &LocalSources,
+    lock: &Lock,
+) -> Result<Workspace, RealiseError> {
+    let mut found = LocalFiles::default();
+    list(store, local.tree, (local.tree, &RelPath::root()), 0, &mut found)?;
+    let Members { members, default_members } = found.members(&local.workspace)?;
+    Ok(Workspace { members, default_members, packages: locked_packages(lock)? })
+}
+
+/// So many links on the way to one file are followed.
+const LINKS: usize = 8;
+
+/// Lists a tree that lies at a path of the whole, with what links lead to as cargo sees it: as if it were there.
+fn list(
+    store: &dyn Content,
+    whole: Digest<Tree>,
+    (tree, path): (Digest<Tree>, &RelPath),
+    links: usize,
+    found: &mut LocalFiles,
+) -> Result<(), RealiseError> {
+    let directory = store.directory(tree)?;
+    for (name, entry) in &directory.entries {
+        let Ok(name) = RelPath::new(name.as_str()) else { continue };
+        let path = path.join(&name);
+        let (entry, links) = match entry {
+            Entry::Symlink(_) if links < LINKS => {
+                let Some(real) = follow(store, whole, &path)? else { continue };
+                let Some(real) = TreeBuilder::from_tree(whole).get(store, &real)? else { continue };
+                (real, links + 1)
+            }
+            entry => (entry.clone(), links),
+        };
+        match entry {
+            Entry::Directory(tree) => list(store, whole, (tree, &path), links, found)?,
+            Entry::File(file) => {
+                if path.file_name() == Some("Cargo.toml") {
+                    let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
+                    found.manifests.insert(path.clone(), text);
+                }
+                found.files.insert(path);
+            }
+            Entry::Symlink(_) => {}
+        }
+    }
+    Ok(())
+}

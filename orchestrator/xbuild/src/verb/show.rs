@@ -1,0 +1,208 @@
+//! `xbuild show`: every output that the description defines, from the project's own files alone: nothing is fetched,
+//! and nothing is run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+use xbuild_base::Triple;
+use xbuild_describe::{Asked, Output, OutputKind, Problems, Request, VariantName, evaluate};
+
+use crate::choose::facts;
+use crate::cli::Global;
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::image::select::platform;
+use crate::session::Session;
+use crate::ui::Ui;
+
+pub(crate) fn run(global: &Global, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let described = Described::read(global)?;
+    let session = Session::open(ui)?;
+    let facts = facts(&described, &session)?;
+
+    let mut problems: Option<Problems> = None;
+    for name in described.description.variants.keys() {
+        let request = Request { variants: vec![name.to_string()], ..Request::default() };
+        let asked = evaluate(&described.description, &facts, &described.targets, &request);
+        let variant = Variant::new(&described, name, asked.as_deref().unwrap_or_default());
+        let is_broken = asked.is_err();
+        if ui.json {
+            variant.lines().iter().for_each(|line| ui.output_line(&line.to_string()));
+        } else {
+            ui.output_line(&variant.headline(ui, is_broken));
+            tree(&variant.branches()).iter().for_each(|line| ui.output_line(line));
+        }
+        if let Err(own) = asked {
+            problems = Some(match problems {
+                Some(others) => others.and(own),
+                None => own,
+            });
+        }
+    }
+    problems.map_or(Ok(ExitCode::SUCCESS), |problems| Err(problems.into()))
+}
+
+/// What a variant defines.
+struct Variant<'v> {
+    name: &'v VariantName,
+    profile: String,
+    features: Vec<String>,
+    /// The outputs by target, in the description's order.
+    targets: Vec<(&'v Triple, Vec<&'v Output>)>,
+    /// The images and their platforms.
+    images: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl<'v> Variant<'v> {
+    fn new(described: &'v Described, name: &'v VariantName, asked: &'v [Asked]) -> Self {
+        let mut targets: Vec<(&Triple, Vec<&Output>)> = Vec::new();
+        for one in asked {
+            let outputs = one.selected.iter().map(|selected| &selected.output);
+            match targets.iter_mut().find(|(triple, _)| *triple == &one.target) {
+                // With `unify = "package"` there are several graphs for one target.
+                Some((_, all)) => all.extend(outputs),
+                None => targets.push((&one.target, outputs.collect())),
+            }
+        }
+        let build = described.description.variants.get(name);
+        let images = images(described, name, &targets);
+        Self {
+            name,
+            profile: build.map(|build| build.profile.clone()).unwrap_or_default(),
+            features: build.into_iter().flat_map(|build| build.features.iter().cloned()).collect(),
+            targets,
+            images,
+        }
+    }
+
+    fn headline(&self, ui: &Ui, is_broken: bool) -> String {
+        let mut parts = vec![self.profile.clone()];
+        if !self.features.is_empty() {
+            parts.push(format!("features {}", self.features.join(", ")));
+        }
+        if is_broken {
+            parts.push("can't be evaluated".to_owned());
+        }
+        let name = ui.paint(anstyle::AnsiColor::Cyan, self.name.as_str());
+        format!("{name}  {}", parts.join(", "))
+    }
+
+    fn branches(&self) -> Vec<(String, Vec<String>)> {
+        let target = |(triple, outputs): &(&Triple, Vec<&Output>)| {
+            let width = width(outputs.iter().map(|output| output.name.as_str()));
+            let leaf = |output: &&Output| {
+                let Output { name, kind, required_features, .. } = *output;
+                let needs: Vec<&str> = required_features.iter().map(String::as_str).collect();
+                let needs =
+                    if needs.is_empty() { String::new() } else { format!(", needs {}", needs.join(", ")) };
+                format!("{name:width$}  {}{needs}", in_words(*kind))
+            };
+            (triple.to_string(), outputs.iter().map(leaf).collect())
+        };
+        let mut branches: Vec<(String, Vec<String>)> = self.targets.iter().map(target).collect();
+        if !self.images.is_empty() {
+            let width = width(self.images.keys().map(String::as_str));
+            let leaf = |(name, platforms): (&String, &BTreeSet<String>)| {
+                let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
+                format!("{name:width$}  {}", platforms.join(", "))
+            };
+            branches.push(("image".to_owned(), self.images.iter().map(leaf).collect()));
+        }
+        branches
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let Self { name: variant, profile, features, .. } = self;
+        let output = |triple: &Triple, output: &Output| {
+            json!({
+                "reason": "xbuild-defined-output",
+                "variant": variant.as_str(),
+                "target": triple,
+                "kind": word(output.kind),
+                "name": output.name,
+                "output": format!("{variant}/{triple}/{}", output.name),
+                "package": output.package,
+                "required-features": output.required_features,
+                "profile": profile,
+                "features": features,
+            })
+        };
+        let image = |(name, platforms): (&String, &BTreeSet<String>)| {
+            json!({
+                "reason": "xbuild-defined-image",
+                "variant": variant.as_str(),
+                "name": name,
+                "platforms": platforms,
+            })
+        };
+        let outputs = self
+            .targets
+            .iter()
+            .flat_map(|(triple, outputs)| outputs.iter().map(move |one| output(triple, one)));
+        outputs.chain(self.images.iter().map(image)).collect()
+    }
+}
+
+/// The images of a variant: those that the description names, else one for each program.
+fn images(
+    described: &Described,
+    variant: &VariantName,
+    targets: &[(&Triple, Vec<&Output>)],
+) -> BTreeMap<String, BTreeSet<String>> {
+    let all = &described.description.images;
+    let common = all.settings("", variant.as_str(), |_| false).bins;
+    let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (triple, outputs) in targets {
+        let Some(ground) = described.targets.get(triple).and_then(|spec| spec.image.as_ref()) else {
+            continue;
+        };
+        let programs = outputs.iter().filter(|output| output.kind == OutputKind::Bin);
+        let programs = programs.map(|output| output.name.as_str());
+        let names: Vec<&str> = if all.named.is_empty() {
+            programs.filter(|name| common.as_ref().is_none_or(|bins| bins.contains(*name))).collect()
+        } else {
+            all.named.keys().map(String::as_str).collect()
+        };
+        for name in names {
+            images.entry(name.to_owned()).or_default().insert(platform(ground).to_string());
+        }
+    }
+    images
+}
+
+fn in_words(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Bin => "program",
+        OutputKind::Cdylib => "dynamic C library",
+        OutputKind::Staticlib => "static C library",
+    }
+}
+
+/// The kind as cargo calls it.
+fn word(kind: OutputKind) -> &'static str {
+    match kind {
+        OutputKind::Bin => "bin",
+        OutputKind::Cdylib => "cdylib",
+        OutputKind::Staticlib => "staticlib",
+    }
+}
+
+fn width<'n>(names: impl Iterator<Item = &'n str>) -> usize {
+    names.map(|name| name.chars().count()).max().unwrap_or(0)
+}
+
+/// The lines of a tree, its root left out.
+fn tree(branches: &[(String, Vec<String>)]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (at, (name, leaves)) in branches.iter().enumerate() {
+        let is_last = at + 1 == branches.len();
+        lines.push(format!("{} {name}", if is_last { "└──" } else { "├──" }));
+        let side = if is_last { "    " } else { "│   " };
+        for (at, leaf) in leaves.iter().enumerate() {
+            let branch = if at + 1 == leaves.len() { "└──" } else { "├──" };
+            lines.push(format!("{side}{branch} {leaf}"));
+        }
+    }
+    lines
+}
