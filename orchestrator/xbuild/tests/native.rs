@@ -118,3 +118,20 @@ fn scripts_find_the_system_libraries_of_their_target_and_images_have_them() {
     let refused = project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).fails(1);
     refused.says("native.zlib-user packages: zlib1g-dev is wanted for x86_64-unknown-linux-musl");
 }
+
+#[test]
+fn words_about_elf_for_windows_are_passed_over() {
+    let project = Project::program("elfish", "fn main() {\n    println!(\"linked\");\n}\n");
+    // As scripts have it that look at the host where they mean the target.
+    project.write(
+        "build.rs",
+        r#"fn main() {
+    for word in ["--dynamic-list=/nowhere", "-z,relro", "--export-dynamic", "--hash-style=gnu", "-Bsymbolic"] {
+        println!("cargo::rustc-link-arg=-Wl,{word}");
+    }
+}
+"#,
+    );
+    let ran = project.xbuild(&["run", "-q", "--target", "x86_64-pc-windows-gnu"]).ok();
+    assert_eq!(ran.stdout.trim_end(), "linked");
+}
