@@ -136,7 +136,7 @@ impl Session {
                 let count = read(&mut self.socket, &mut buffer).map_err(io("hear the sandbox's helper"))?;
                 said_all = count == 0;
                 said.extend_from_slice(&buffer[..count]);
-                guard.started(&said);
+                guard.heard(&said);
             }
             if stop.is_none() {
                 stop = guard.check(request, &ears)?;
@@ -268,15 +268,21 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// Begins to watch once the sandbox's init is known.
-    fn started(&mut self, said: &[u8]) {
-        if self.watch.is_some() || self.group.is_some() || self.isolation == Isolation::None {
+    /// Begins to watch once the sandbox's init is known, and ends once the program has ended: init goes then, and the
+    /// helper may still have something to do.
+    fn heard(&mut self, said: &[u8]) {
+        if self.group.is_some() || self.isolation == Isolation::None {
             return;
         }
-        self.watch = parse(said).into_iter().find_map(|report| match report {
-            Report::Started { init } => Some(Watch::new(init, &self.limits)),
-            _ => None,
-        });
+        for report in parse(said) {
+            match report {
+                Report::Started { init } if self.watch.is_none() => {
+                    self.watch = Some(Watch::new(init, &self.limits));
+                }
+                Report::Ended { .. } | Report::Failed(_) => self.watch = None,
+                _ => {}
+            }
+        }
     }
 
     fn patience(&self) -> Duration {

@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     next: Instant,
     /// Whether the process could not be seen at the last look.
     unseen: bool,
+    /// Whether it could be seen at some look: then nothing hides it.
+    seen: bool,
 }
 
 /// What all processes of a sandbox use.
@@ -37,7 +39,7 @@ impl Watch {
     /// `init` is the process on the host whose descendants are watched; it isn't counted itself.
     pub(crate) fn new(init: i32, limits: &Limits) -> Self {
         let Limits { time: _, memory, processes, file_size: _ } = *limits;
-        Self { init, memory, processes, next: Instant::now() + INTERVAL, unseen: false }
+        Self { init, memory, processes, next: Instant::now() + INTERVAL, unseen: false, seen: false }
     }
 
     /// When to look next.
@@ -54,7 +56,8 @@ impl Watch {
         let usage = usage_below(self.init)?;
         // It has ended and was waited for, which is heard at once; or this machine's /proc hides it.
         let unseen = usage.is_none();
-        if std::mem::replace(&mut self.unseen, unseen) && unseen {
+        self.seen |= !unseen;
+        if std::mem::replace(&mut self.unseen, unseen) && unseen && !self.seen {
             return Err(std::io::Error::other("/proc hides them (its mount option `hidepid`)"));
         }
         let usage = usage.unwrap_or_default();

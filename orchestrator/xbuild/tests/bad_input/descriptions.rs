@@ -42,7 +42,7 @@ fn all_problems_of_a_file_come_at_once() {
     let project = built();
     project.write(
         "xbuild.toml",
-        "[build]\nprofil = \"dev\"\ntargets = [\"x86_64-unknown-linux-mus\"]\nfeatures = \"all\"\n",
+        "[build]\nprofil = \"dev\"\ntargets = [\"x86_64 linux\"]\nfeatures = \"all\"\n",
     );
     assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
     error: unknown key `profil` in `[build]`
@@ -51,23 +51,23 @@ fn all_problems_of_a_file_come_at_once() {
      2 │ profil = "dev"
        · ───┬──
        ·    ╰── unknown key
-     3 │ targets = ["x86_64-unknown-linux-mus"]
+     3 │ targets = ["x86_64 linux"]
        ╰────
     help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify` and `glibc`
 
-    error: there is no target `x86_64-unknown-linux-mus`
+    error: there is no target `x86_64 linux`
        ╭─[xbuild.toml:3:12]
      2 │ profil = "dev"
-     3 │ targets = ["x86_64-unknown-linux-mus"]
-       ·            ─────────────┬────────────
-       ·                         ╰── unknown target
+     3 │ targets = ["x86_64 linux"]
+       ·            ───────┬──────
+       ·                   ╰── unknown target
      4 │ features = "all"
        ╰────
-    help: did you mean `x86_64-unknown-linux-musl`? The targets are `aarch64-unknown-linux-gnu`, `aarch64-unknown-linux-musl`, `armv7-unknown-linux-gnueabihf`, `x86_64-pc-windows-gnu`, `x86_64-unknown-linux-gnu` and `x86_64-unknown-linux-musl`; a new one is a file, .xbuild/targets/<triple>.toml
+    help: the targets are `aarch64-unknown-linux-gnu`, `aarch64-unknown-linux-musl`, `armv7-unknown-linux-gnueabihf`, `x86_64-pc-windows-gnu`, `x86_64-unknown-linux-gnu` and `x86_64-unknown-linux-musl`; a new one is a file, .xbuild/targets/<triple>.toml
 
     error: `build.features` must be a list, not a string
        ╭─[xbuild.toml:4:12]
-     3 │ targets = ["x86_64-unknown-linux-mus"]
+     3 │ targets = ["x86_64 linux"]
      4 │ features = "all"
        ·            ──┬──
        ·              ╰── a string, where a list is wanted
