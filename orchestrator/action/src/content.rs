@@ -93,6 +93,14 @@ pub trait Content: Send + Sync {
     /// When reading or writing fails.
     fn put_reader(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError>;
 
+    /// As [`Self::put_reader`], of what will be an executable file: where such files lie apart, it needn't lie twice.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    fn put_executable(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        self.put_reader(reader)
+    }
+
     /// Stores a copy of the host's file at `path`.
     ///
     /// # Errors

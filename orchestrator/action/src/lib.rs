@@ -29,4 +29,4 @@ pub use executor::{Cancel, Executor, Limits, Observer, Request, Running, Silent,
 pub use input::{InputRoot, merge_layers};
 pub use outcome::{ActionResult, ExecutionError, Isolation, Observed, Outcome, Output, Times};
 pub use staging::{Scratch, Staging};
-pub use tree::{TreeBuilder, TreeError, follow, walk};
+pub use tree::{TreeBuilder, TreeError, follow, lookup, walk};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xbuild_base::{Digest, Tree};
+use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::content::{Content, StoreError};
 use crate::directory::File;
@@ -17,13 +17,21 @@ pub trait Staging: Content {
     /// `None` is the user who runs xbuild; root names an unprivileged one.
     fn owner(&self) -> Option<(u32, u32)>;
 
-    /// Lays out a tree, once for all, and returns its folder relative to [`Self::folder`]. Files are 0644 or
-    /// 0755, as the tools that made them would have left them; all times are one constant. Nobody may change it:
-    /// a sandbox lays a layer of its own over it.
+    /// Lays out a tree, once for all, and returns a folder, relative to [`Self::folder`], that has it at `at` and has
+    /// nothing else. Files are 0644 or 0755, as the tools that made them would have left them; all times are one
+    /// constant. Nobody may change it: a sandbox lays a layer of its own over it.
     ///
     /// # Errors
     /// When content is missing or can't be written.
-    fn materialise(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError>;
+    fn materialise_at(&self, tree: Digest<Tree>, at: &RelPath) -> Result<PathBuf, StoreError>;
+
+    /// As [`Self::materialise_at`], with the tree in the folder itself.
+    ///
+    /// # Errors
+    /// As there.
+    fn materialise(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
+        self.materialise_at(tree, &RelPath::root())
+    }
 
     /// Puts the file at `path` (below [`Self::folder`]): a hard link where that is possible, else a copy.
     ///

@@ -225,6 +225,22 @@ fn walk_below<E: From<TreeError>>(
     Ok(())
 }
 
+/// What is at a path of a tree; nothing where what is above it is no directory.
+///
+/// # Errors
+/// When a level is missing from the store.
+pub fn lookup(store: &dyn Content, tree: Digest<Tree>, path: &RelPath) -> Result<Option<Entry>, StoreError> {
+    let mut here = Entry::Directory(tree);
+    for part in path.components() {
+        let Entry::Directory(tree) = here else { return Ok(None) };
+        match store.directory(tree)?.entries.get(part) {
+            Some(entry) => here = entry.clone(),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(here))
+}
+
 /// So many links on the way to one path are followed, as Linux does.
 const LINKS: usize = 40;
 
@@ -234,18 +250,12 @@ const LINKS: usize = 40;
 /// # Errors
 /// When a level is missing from the store.
 pub fn follow(store: &dyn Content, tree: Digest<Tree>, path: &RelPath) -> Result<Option<RelPath>, TreeError> {
-    let mut builder = TreeBuilder::from_tree(tree);
     let mut open: Vec<String> = path.components().rev().map(str::to_owned).collect();
     let (mut real, mut links) = (RelPath::root(), 0);
     while let Some(part) = open.pop() {
         let Ok(next) = real.resolve(&part) else { return Ok(None) };
         // Below what is no folder there is nothing to follow.
-        let entry = match builder.get(store, &next) {
-            Ok(entry) => entry,
-            Err(TreeError::Conflict(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let Some(Entry::Symlink(target)) = entry else {
+        let Some(Entry::Symlink(target)) = lookup(store, tree, &next)? else {
             real = next;
             continue;
         };

@@ -18,11 +18,14 @@ const HOSTS_OWN: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 
 /// What the layout is computed from, beside the request. All folders are from the scratch folder, or absolute.
 pub(crate) struct Folders<'a> {
+    /// The materialised mounts that are layers of the root, each with its tree at its place; what lies below another one
+    /// first.
+    pub(crate) placed: Vec<String>,
     /// The materialised layers, in the inputs' order.
     pub(crate) layers: Vec<String>,
     /// The lowest layer: `/etc` and mount points. None when there is no isolation.
     pub(crate) defaults: Option<String>,
-    /// The materialised mounts, in the order of their paths.
+    /// The other materialised mounts, in the order of their paths.
     pub(crate) mounts: Vec<(RelPath, String)>,
     /// Whether something is a folder, with links in its last part not followed.
     pub(crate) is_directory: &'a dyn Fn(&str) -> bool,
@@ -78,7 +81,7 @@ impl Layout {
     ) -> Result<Self, String> {
         let mut layout = Self::default();
         let mut lower = vec![STAGE.to_owned()];
-        lower.extend(folders.layers.iter().cloned());
+        lower.extend(folders.placed.iter().chain(&folders.layers).cloned());
         lower.extend(folders.defaults.clone());
         let mut places: Vec<(RelPath, Vec<String>)> = Vec::new();
         for (at, tree) in &folders.mounts {
@@ -101,6 +104,14 @@ impl Layout {
             return Err(format!("{most} layers are more than the {MOST_LAYERS} that can be stacked"));
         }
         layout.add_directories(inputs, command, isolation);
+        // What is there needn't be made.
+        let Self { overlays, directories, .. } = &mut layout;
+        directories.retain(|(index, path)| {
+            let lower = overlays.get(*index).map_or(&[][..], |overlay| &overlay.lower);
+            let is_there = || lower.iter().any(|folder| (folders.is_directory)(&format!("{folder}/{path}")));
+            // Its mode is another one.
+            path.as_str() == "tmp" || path.is_root() || !is_there()
+        });
         Ok(layout)
     }
 
@@ -216,6 +227,7 @@ mod tests {
         let host =
             ["home", "usr", "tmp"].map(|name| HostEntry { name: name.to_owned(), kind: HostKind::Directory });
         let folders = Folders {
+            placed: Vec::new(),
             layers: vec!["L1".to_owned(), "L2".to_owned(), "L1".to_owned()],
             defaults: (isolation != Isolation::None).then(|| "D".to_owned()),
             mounts: mounts.iter().map(|(at, tree)| (path(at), (*tree).to_owned())).collect(),
@@ -246,7 +258,28 @@ mod tests {
         assert_eq!(layout.overlays[3].lower, ["C", "A/x/y"]);
         assert_eq!(layout.home(&path("build/ws/x/out")), (2, path("out")));
         assert_eq!(layout.home(&path("build/ws-2/o")), (0, path("build/ws-2/o")));
-        assert!(layout.directories.contains(&(1, path("x"))) && layout.directories.contains(&(2, path("y"))));
+        let is_made = |index, at: &str| layout.directories.contains(&(index, path(at)));
+        assert!(!is_made(1, "x") && !is_made(2, "y"), "mount points that are there are not made: {layout:?}");
+    }
+
+    #[test]
+    fn a_placed_tree_is_a_layer_below_the_links_and_its_folders_are_not_made() {
+        let inputs = InputRoot { directories: [path("build/ws")].into(), ..InputRoot::default() };
+        let folders = Folders {
+            placed: vec!["P2".to_owned(), "P1".to_owned()],
+            layers: vec!["L".to_owned()],
+            defaults: Some("D".to_owned()),
+            mounts: Vec::new(),
+            is_directory: &|folder| ["P1/build/ws", "D/tmp"].contains(&folder),
+            exists: &|_| false,
+            host: Vec::new(),
+        };
+        let command = command(&["build/out/x", "tmp/y"]);
+        let layout = Layout::new(&inputs, &command, Isolation::Full, &folders).unwrap();
+        assert_eq!(layout.overlays.len(), 1);
+        assert_eq!(layout.overlays[0].lower, ["stage", "P2", "P1", "L", "D"]);
+        let made: Vec<&str> = layout.directories.iter().map(|(_, path)| path.as_str()).collect();
+        assert_eq!(made, ["build/out", "tmp"], "`/tmp` has a mode of its own");
     }
 
     #[test]
@@ -268,6 +301,7 @@ mod tests {
     #[test]
     fn too_many_layers_are_an_error() {
         let folders = Folders {
+            placed: Vec::new(),
             layers: (0..500).map(|number| format!("L{number}")).collect(),
             defaults: None,
             mounts: Vec::new(),

@@ -289,7 +289,7 @@ fn is_whiteout(metadata: &std::fs::Metadata) -> bool {
 }
 
 /// Whether an overlay's folder hides what is below it.
-fn is_opaque(folder: &Path) -> bool {
+pub(crate) fn is_opaque(folder: &Path) -> bool {
     let mut value = [0_u8; 4];
     rustix::fs::lgetxattr(folder, c"user.overlay.opaque", &mut value[..])
         .is_ok_and(|length| value.get(..length) == Some(b"y"))

@@ -144,7 +144,7 @@ pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(),
             .step("use the rights of a user namespace")
         }
         Feature::Overlay => {
-            for folder in ["low", "u0", root::ROOT] {
+            for folder in ["low", root::ROOT] {
                 fs_err::create_dir(folder).step(format!("make the folder {folder}"))?;
             }
             fs_err::write("low/file", "below").step("write a file")?;
@@ -153,8 +153,9 @@ pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(),
             namespaces::enter(files)?;
             root::mount_overlay(0, &overlay, Path::new(root::ROOT))?;
             // Copies it up, and makes a white-out.
-            fs_err::write("root/file", "above").step("write through an overlay")?;
-            fs_err::remove_file("root/file").step("remove through an overlay")
+            let file = Path::new(root::ROOT).join("file");
+            fs_err::write(&file, "above").step("write through an overlay")?;
+            fs_err::remove_file(&file).step("remove through an overlay")
         }
         Feature::Proc => {
             fs_err::create_dir("proc").step("make a folder")?;

@@ -11,11 +11,15 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use crate::namespaces::INSIDE;
 use crate::specification::{Failure, Overlay, Specification, Step as _};
 
-/// Where the root is put together, in the scratch folder.
-pub(crate) const ROOT: &str = "root";
+/// Where the root is mounted, in the scratch folder: over its own upper folder, which nobody needs by that name any more.
+pub(crate) const ROOT: &str = "u0";
 
-/// A boot id that is the same everywhere, in the scratch folder.
-const BOOT_ID: &str = "boot-id";
+/// A boot id that is the same everywhere, and where it lies until it has its place.
+const BOOT_ID: &str = "00000000-0000-4000-8000-000000000000\n";
+const BOOT_ID_FILE: &str = "dev/boot-id";
+
+/// The kernel takes a page of options: so much of it is for the names of lower folders.
+const LOWER_LENGTH: usize = 3800;
 
 const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 
@@ -28,22 +32,26 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
 
 /// Makes the folders that the overlays need, as their owner: before the mounts, in the scratch folder.
 pub(crate) fn prepare(specification: &Specification) -> Result<(), Failure> {
-    make_directory(ROOT)?;
-    fs::write(BOOT_ID, "00000000-0000-4000-8000-000000000000\n").step("make a boot id")?;
-    for (index, overlay) in specification.overlays.iter().enumerate() {
-        prepare_overlay(index, overlay)?;
+    let mut overlays = specification.overlays.iter().enumerate();
+    overlays.try_for_each(|(index, overlay)| prepare_overlay(index, overlay))
+}
+
+/// Where the lower folders can't be named as they are, short links stand for them.
+pub(crate) fn prepare_overlay(index: usize, overlay: &Overlay) -> Result<(), Failure> {
+    make_directory(format!("w{index}"))?;
+    if !fits_options(&overlay.lower) {
+        for (layer, target) in overlay.lower.iter().enumerate() {
+            rustix::fs::symlink(target.as_str(), lower_name(index, layer).as_str()).step("link a layer")?;
+        }
     }
     Ok(())
 }
 
-/// Short links stand for the lower folders: the kernel takes a page of options, and no character in a path needs
-/// to be escaped.
-pub(crate) fn prepare_overlay(index: usize, overlay: &Overlay) -> Result<(), Failure> {
-    make_directory(format!("w{index}"))?;
-    for (layer, target) in overlay.lower.iter().enumerate() {
-        rustix::fs::symlink(target.as_str(), lower_name(index, layer).as_str()).step("link a layer")?;
-    }
-    Ok(())
+/// Whether folders can stand in the options of a mount: few enough, and no character needs to be escaped. Each file
+/// that isn't made for each action is one less to be made and removed.
+fn fits_options(lower: &[String]) -> bool {
+    let length: usize = lower.iter().map(|folder| folder.len() + 1).sum();
+    length < LOWER_LENGTH && !lower.iter().any(|folder| folder.contains([':', ',', '\\']))
 }
 
 fn lower_name(index: usize, layer: usize) -> String {
@@ -66,8 +74,8 @@ pub(crate) fn mount(specification: &Specification) -> Result<(), Failure> {
     rustix::process::chdir(ROOT).step("enter the root")?;
     if specification.is_isolated() {
         mount_proc("proc")?;
-        mask_proc()?;
         mount_dev(specification.shm_size)?;
+        mask_proc()?;
         if let Some(size) = specification.tmp_size {
             let options = format!("mode=1777,size={size},uid={INSIDE},gid={INSIDE}");
             mount_new("tmpfs", "tmp", MountFlags::NOSUID | MountFlags::NODEV, &options)?;
@@ -88,7 +96,11 @@ pub(crate) fn mount(specification: &Specification) -> Result<(), Failure> {
 /// `userxattr` is what an unprivileged user may have; `volatile` leaves out a sync of the whole file system when
 /// the mount goes, which is right for what is thrown away.
 pub(crate) fn mount_overlay(index: usize, overlay: &Overlay, target: &Path) -> Result<(), Failure> {
-    let lower: Vec<String> = (0..overlay.lower.len()).map(|layer| lower_name(index, layer)).collect();
+    let lower = if fits_options(&overlay.lower) {
+        overlay.lower.clone()
+    } else {
+        (0..overlay.lower.len()).map(|layer| lower_name(index, layer)).collect()
+    };
     let options = format!(
         "lowerdir={},upperdir=u{index},workdir=w{index},userxattr,volatile,index=off",
         lower.join(":")
@@ -106,12 +118,13 @@ pub(crate) fn mount_proc(target: &str) -> Result<(), Failure> {
 
 /// Hides what `/proc` tells of the host's own boot, which programs have been seen to take for an identity.
 fn mask_proc() -> Result<(), Failure> {
-    let boot_id = format!("../{BOOT_ID}");
-    for (file, mask) in [("cmdline", "/dev/null"), ("sys/kernel/random/boot_id", &boot_id)] {
+    fs::write(BOOT_ID_FILE, BOOT_ID).step("make a boot id")?;
+    for (file, mask) in [("cmdline", "/dev/null"), ("sys/kernel/random/boot_id", BOOT_ID_FILE)] {
         let target = format!("proc/{file}");
         rustix::mount::mount_bind(mask, target.as_str()).step(format!("mask /{target}"))?;
     }
-    Ok(())
+    // The mount keeps it.
+    fs::remove_file(BOOT_ID_FILE).step("make a boot id")
 }
 
 fn mount_dev(size: u64) -> Result<(), Failure> {

@@ -16,6 +16,10 @@ use crate::layout::{Folders, HostEntry, HostKind, Layout, STAGE};
 /// since 1970.
 const FOLDER_TIME: Timespec = Timespec { tv_sec: 315_532_800, tv_nsec: 0 };
 
+/// So many trees at places of their own are layers of the root; more are mounts of their own. A layer costs each look
+/// at a folder that it has, a mount some ten files that are made and removed.
+const MOST_PLACED: usize = 8;
+
 /// What `/etc` holds where the inputs have nothing else there.
 const ETC: [(&str, &str); 4] = [
     ("passwd", "build:x:1000:1000:build:/build:/bin/sh\n"),
@@ -59,17 +63,26 @@ impl Staged {
         let InputRoot { layers, mounts, files, directories: _ } = request.inputs;
         let scratch = store.scratch()?;
         let to_store = way_up(store.folder(), scratch.path())?;
-        let materialise = |tree| -> Result<String, ExecutionError> {
-            let folder = store.materialise(tree)?;
+        let top = RelPath::root();
+        let materialise = |tree, at: &RelPath| -> Result<String, ExecutionError> {
+            let folder = store.materialise_at(tree, at)?;
             let folder = folder.to_str().ok_or_else(|| not_text(&folder))?;
             Ok(format!("{to_store}{folder}"))
         };
-        let defaults = defaults.map(materialise).transpose()?;
-        let layers = layers.iter().map(|tree| materialise(*tree)).collect::<Result<Vec<_>, _>>()?;
-        let mounts = mounts
-            .iter()
-            .map(|(at, tree)| Ok((at.clone(), materialise(*tree)?)))
-            .collect::<Result<Vec<_>, ExecutionError>>()?;
+        let defaults = defaults.map(|tree| materialise(tree, &top)).transpose()?;
+        let layers = layers.iter().map(|tree| materialise(*tree, &top)).collect::<Result<Vec<_>, _>>()?;
+        // Where the host's own root is below, each keeps to its place.
+        let are_layers = mounts.len() <= MOST_PLACED && request.isolation != xbuild_action::Isolation::None;
+        let (mut placed, mut mounted) = (Vec::new(), Vec::new());
+        for (at, tree) in mounts {
+            if are_layers {
+                placed.push(materialise(*tree, at)?);
+            } else {
+                mounted.push((at.clone(), materialise(*tree, &top)?));
+            }
+        }
+        // What lies below another one comes over it.
+        placed.reverse();
 
         let mut maker = Maker { owner: store.owner(), made: BTreeSet::new() };
         let stage = scratch.path().join(STAGE);
@@ -80,9 +93,10 @@ impl Staged {
         }
 
         let folders = Folders {
+            placed,
             layers,
             defaults,
-            mounts,
+            mounts: mounted,
             is_directory: &|folder| {
                 scratch.path().join(folder).symlink_metadata().is_ok_and(|it| it.is_dir())
             },

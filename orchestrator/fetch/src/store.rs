@@ -75,6 +75,10 @@ impl Content for InMemory {
         self.content.put_reader(reader)
     }
 
+    fn put_executable(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        self.content.put_executable(reader)
+    }
+
     fn put_file(&self, path: &Path) -> Result<Digest<Blob>, StoreError> {
         self.content.put_file(path)
     }

@@ -6,7 +6,7 @@
 
 mod testing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use std::sync::Arc;
 
 use xbuild_action::{
@@ -18,7 +18,7 @@ use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitI
 use crate::label::{Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
-use crate::sources::{PackageSources, Scope, Sources};
+use crate::sources::{PackageFolders, PackageSources, Scope, Sources};
 use crate::work::{Bound, Files, PlanError, Work};
 
 pub use testing::{Runner, TestRuns};
@@ -97,6 +97,8 @@ pub struct Graph<'s> {
     made: Vec<Made>,
     effects: Vec<Effects>,
     sources: HashMap<(usize, RelPath), PackageSources>,
+    /// Where the local packages of each part lie, once one was asked for.
+    folders: HashMap<usize, PackageFolders>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -120,6 +122,7 @@ impl<'s> Graph<'s> {
             made: Vec::new(),
             effects: parts.iter().map(|part| part.context.overrides().clone()).collect(),
             sources: HashMap::new(),
+            folders: HashMap::new(),
             parts: Vec::new(),
         };
         for (index, part) in parts.iter().enumerate() {
@@ -221,9 +224,15 @@ impl<'s> Graph<'s> {
         for path in part.include.get(&package.name).into_iter().flatten() {
             include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
         }
-        let locals = part.context.packages().iter().filter(|package| package.is_local());
-        let locals: BTreeSet<RelPath> = locals.map(|package| package.root.clone()).collect();
-        let of_package = part.sources.of_package(self.store, &package.root, &locals, &include);
+        let folders = match self.folders.entry(index) {
+            hash_map::Entry::Occupied(folders) => folders.into_mut(),
+            hash_map::Entry::Vacant(place) => {
+                let locals = part.context.packages().iter().filter(|package| package.is_local());
+                let locals = locals.map(|package| package.root.clone());
+                place.insert(part.sources.folders(self.store, locals)?)
+            }
+        };
+        let of_package = part.sources.of_package(self.store, &package.root, folders, &include);
         let sources = of_package.map_err(|error| match error {
             xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
             error => error.into(),

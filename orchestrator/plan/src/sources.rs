@@ -5,7 +5,9 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use xbuild_action::{Content, ContentExt as _, Directory, Entry, File, TreeBuilder, TreeError, follow};
+use xbuild_action::{
+    Content, ContentExt as _, Directory, Entry, File, TreeBuilder, TreeError, follow, lookup,
+};
 use xbuild_base::{Digest, RelPath, Sha256, Tree};
 use xbuild_cargo::git_folders;
 
@@ -171,6 +173,21 @@ pub enum Scope {
     },
 }
 
+/// Where the folders of local packages lie, each with a slash at its end: those below one of them stand together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PackageFolders(BTreeSet<String>);
+
+impl PackageFolders {
+    /// The paths from `folder` of the packages nested in it.
+    fn below(&self, folder: &RelPath) -> impl Iterator<Item = RelPath> {
+        let prefix = if folder.is_root() { String::new() } else { format!("{folder}/") };
+        let nested = self.0.range(prefix.clone()..).map_while(move |one| one.strip_prefix(&prefix));
+        nested
+            .filter_map(|below| RelPath::new(below.trim_end_matches('/')).ok())
+            .filter(|below| !below.is_root())
+    }
+}
+
 impl Sources {
     /// Local sources alone.
     #[must_use]
@@ -203,6 +220,23 @@ impl Sources {
         fetched
     }
 
+    /// Where the folders of packages lie, `packages` being those of all local ones. A path to a package may lead through
+    /// links.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn folders(
+        &self,
+        store: &dyn Content,
+        packages: impl IntoIterator<Item = RelPath>,
+    ) -> Result<PackageFolders, TreeError> {
+        let mut folders = PackageFolders::default();
+        for package in packages {
+            folders.0.extend(follow(store, self.local, &package)?.map(|real| format!("{real}/")));
+        }
+        Ok(folders)
+    }
+
     /// The part of the sources that a package's own actions see, by place: its folder without the packages
     /// nested in it (of `packages`, the folders of all local ones), what `include` adds, and for a local one the
     /// workspace's manifest. A git package sees its whole repository.
@@ -213,7 +247,7 @@ impl Sources {
         &self,
         store: &dyn Content,
         folder: &RelPath,
-        packages: &BTreeSet<RelPath>,
+        packages: &PackageFolders,
         include: &[RelPath],
     ) -> Result<PackageSources, TreeError> {
         let mut sources = PackageSources::default();
@@ -224,30 +258,25 @@ impl Sources {
             sources.mounts.insert(place.clone(), *tree);
             return Ok(sources);
         }
-        let mut local = TreeBuilder::from_tree(self.local);
+        let local = |path: &RelPath| lookup(store, self.local, path);
         if matches!(self.scope, Scope::Workspace { .. }) {
-            if let Some(Entry::Directory(whole)) = local.get(store, &self.workspace)? {
+            if let Some(Entry::Directory(whole)) = local(&self.workspace)? {
                 sources.mounts.insert(self.workspace.clone(), whole);
             }
             return Ok(sources);
         }
         let missing = || TreeError::Missing(folder.clone());
-        // A path to a package may lead through links: what lies at their end is put at the path itself.
-        let real = |path: &RelPath| follow(store, self.local, path);
-        let place = real(folder)?.ok_or_else(missing)?;
-        let Some(Entry::Directory(whole)) = local.get(store, &place)? else { return Err(missing()) };
+        // What lies at the end of links is put at the path itself.
+        let place = follow(store, self.local, folder)?.ok_or_else(missing)?;
+        let Some(Entry::Directory(whole)) = local(&place)? else { return Err(missing()) };
         let mut own = TreeBuilder::from_tree(whole);
-        for nested in packages.iter().filter(|package| *package != folder) {
-            if let Some(below) = real(nested)?.and_then(|nested| nested.strip_prefix(&place))
-                && !below.is_root()
-            {
-                own.remove(store, &below)?;
-            }
+        for nested in packages.below(&place) {
+            own.remove(store, &nested)?;
         }
         let manifest = self.workspace.join(&places::place("Cargo.toml"));
         let inherited = (!folder.is_root() && *folder != self.workspace).then_some(manifest);
         for path in include.iter().chain(&inherited) {
-            let entry = match local.get(store, path)? {
+            let entry = match local(path)? {
                 Some(entry) => entry,
                 None if Some(path) == inherited.as_ref() => continue,
                 None => return Err(TreeError::Missing(path.clone())),
@@ -274,9 +303,7 @@ impl Sources {
     /// When the store fails.
     pub fn of_workspace(&self, store: &dyn Content) -> Result<PackageSources, TreeError> {
         let mut sources = PackageSources::default();
-        if let Some(Entry::Directory(whole)) =
-            TreeBuilder::from_tree(self.local).get(store, &self.workspace)?
-        {
+        if let Some(Entry::Directory(whole)) = lookup(store, self.local, &self.workspace)? {
             sources.mounts.insert(self.workspace.clone(), whole);
             sources.edited.insert(self.workspace.clone());
         }
@@ -299,7 +326,7 @@ impl Sources {
         if folder.strip_prefix(package).is_some() {
             return Ok(None);
         }
-        let Some(Entry::Directory(tree)) = TreeBuilder::from_tree(self.local).get(store, &folder)? else {
+        let Some(Entry::Directory(tree)) = lookup(store, self.local, &folder)? else {
             // A fetched package's, or one that isn't there, which the compiler tells.
             return Ok(None);
         };
@@ -384,6 +411,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn packages_below_a_folder_are_those_that_lie_there_through_links_too() {
+        let store = Memory::default();
+        let place = places::place;
+        let mut local = TreeBuilder::default();
+        for path in ["a/lib.rs", "a/b/lib.rs", "a/b/c/lib.rs", "a-b/lib.rs", "elsewhere/lib.rs"] {
+            let file = File { digest: store.put(path.as_bytes()).unwrap(), executable: false };
+            local.insert(&store, &place(path), Entry::File(file)).unwrap();
+        }
+        local.insert(&store, &place("a/linked"), Entry::Symlink("../elsewhere".to_owned())).unwrap();
+        local.insert(&store, &place("link"), Entry::Symlink("a/b".to_owned())).unwrap();
+        let sources = Sources::local(place("ws"), local.build(&store).unwrap());
+        let packages = ["a", "link", "a/b/c", "a-b", "a/linked", "missing"].map(place);
+        let folders = sources.folders(&store, packages).unwrap();
+        let below = |folder: &str| -> Vec<String> {
+            folders.below(&place(folder)).map(|path| path.to_string()).collect()
+        };
+        assert_eq!(below("a"), ["b", "b/c"]);
+        assert_eq!(below("a/b"), ["c"]);
+        assert_eq!(below("a-b"), [""; 0]);
+        assert_eq!(folders.below(&RelPath::root()).count(), 6);
+    }
+
+    #[test]
     fn only_the_projects_own_folders_are_edited() {
         let store = Memory::default();
         let place = places::place;
@@ -398,7 +448,7 @@ mod tests {
         let package = Vendored { name, version: "1.0.0".to_owned(), checksum: None, tree };
         sources.registries.push(Registry { origin: Origin::CratesIo, name: None, packages: vec![package] });
         let edited = |sources: &Sources, folder: &str, include: &[RelPath]| {
-            sources.of_package(&store, &place(folder), &BTreeSet::new(), include).unwrap().edited
+            sources.of_package(&store, &place(folder), &PackageFolders::default(), include).unwrap().edited
         };
         let include = [place("build/ws/proto")];
         assert_eq!(

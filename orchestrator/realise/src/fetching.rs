@@ -43,6 +43,10 @@ impl Content for FetchStore<'_> {
         self.store.put_reader(reader)
     }
 
+    fn put_executable(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        self.store.put_executable(reader)
+    }
+
     fn put_file(&self, path: &Path) -> Result<Digest<Blob>, StoreError> {
         self.store.put_file(path)
     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use xbuild_action::{Cancel, StoreError};
-use xbuild_base::{Digest, Tree};
+use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::directories::Cache;
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub struct Disk {
     owner: Owner,
     boot: String,
     directories: Mutex<Cache>,
-    laid_out: Mutex<HashSet<Digest<Tree>>>,
+    laid_out: Mutex<HashSet<(Digest<Tree>, RelPath)>>,
     complete: Mutex<HashSet<Digest<Tree>>>,
     // Dropped in this order: the folder goes while the store is still in use.
     session: Session,
@@ -127,8 +127,8 @@ impl Disk {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Trees that this process knows to be laid out.
-    pub(crate) fn laid_out(&self) -> MutexGuard<'_, HashSet<Digest<Tree>>> {
+    /// Trees that this process knows to be laid out, and at which places.
+    pub(crate) fn laid_out(&self) -> MutexGuard<'_, HashSet<(Digest<Tree>, RelPath)>> {
         self.laid_out.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,6 +147,11 @@ impl Disk {
     /// A path below `tmp/` that nothing has yet.
     pub(crate) fn fresh(&self) -> PathBuf {
         self.session.fresh()
+    }
+
+    /// As [`Self::fresh`], for a folder in which much is made and removed again.
+    pub(crate) fn fresh_folder(&self) -> PathBuf {
+        self.session.fresh_folder()
     }
 
     /// A new temporary file.

@@ -12,7 +12,7 @@ use crate::directories::COMPLETE;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{self, if_there, io};
-use crate::layout::LaidOut;
+use crate::layout::{LaidOut, laid_out_tree};
 use crate::roots::Standing;
 
 /// Whether collection really removes.
@@ -301,7 +301,7 @@ impl<'a> Collection<'a> {
                     continue;
                 }
                 let mark = look(&folder, &format!("{name}.checked"), Clock::Modified, self.limit)?;
-                let tree = Sha256::from_hex(&name).ok();
+                let tree = laid_out_tree(&name);
                 let is_kept = mark.is_some_and(|mark| mark.young);
                 if let (true, Some(tree)) = (is_kept, tree) {
                     self.mark_tree(tree)?;

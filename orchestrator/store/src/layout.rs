@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use xbuild_action::StoreError;
-use xbuild_base::{Action, Digest, Sha256, Tree};
+use xbuild_base::{Action, Digest, RelPath, Sha256, Tree};
 
 use crate::error::Error;
 use crate::files::{self, Owner, Temporary, io};
@@ -39,6 +39,20 @@ pub fn default_folder(
         Some(home) => Ok(home.join(".cache/xbuild")),
         None => Err(Error::NoFolder),
     }
+}
+
+/// What stands between a laid-out tree and its place, in the folder's name, and how much of the place's checksum does.
+const PLACE: char = '-';
+const PLACE_DIGITS: usize = 16;
+
+/// Where it is noted that a laid-out tree was checked.
+pub(crate) fn mark_of(folder: &Path) -> PathBuf {
+    folder.with_extension("checked")
+}
+
+/// The tree that a folder of this name has.
+pub(crate) fn laid_out_tree(name: &str) -> Option<Sha256> {
+    Sha256::from_hex(name.split(PLACE).next().unwrap_or_default()).ok()
 }
 
 /// How the name of a blob's executable file ends.
@@ -141,12 +155,14 @@ impl Layout {
         self.sharded(&format!("memo/{namespace}"), key, "")
     }
 
-    pub(crate) fn tree(&self, laid_out: LaidOut, tree: Digest<Tree>) -> PathBuf {
-        self.part(laid_out.folder()).join(tree.to_hex())
-    }
-
-    pub(crate) fn tree_mark(&self, laid_out: LaidOut, tree: Digest<Tree>) -> PathBuf {
-        self.tree(laid_out, tree).with_extension("checked")
+    /// The folder that has a tree at a place of it, and nothing else.
+    pub(crate) fn tree(&self, laid_out: LaidOut, tree: Digest<Tree>, at: &RelPath) -> PathBuf {
+        let mut name = tree.to_hex();
+        if !at.is_root() {
+            let place = Sha256::of(at.as_str().as_bytes()).to_hex();
+            name = format!("{name}{PLACE}{}", &place[..PLACE_DIGITS]);
+        }
+        self.part(laid_out.folder()).join(name)
     }
 
     /// Refuses a store of a newer format, a folder that is no store, and somebody else's. Makes the folders.

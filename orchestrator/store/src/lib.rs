@@ -11,15 +11,15 @@
 //! | `blobs/ab/<hex>` | a blob, mode 0644 | temporary file, renamed | a wrong size counts as missing, and is replaced |
 //! | `blobs/ab/<hex>.x` | the same bytes, mode 0755: an inode of its own, since hard links share a mode | as above; made when it is asked for | as above |
 //! | `directories/ab/<hex>` | an encoded `Directory` message | temporary file, renamed | as above; its checksum is checked at each first read |
-//! | `trees/<hex>/` | a tree laid out: hard links to blobs | built below `tmp/`, renamed | sizes are checked once after each boot; a wrong one is laid out again |
-//! | `trees/<hex>.checked` | the boot id under which that tree was last checked; its mtime is the last use | renamed | checked again |
+//! | `trees/<hex>/`, `trees/<hex>-<place>/` | a tree laid out, there or at a place below: hard links to blobs | built below `tmp/`, renamed | sizes are checked once after each boot; a wrong one is laid out again |
+//! | `trees/<name>.checked` | the boot id under which that tree was last checked; its mtime is the last use | renamed | checked again |
 //! | `results/<hex>/`, `results/<hex>.checked` | a tree laid out for people, where links lead from outside: files of their own, 0444 and 0555 | as above | each file is looked at each time |
 //! | `actions/ab/<hex>.json` | an action's result, with a format number; its mtime is the last use | after its blobs; renamed | what can't be read is a miss |
 //! | `memo/<namespace>/ab/<hex>` | a checksum and a small record; its mtime is the last use | renamed | a wrong checksum is a miss |
 //! | `imports/<hex>` | the stat cache of one project folder | renamed | a wrong checksum is an empty cache |
 //! | `roots/<hex>` | a root of collection: a link's absolute path and the digests that it keeps | renamed, with fsync | – |
 //! | `locks/use` | held shared by each process, exclusively by collection | never removed | freed by the kernel |
-//! | `locks/<hex>`, `locks/tree-<hex>` | held while an action runs, or a tree is laid out | removed while held | freed by the kernel |
+//! | `locks/actions`, `locks/trees` | a byte of it, by the digest, is held while an action runs, or a tree is laid out | never removed | freed by the kernel |
 //! | `tmp/<pid>.<n>/` | temporary files and scratch folders of one process, locked by it | | swept by the next open |
 //!
 //! All times of blobs and laid-out trees are 1980-01-01T00:00:00Z ([`FILE_TIME`]), the earliest that zip archives

@@ -1,28 +1,36 @@
 //! Locks between processes.
 //!
-//! A lock's file is removed while it is held. Whoever gets the lock of a file that no longer has its name starts
-//! again: so nobody holds a lock that another process can't see, and the folder doesn't grow.
+//! Of actions and of trees there are many, and each is locked for a moment: a file for each would be made and removed
+//! as often. So one file stands for all of a kind, and a digest's lock is the lock of one byte of it, which no file
+//! need have (`F_OFD_SETLK`, fcntl(2)). Two digests that share their first 63 bits would wait for each other, and no
+//! more.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno as NixErrno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use xbuild_action::{Cancel, StoreError};
-use xbuild_base::{Action, Digest};
+use xbuild_base::{Action, Digest, Sha256, Tree};
 
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{give, io};
-use crate::session::same;
 
 /// The right to run one action, until it is dropped.
 #[derive(Debug)]
 #[must_use = "the lock is given back when this is dropped"]
 pub struct ActionLock {
-    _lock: FileLock,
+    _lock: ByteLock,
 }
+
+/// The files whose bytes are locked.
+const ACTIONS: &str = "actions";
+const TREES: &str = "trees";
 
 impl Disk {
     /// Waits until no other process or thread runs this action, and keeps others from running it.
@@ -38,12 +46,11 @@ impl Disk {
         cancel: &Cancel,
         waiting: &mut dyn FnMut(),
     ) -> Result<ActionLock, Error> {
-        let path = self.layout().part("locks").join(action.to_hex());
         let mut told = false;
         let mut pause = Duration::from_millis(2);
         loop {
-            if let Some(lock) = FileLock::attempt(&path, self.owner_ids())? {
-                return Ok(ActionLock { _lock: lock });
+            if let Some(lock) = self.try_lock(action)? {
+                return Ok(lock);
             }
             if !std::mem::replace(&mut told, true) {
                 waiting();
@@ -61,62 +68,88 @@ impl Disk {
     /// # Errors
     /// When the lock's file can't be made.
     pub fn try_lock(&self, action: Digest<Action>) -> Result<Option<ActionLock>, Error> {
-        let path = self.layout().part("locks").join(action.to_hex());
-        Ok(FileLock::attempt(&path, self.owner_ids())?.map(|lock| ActionLock { _lock: lock }))
+        let lock = ByteLock::new(self.locks(ACTIONS), self.owner_ids(), action.sha256())?.attempt()?;
+        Ok(lock.map(|lock| ActionLock { _lock: lock }))
+    }
+
+    /// Waits until nobody else lays a tree out, and keeps others from doing so.
+    pub(crate) fn lock_tree(&self, tree: Digest<Tree>) -> Result<ByteLock, StoreError> {
+        ByteLock::new(self.locks(TREES), self.owner_ids(), tree.sha256())?.wait()
+    }
+
+    fn locks(&self, name: &str) -> PathBuf {
+        self.layout().part("locks").join(name)
     }
 }
 
 fn open(path: &Path, owner: crate::files::Owner) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o644)).map_err(io("open", path))?;
-    // Gone already: then `same` will see it.
-    match give(path, owner) {
-        Err(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-        other => other?,
-    }
+    give(path, owner)?;
     Ok(file)
 }
 
-/// A file that is locked exclusively, and removed when this is dropped.
+/// A byte of a file, to be locked, and unlocked when this is dropped. The lock belongs to the open file, and not to the
+/// process: two threads keep each other out, too.
 #[derive(Debug)]
-pub(crate) struct FileLock {
+pub(crate) struct ByteLock {
     path: PathBuf,
     file: OwnedFd,
+    byte: libc::off_t,
 }
 
-impl FileLock {
+impl ByteLock {
+    fn new(path: PathBuf, owner: crate::files::Owner, name: Sha256) -> Result<Self, StoreError> {
+        let file = open(&path, owner)?;
+        Ok(Self { path, file, byte: byte_of(name) })
+    }
+
     /// Takes the lock if nobody has it.
-    fn attempt(path: &Path, owner: crate::files::Owner) -> Result<Option<Self>, StoreError> {
-        loop {
-            let file = open(path, owner)?;
-            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) if same(&file, path) => return Ok(Some(Self { path: path.to_owned(), file })),
-                Ok(()) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(None),
-                Err(error) => return Err(io("lock", path)(error)),
-            }
+    fn attempt(self) -> Result<Option<Self>, StoreError> {
+        match fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.byte(libc::F_WRLCK))) {
+            Ok(_) => Ok(Some(self)),
+            Err(NixErrno::EAGAIN | NixErrno::EACCES | NixErrno::EINTR) => Ok(None),
+            Err(error) => Err(StoreError::io("lock", &self.path)(error.into())),
         }
     }
 
     /// Waits for the lock.
-    pub(crate) fn wait(path: &Path, owner: crate::files::Owner) -> Result<Self, StoreError> {
+    fn wait(self) -> Result<Self, StoreError> {
         loop {
-            let file = open(path, owner)?;
-            match rustix::fs::flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) if same(&file, path) => return Ok(Self { path: path.to_owned(), file }),
-                Ok(()) | Err(Errno::INTR) => {}
-                Err(error) => return Err(io("lock", path)(error)),
+            match fcntl(&self.file, FcntlArg::F_OFD_SETLKW(&self.byte(libc::F_WRLCK))) {
+                Ok(_) => return Ok(self),
+                Err(NixErrno::EINTR) => {}
+                Err(error) => return Err(StoreError::io("lock", &self.path)(error.into())),
             }
+        }
+    }
+
+    /// The byte, as fcntl(2) has it.
+    fn byte(&self, kind: libc::c_int) -> libc::flock {
+        libc::flock {
+            l_type: i16::try_from(kind).unwrap_or_default(),
+            l_whence: 0,
+            l_start: self.byte,
+            l_len: 1,
+            // Must be so for a lock of the open file.
+            l_pid: 0,
         }
     }
 }
 
-impl Drop for FileLock {
+impl Drop for ByteLock {
     fn drop(&mut self) {
-        let _ = rustix::fs::unlink(&self.path);
-        // A sandbox that was forked meanwhile has a copy of the descriptor, so closing ours is not enough.
-        let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+        // A process that was forked meanwhile has a copy of the descriptor, so closing ours is not enough.
+        let _ = fcntl(&self.file, FcntlArg::F_OFD_SETLK(&self.byte(libc::F_UNLCK)));
     }
+}
+
+/// The byte that stands for a digest.
+fn byte_of(name: Sha256) -> libc::off_t {
+    let mut first = [0; 8];
+    first.copy_from_slice(&name.as_bytes()[..8]);
+    // The last byte that a file may have is no byte to be locked with a length.
+    (i64::from_be_bytes(first) & i64::MAX).min(i64::MAX - 1)
 }
 
 /// The lock that every process holds on the store that it uses.

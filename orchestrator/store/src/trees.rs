@@ -7,13 +7,12 @@ use std::sync::Arc;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use xbuild_action::{Content, Directory, Entry, File, ReadSeek, Scratch, Staging, StoreError};
-use xbuild_base::{Blob, Digest, Tree};
+use xbuild_base::{Blob, Digest, RelPath, Tree};
 
 use crate::blobs::is_executable;
 use crate::disk::Disk;
 use crate::files::{self, if_there, io};
-use crate::layout::{LaidOut, Variant};
-use crate::lock::FileLock;
+use crate::layout::{LaidOut, Variant, mark_of};
 
 impl Content for Disk {
     fn has_blob(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
@@ -26,6 +25,10 @@ impl Content for Disk {
 
     fn put_reader(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
         self.put_stream(reader, Path::new("a stream"), Variant::Plain)
+    }
+
+    fn put_executable(&self, reader: &mut dyn Read) -> Result<Digest<Blob>, StoreError> {
+        self.put_stream(reader, Path::new("a stream"), Variant::Executable)
     }
 
     fn put_file(&self, path: &Path) -> Result<Digest<Blob>, StoreError> {
@@ -56,12 +59,14 @@ impl Staging for Disk {
         self.owner_ids()
     }
 
-    fn materialise(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
-        if !self.laid_out().contains(&tree) {
-            self.ensure_laid_out(LaidOut::Inputs, tree)?;
-            self.laid_out().insert(tree);
+    fn materialise_at(&self, tree: Digest<Tree>, at: &RelPath) -> Result<PathBuf, StoreError> {
+        let key = (tree, at.clone());
+        if !self.laid_out().contains(&key) {
+            self.ensure_laid_out(tree, at)?;
+            self.laid_out().insert(key);
         }
-        Ok(Path::new(LaidOut::Inputs.folder()).join(tree.to_hex()))
+        let path = self.layout().tree(LaidOut::Inputs, tree, at);
+        Ok(path.strip_prefix(self.layout().folder()).map_or_else(|_| path.clone(), Path::to_owned))
     }
 
     fn link(&self, file: File, path: &Path) -> Result<(), StoreError> {
@@ -77,7 +82,7 @@ impl Staging for Disk {
     }
 
     fn scratch(&self) -> Result<Scratch, StoreError> {
-        let path = self.fresh();
+        let path = self.fresh_folder();
         files::make_directories(&path, self.owner_ids())?;
         Ok(Scratch::new(path, remove_scratch))
     }
@@ -90,16 +95,16 @@ impl Disk {
     /// # Errors
     /// When content is missing, or the folder can't be written.
     pub fn lay_out_result(&self, tree: Digest<Tree>) -> Result<PathBuf, StoreError> {
-        let path = self.result_folder(tree);
+        let (path, top) = (self.result_folder(tree), RelPath::root());
         let is_good =
-            || Ok::<_, StoreError>(self.is_laid_out(LaidOut::Results, tree)? && self.is_whole(tree, &path)?);
+            || Ok::<_, StoreError>(self.is_laid_out(&path, tree, &top)? && self.is_whole(tree, &path)?);
         if is_good()? {
             return Ok(path);
         }
         let _lock = self.lock_tree(tree)?;
         if !is_good()? {
             self.take_away(&path)?;
-            self.lay_out(LaidOut::Results, tree)?;
+            self.lay_out(LaidOut::Results, &path, tree, &top)?;
         }
         Ok(path)
     }
@@ -107,32 +112,28 @@ impl Disk {
     /// Where [`Self::lay_out_result`] lays a tree out.
     #[must_use]
     pub fn result_folder(&self, tree: Digest<Tree>) -> PathBuf {
-        self.layout().tree(LaidOut::Results, tree)
+        self.layout().tree(LaidOut::Results, tree, &RelPath::root())
     }
 
-    fn ensure_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<(), StoreError> {
-        if self.is_laid_out(for_whom, tree)? {
+    fn ensure_laid_out(&self, tree: Digest<Tree>, at: &RelPath) -> Result<(), StoreError> {
+        let path = self.layout().tree(LaidOut::Inputs, tree, at);
+        if self.is_laid_out(&path, tree, at)? {
             return Ok(());
         }
         // One process lays it out, the others wait: a toolchain is wanted by many at the same moment.
         let _lock = self.lock_tree(tree)?;
-        if self.is_laid_out(for_whom, tree)? {
+        if self.is_laid_out(&path, tree, at)? {
             return Ok(());
         }
-        self.take_away(&self.layout().tree(for_whom, tree))?;
-        self.lay_out(for_whom, tree)
+        self.take_away(&path)?;
+        self.lay_out(LaidOut::Inputs, &path, tree, at)
     }
 
-    fn lock_tree(&self, tree: Digest<Tree>) -> Result<FileLock, StoreError> {
-        let name = format!("tree-{}", tree.to_hex());
-        FileLock::wait(&self.layout().part("locks").join(name), self.owner_ids())
-    }
-
-    /// Whether a tree is laid out, and whole. After a boot of the machine it is looked at once, since what was
-    /// linked to may have been lost.
-    fn is_laid_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<bool, StoreError> {
-        let (path, mark) = (self.layout().tree(for_whom, tree), self.layout().tree_mark(for_whom, tree));
-        if if_there(rustix::fs::lstat(&path)).map_err(io("look at", &path))?.is_none() {
+    /// Whether a tree is laid out at a place of a folder, and whole. After a boot of the machine it is looked at once,
+    /// since what was linked to may have been lost.
+    fn is_laid_out(&self, path: &Path, tree: Digest<Tree>, at: &RelPath) -> Result<bool, StoreError> {
+        let mark = mark_of(path);
+        if if_there(rustix::fs::lstat(path)).map_err(io("look at", path))?.is_none() {
             return Ok(false);
         }
         let boot = files::read(&mark)?.unwrap_or_default();
@@ -140,7 +141,7 @@ impl Disk {
             files::touch(&mark);
             return Ok(true);
         }
-        let is_whole = self.is_whole(tree, &path)?;
+        let is_whole = self.is_whole(tree, &path.join(at))?;
         if is_whole {
             self.write_record(&mark, self.boot().as_bytes())?;
         }
@@ -182,17 +183,33 @@ impl Disk {
         Ok(())
     }
 
-    fn lay_out(&self, for_whom: LaidOut, tree: Digest<Tree>) -> Result<(), StoreError> {
-        let path = self.layout().tree(for_whom, tree);
-        let scratch = self.scratch()?;
-        let building = scratch.path().join("tree");
-        self.lay_out_at(for_whom, tree, &building)?;
-        match rustix::fs::rename(&building, &path) {
+    fn lay_out(
+        &self,
+        for_whom: LaidOut,
+        path: &Path,
+        tree: Digest<Tree>,
+        at: &RelPath,
+    ) -> Result<(), StoreError> {
+        let building = Scratch::new(self.fresh(), remove_scratch);
+        if let Some(parent) = building.path().parent() {
+            files::make_directories(parent, self.owner_ids())?;
+        }
+        let mut above = vec![building.path().to_owned()];
+        for part in at.components() {
+            above.push(above[above.len() - 1].join(part));
+        }
+        let place = above.pop().unwrap_or_default();
+        for folder in &above {
+            files::make_directory(folder, self.owner_ids())?;
+        }
+        self.lay_out_at(for_whom, tree, &place)?;
+        above.iter().rev().try_for_each(|folder| files::set_time(folder))?;
+        match rustix::fs::rename(building.path(), path) {
             // Somebody else's, without the lock: the same files.
             Ok(()) | Err(Errno::EXIST | Errno::NOTEMPTY) => {}
-            Err(error) => return Err(io("write", &path)(error)),
+            Err(error) => return Err(io("write", path)(error)),
         }
-        self.write_record(&self.layout().tree_mark(for_whom, tree), self.boot().as_bytes())
+        self.write_record(&mark_of(path), self.boot().as_bytes())
     }
 
     fn lay_out_at(&self, for_whom: LaidOut, tree: Digest<Tree>, path: &Path) -> Result<(), StoreError> {

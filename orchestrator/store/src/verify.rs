@@ -13,7 +13,7 @@ use crate::blobs::is_executable;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{self, if_there, io, pump};
-use crate::layout::{LaidOut, Variant};
+use crate::layout::{LaidOut, Variant, laid_out_tree};
 
 /// What to do with damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,15 +170,35 @@ impl Disk {
             }
             report.looked_at(part, 1);
             let path = folder.join(&name);
-            let problem = match Sha256::from_hex(&name) {
-                Ok(tree) => self.tree_problem(tree, &path, &bad)?,
-                Err(_) => Some("its name is not a digest".to_owned()),
+            let problem = match laid_out_tree(&name) {
+                Some(tree) => self.laid_out_problem(tree, &path, &bad)?,
+                None => Some("its name is not a digest".to_owned()),
             };
             if let Some(problem) = problem {
                 report.damage(path, problem);
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with a folder that has a tree at a place of it, if anything is. Above the place there is nothing
+    /// but the folders that lead there.
+    fn laid_out_problem(
+        &self,
+        tree: Sha256,
+        path: &Path,
+        bad: &HashSet<PathBuf>,
+    ) -> Result<Option<String>, StoreError> {
+        let mut place = path.to_owned();
+        let mut problem = self.tree_problem(tree, &place, bad)?;
+        let first = problem.clone();
+        while problem.is_some() {
+            let there = files::list(&place)?;
+            let [(name, FileType::Directory)] = there.as_slice() else { return Ok(first) };
+            place.push(name);
+            problem = self.tree_problem(tree, &place, bad)?;
+        }
+        Ok(problem)
     }
 
     /// What is wrong with a laid-out tree, if anything is.

@@ -5,12 +5,13 @@ mod common;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use common::{Temporary, path, temporary, tree};
 use proptest::prelude::*;
-use xbuild_action::{ContentExt as _, Entry, File, Staging as _, TreeBuilder};
+use xbuild_action::{Cancel, Content as _, ContentExt as _, Entry, File, Staging as _, TreeBuilder};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_store::{Disk, FILE_TIME};
+use xbuild_store::{Disk, FILE_TIME, Policy, Repair, Sweeping};
 
 fn set_mode(path: &Path, mode: u32) {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
@@ -87,6 +88,62 @@ fn a_result_is_laid_out_in_files_of_its_own_that_cannot_be_written() {
     assert_eq!(store.get(digest).unwrap(), b"#!/bin/sh\n");
     assert_eq!(store.lay_out_result(tree).unwrap(), at);
     assert_eq!(fs_err::read(at.join("bin/run")).unwrap(), b"#!/bin/sh\n");
+}
+
+#[test]
+fn a_tree_is_laid_out_at_a_place_kept_checked_and_collected() {
+    let Temporary { store, folder, host: _host } = temporary();
+    let tree = tree(&store, &[("src/lib.rs", "code"), ("Cargo.toml", "manifest")]);
+    let [one, other] = ["build/ws", "build/other"].map(|at| store.materialise_at(tree, &path(at)).unwrap());
+    assert_ne!(one, other);
+    assert_ne!(one, store.materialise(tree).unwrap());
+    assert_eq!(one, store.materialise_at(tree, &path("build/ws")).unwrap());
+    for (folder, at) in [(folder.join(&one), "build/ws"), (folder.join(&other), "build/other")] {
+        let mut expected = vec![path("build"), path(at)];
+        expected.extend(["src", "src/lib.rs", "Cargo.toml"].map(|below| path(at).join(&path(below))));
+        let mut found = listing(&folder);
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+        for name in ["", "build", at] {
+            let stat = fs_err::symlink_metadata(folder.join(name)).unwrap();
+            assert_eq!((stat.mtime(), mode(&folder.join(name))), (FILE_TIME, 0o755), "{name}");
+        }
+    }
+    let verify = || store.verify(Repair::Report, &Cancel::default()).unwrap();
+    assert_eq!((verify().damaged, verify().checked["trees"]), (vec![], 3));
+    fs_err::write(folder.join(&other).join("build/stranger"), "").unwrap();
+    fs_err::remove_file(folder.join(&one).join("build/ws/Cargo.toml")).unwrap();
+    let damaged: Vec<_> = verify().damaged.into_iter().map(|damage| damage.path).collect();
+    assert_eq!(damaged, {
+        let mut both = [folder.join(&one), folder.join(&other)];
+        both.sort();
+        both
+    });
+
+    let now = SystemTime::now() + Duration::from_secs(60);
+    store.gc(&Policy { now, max_age: Duration::ZERO, sweeping: Sweeping::Remove }).unwrap();
+    assert_eq!(
+        fs_err::read_dir(folder.join("trees"))
+            .unwrap()
+            .filter(|it| it.as_ref().unwrap().path().is_dir())
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn what_will_be_executable_lies_in_the_store_once() {
+    let Temporary { store, folder, host: _host } = temporary();
+    let digest = store.put_executable(&mut b"#!/bin/sh\n".as_slice()).unwrap();
+    let blobs = || common::files_below(&folder.join("blobs"));
+    let executable = File { digest, executable: true };
+    assert_eq!(blobs(), [store.path_of(executable).unwrap()]);
+    assert_eq!(store.get(digest).unwrap(), b"#!/bin/sh\n");
+    assert_eq!(store.put(b"#!/bin/sh\n").unwrap(), digest);
+    assert_eq!(blobs().len(), 1);
+    store.path_of(File { digest, executable: false }).unwrap();
+    assert_eq!(blobs().len(), 2, "a link has the mode of the file");
 }
 
 #[test]

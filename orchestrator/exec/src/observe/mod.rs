@@ -60,6 +60,9 @@ pub(crate) use upper::is_untouched;
 /// The longest path, in bytes (`PATH_MAX`), its end included.
 const LONGEST_PATH: usize = 4096;
 
+/// So much of a path is read at once, in bytes.
+const USUAL_PATH: usize = 256;
+
 /// The unit in which memory can be there or not, in bytes; larger pages are multiples of it.
 const PAGE: usize = 4096;
 
@@ -183,6 +186,10 @@ impl Observer {
             return;
         }
         let seen = self.enter(notification).and_then(|()| self.files(notification));
+        // Nothing seen is nothing seen, whoever called.
+        if seen.as_ref().is_ok_and(Vec::is_empty) {
+            return;
+        }
         // If the caller doesn't wait any more, another process may have got its number.
         match (self.is_waiting(notification.id), seen, &mut self.seen) {
             (Ok(false), ..) => {}
@@ -309,15 +316,16 @@ impl Caller<'_> {
         }
         let mut path = Vec::new();
         while path.len() < LONGEST_PATH {
-            // What lies behind the page may not be there.
-            let mut part = vec![0; PAGE - at % PAGE];
-            self.read(at, &mut part)?;
+            // What lies behind the page may not be there; and most paths are short.
+            let mut space = [0; USUAL_PATH];
+            let part = &mut space[..USUAL_PATH.min(PAGE - at % PAGE)];
+            self.read(at, part)?;
             if let Some(end) = part.iter().position(|byte| *byte == 0) {
                 path.extend_from_slice(&part[..end]);
                 return Ok((path.len() < LONGEST_PATH).then_some(path));
             }
             at = at.checked_add(part.len()).ok_or(Unknown)?;
-            path.extend_from_slice(&part);
+            path.extend_from_slice(part);
         }
         Ok(None)
     }

@@ -5,6 +5,7 @@
 
 use std::os::fd::BorrowedFd;
 
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 /// The kernel's limit of links in one path (`MAXSYMLINKS`).
@@ -41,11 +42,12 @@ pub(super) fn walk(root: BorrowedFd<'_>, start: &[u8], path: &[u8], follow: bool
     if is_folder(path) {
         return Place::Nowhere;
     }
-    let mut pending: Vec<Vec<u8>> = Vec::new();
-    let mut here: Vec<Vec<u8>> = Vec::new();
-    if !path.starts_with(b"/") {
-        here.extend(parts(start).map(<[u8]>::to_vec));
+    let start = if path.starts_with(b"/") { b"".as_slice() } else { start };
+    if let Some(place) = without_links(root, start, path) {
+        return place;
     }
+    let mut pending: Vec<Vec<u8>> = Vec::new();
+    let mut here: Vec<Vec<u8>> = parts(start).map(<[u8]>::to_vec).collect();
     pending.extend(parts(path).rev().map(<[u8]>::to_vec));
     let mut links = 0;
     while let Some(part) = pending.pop() {
@@ -84,6 +86,25 @@ pub(super) fn walk(root: BorrowedFd<'_>, start: &[u8], path: &[u8], follow: bool
         }
     }
     Place::At(here.join(&b'/'))
+}
+
+/// Most paths lead through no link, which one call tells of all their parts. `None` where there may be one, and where
+/// the path has to be looked at more closely.
+fn without_links(root: BorrowedFd<'_>, start: &[u8], path: &[u8]) -> Option<Place> {
+    let all = parts(start).chain(parts(path).filter(|part| *part != b"."));
+    let here: Vec<&[u8]> = all.collect();
+    if here.first() == Some(&b"proc".as_slice()) || here.contains(&b"..".as_slice()) {
+        return None;
+    }
+    let here = here.join(&b'/');
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    match rustix::fs::openat2(root, here.as_slice(), flags, Mode::empty(), resolve) {
+        Ok(_) => Some(Place::At(here)),
+        // A link before what is missing would have been met first.
+        Err(Errno::NOENT | Errno::NOTDIR) => Some(Place::Nowhere),
+        Err(_) => None,
+    }
 }
 
 fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
@@ -130,8 +151,6 @@ fn of_proc(pending: &mut Vec<Vec<u8>>) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd as _;
-
-    use rustix::fs::{Mode, OFlags};
 
     use super::*;
 

@@ -149,9 +149,13 @@ fn add(
         let place = prefix.join(&path);
         match mode.as_str() {
             "100644" | "100755" | "100664" => {
-                let digest =
-                    blobs.read(&id, &mut |blob| Ok(fetcher.store().put_reader(blob)?))?.map_err(error)?;
-                tree.file(&place, File { digest, executable: mode == "100755" }).map_err(refused)?;
+                let (store, executable) = (fetcher.store(), mode == "100755");
+                let put = |blob: &mut dyn Read| match executable {
+                    true => store.put_executable(blob),
+                    false => store.put_reader(blob),
+                };
+                let digest = blobs.read(&id, &mut |blob| Ok(put(blob)?))?.map_err(error)?;
+                tree.file(&place, File { digest, executable }).map_err(refused)?;
             }
             "120000" => {
                 let target = blobs.read(&id, &mut |blob| {

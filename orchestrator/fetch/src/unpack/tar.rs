@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 use tar::EntryType;
 use xbuild_action::{Content, File};
-use xbuild_base::{Blob, Digest, RelPath, Tree};
+use xbuild_base::{Digest, RelPath, Tree};
 
 use super::limits::{Gate, Meter};
 use super::{ArchiveError, Assembler, Limits, Part, UnpackError, checked_path, damaged};
@@ -129,8 +129,7 @@ pub(super) fn unpack(
                 let executable = entry.header().mode().map_err(damaged)? & 0o100 != 0;
                 match place {
                     Some(place) => {
-                        let digest = store_exactly(content, &mut entry, size)?;
-                        tree.file(&place, File { digest, executable })?;
+                        tree.file(&place, store_exactly(content, &mut entry, size, executable)?)?;
                     }
                     None => {
                         io::copy(&mut entry, &mut io::sink()).map_err(damaged)?;
@@ -188,14 +187,23 @@ pub(super) fn store_exactly(
     content: &dyn Content,
     entry: &mut dyn Read,
     size: u64,
-) -> Result<Digest<Blob>, UnpackError> {
+    executable: bool,
+) -> Result<File, UnpackError> {
     let mut source = Source { inner: entry, error: None };
-    let digest = match content.put_reader(&mut source) {
+    let stored = match executable {
+        true => content.put_executable(&mut source),
+        false => content.put_reader(&mut source),
+    };
+    let digest = match stored {
         Ok(digest) => digest,
         // What could not be read is the archive's fault, not the store's.
         Err(error) => return Err(source.error.map_or_else(|| error.into(), damaged)),
     };
-    if digest.size() == size { Ok(digest) } else { Err(damaged("it ends in the middle of a file")) }
+    if digest.size() == size {
+        Ok(File { digest, executable })
+    } else {
+        Err(damaged("it ends in the middle of a file"))
+    }
 }
 
 /// Remembers whether reading failed.

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read, Seek as _};
 use std::path::Path;
 
-use xbuild_action::{Content, File};
+use xbuild_action::Content;
 use xbuild_base::{Digest, Tree};
 
 use super::limits::Meter;
@@ -64,9 +64,10 @@ pub(super) fn unpack(
             meter.bytes(size)?;
         }
         // One byte more than the header says shows that the header is wrong, and is enough to see it.
-        let digest = tar::store_exactly(content, &mut (&mut entry).take(size.saturating_add(1)), size)?;
+        let mut bytes = (&mut entry).take(size.saturating_add(1));
+        let file = tar::store_exactly(content, &mut bytes, size, mode & 0o100 != 0)?;
         meter.bytes(size)?;
-        tree.file(&place, File { digest, executable: mode & 0o100 != 0 })?;
+        tree.file(&place, file)?;
     }
     if tree.is_empty() {
         return Err(damaged(format!("there is nothing at `{}` in it", part.keep)));
