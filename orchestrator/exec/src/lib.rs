@@ -26,9 +26,9 @@
 //!
 //! # What a program sees
 //!
-//! - `/`: one overlay: links to single input files, over the layers' trees, over an `/etc` with `passwd`, `group`,
-//!   `hosts` and `nsswitch.conf`; each mount of the inputs an overlay of its own. All of it is writable and thrown
-//!   away, all files have one time.
+//! - `/`: one overlay: links to single input files, over the mounts of the inputs and the layers' trees, over an `/etc`
+//!   with `passwd`, `group`, `hosts` and `nsswitch.conf`; of many mounts each is an overlay of its own. All of it is
+//!   writable and thrown away, all files have one time.
 //! - `/proc` of its own processes, with no kernel command line and a boot id that is the same everywhere; `/dev` with `null zero full random urandom fd stdin stdout stderr shm`, `/tmp`
 //!   empty (unless an output lies below it), no `/sys`.
 //! - user and group 1000, host name `xbuild`, umask 022, standard input `/dev/null`, a session of its own with no
