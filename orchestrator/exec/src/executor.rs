@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use xbuild_action::{
-    ActionResult, ExecutionError, Executor, Isolation, Observer, Outcome, Request, Staging, Times,
+    ActionResult, Command, ExecutionError, Executor, InputRoot, Isolation, Observer, Outcome, Request,
+    Staging, Times,
 };
 use xbuild_base::{Digest, Tree};
 
@@ -21,6 +22,9 @@ use crate::session::{End, Session, Stop};
 use crate::specification::{Failure, Job, KernelLimits, Specification};
 use crate::stage::{self, Staged};
 use crate::zygote::{Forked, Zygote};
+
+/// Folders at the root's top that each sandbox has of its own.
+const OWN_FOLDERS: [&str; 3] = ["dev", "proc", "tmp"];
 
 /// The local executor: each command runs in a sandbox of Linux namespaces over overlays of the store's trees.
 ///
@@ -150,7 +154,8 @@ impl Sandbox {
         }
         let owner = self.owner()?;
         let staged = Staged::new(self.store(), request, self.defaults(request.isolation)?)?;
-        let job = Job::Run(Box::new(specification(request, &staged, owner)));
+        let settled = self.settled(request)?;
+        let job = Job::Run(Box::new(specification(request, &staged, owner, settled.clone())));
         let group = self.group(request)?;
         let collector = Collector::new(self.store(), &staged, request.command);
         let session = self.start(staged.folder(), &job, &request.unkeyed.descriptors, group.as_ref())?;
@@ -197,12 +202,36 @@ impl Sandbox {
                 if result.exit_code != 0 {
                     return Ok(Outcome::Failed(result));
                 }
-                let observed = observed.filter(|_| observe::is_untouched(&staged, request.observe));
+                let observed = observed.filter(|_| observe::is_untouched(&staged, request.observe, &settled));
                 result.outputs = collector.all()?;
                 result.times.wall = start.elapsed();
                 Ok(Outcome::Succeeded(result, observed))
             }
         }
+    }
+
+    /// What of the root's top the toolchain's layers alone have, where it is of use to know.
+    fn settled(&self, request: &Request<'_>) -> Result<BTreeSet<String>, ExecutionError> {
+        let InputRoot { layers, mounts, files, directories } = request.inputs;
+        let mut settled = BTreeSet::new();
+        if request.observe.is_empty() {
+            return Ok(settled);
+        }
+        for layer in layers {
+            settled.extend(self.store().directory(*layer)?.entries.keys().cloned());
+        }
+        let Command { working_directory, outputs, .. } = request.command;
+        let own =
+            mounts.keys().chain(files.keys()).chain(directories).chain(outputs).chain([working_directory]);
+        for path in own.chain(request.observe) {
+            match path.components().next() {
+                Some(top) => drop(settled.remove(top)),
+                // The root itself is the action's.
+                None => settled.clear(),
+            }
+        }
+        settled.retain(|name| !OWN_FOLDERS.contains(&name.as_str()));
+        Ok(settled)
     }
 
     fn group(&self, request: &Request<'_>) -> Result<Option<Group>, ExecutionError> {
@@ -224,7 +253,12 @@ impl Executor for Sandbox {
 }
 
 /// The sandbox as a value.
-fn specification(request: &Request<'_>, staged: &Staged, owner: Option<(u32, u32)>) -> Specification {
+fn specification(
+    request: &Request<'_>,
+    staged: &Staged,
+    owner: Option<(u32, u32)>,
+    settled: BTreeSet<String>,
+) -> Specification {
     let Request { command, inputs: _, isolation, limits, unkeyed, observe, cancel: _ } = request;
     let mut environment = command.environment.clone();
     environment.extend(unkeyed.environment.clone());
@@ -243,6 +277,7 @@ fn specification(request: &Request<'_>, staged: &Staged, owner: Option<(u32, u32
             .then_some(KernelLimits { processes: limits.processes, file_size: limits.file_size }),
         // The host's own paths lead to the inputs too where nothing is isolated.
         observe: if *isolation == Isolation::None { BTreeSet::new() } else { (*observe).clone() },
+        settled,
     }
 }
 

@@ -76,7 +76,8 @@ fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedF
     let observation = if specification.observe.is_empty() {
         None
     } else {
-        Some(observe::prepare(&specification.observe, specification.free_descriptor())?)
+        let Specification { observe, settled, .. } = specification;
+        Some(observe::prepare(observe, settled, specification.free_descriptor())?)
     };
     let (mut observer, sender) = observation.unzip();
     namespaces::enter(namespaces::flags(specification.isolation))?;

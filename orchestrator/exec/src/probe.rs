@@ -180,7 +180,7 @@ pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(),
         }
         Feature::Observing => {
             fs_err::write("seen", "").step("write a file")?;
-            let (observer, sender) = observe::prepare(&[RelPath::root()].into(), 3)?;
+            let (observer, sender) = observe::prepare(&[RelPath::root()].into(), &BTreeSet::new(), 3)?;
             namespaces::enter(files)?;
             let look = || {
                 rustix::thread::set_no_new_privs(true).step("forbid new privileges")?;

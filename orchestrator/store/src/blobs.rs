@@ -23,13 +23,12 @@ impl Disk {
     /// When the blob is missing, or its executable variant can't be made.
     pub fn path_of(&self, file: File) -> Result<PathBuf, StoreError> {
         let wanted = Variant::of(file.executable);
-        let path = self.layout().blob(file.digest.sha256(), wanted);
-        if files::size_of(&path)? == Some(file.digest.size()) {
+        if let Some(path) = self.find_variant(file.digest, wanted)? {
             return Ok(path);
         }
-        let from = self.layout().blob(file.digest.sha256(), wanted.other());
-        let source = if_there(files::open(&from)).map_err(io("open", &from))?;
-        let mut source = source.ok_or_else(|| missing(file.digest))?;
+        let from = self.find_variant(file.digest, wanted.other())?.ok_or_else(|| missing(file.digest))?;
+        let path = self.layout().blob(file.digest.sha256(), wanted);
+        let mut source = files::open(&from).map_err(io("open", &from))?;
         let temporary = self.copy_checked(&mut source, &from, file.digest)?;
         temporary.place_content(&path, file.digest.size(), wanted.mode(), self.owner_ids())?;
         Ok(path)
@@ -68,15 +67,20 @@ impl Disk {
         Ok((temporary, digest))
     }
 
-    /// Where a blob is, in either variant, when its size is right.
+    /// Where a blob is, in either variant.
     fn find_blob(&self, digest: Digest<Blob>) -> Result<Option<PathBuf>, StoreError> {
-        for variant in [Variant::Plain, Variant::Executable] {
-            let path = self.layout().blob(digest.sha256(), variant);
-            if files::size_of(&path)? == Some(digest.size()) {
-                return Ok(Some(path));
-            }
+        match self.find_variant(digest, Variant::Plain)? {
+            None => self.find_variant(digest, Variant::Executable),
+            found => Ok(found),
         }
-        Ok(None)
+    }
+
+    /// Where one variant of a blob is, when its size is right, and its bytes where that says too little.
+    fn find_variant(&self, digest: Digest<Blob>, variant: Variant) -> Result<Option<PathBuf>, StoreError> {
+        let path = self.layout().blob(digest.sha256(), variant);
+        let is_there = files::size_of(&path)? == Some(digest.size())
+            && (variant == Variant::Plain || self.has_its_bytes(&path, digest)?);
+        Ok(is_there.then_some(path))
     }
 
     pub(crate) fn blob_is_there(&self, digest: Digest<Blob>) -> Result<bool, StoreError> {
@@ -189,10 +193,9 @@ impl Disk {
         let executable = is_executable(&stat);
         let variant = Variant::of(executable);
         let remove = || if_there(rustix::fs::unlink(path)).map(drop).map_err(io("remove", path));
-        // A file of another name that shares the inode could still be written to. And linkers write through memory:
-        // should the machine go down, such a file may have its size and not its bytes, which one that is written
-        // from its beginning to its end has not. Both are copied.
-        if stat.st_nlink > 1 || executable {
+        // A file of another name that shares the inode could still be written to; and what a linker wrote must be known
+        // as that.
+        if stat.st_nlink > 1 || (executable && !self.note_boot(&file)) {
             let digest = self.put_open(&mut file, path, stat.st_size.cast_unsigned(), variant)?;
             remove()?;
             return Ok(File { digest, executable });

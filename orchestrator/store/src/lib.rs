@@ -29,11 +29,11 @@
 //!
 //! A process that is killed loses nothing that it renamed into place. Only when the machine itself goes down can
 //! data be missing behind a name; then a file is shorter than its digest says, and each use of a blob compares
-//! the two. Linkers write through memory, and such a file may then have its size and not its bytes: programs are
-//! copied into the store by writing. What is trusted without looking (that all files of a tree are there) is trusted
-//! for one boot of the machine only. So no blob, tree or result is synced, and a cold build doesn't wait for the
-//! disk. A lost root
-//! would let collection take away what a `result` link still needs: roots are synced.
+//! the two. Linkers write through memory, and such a file may then have its size and not its bytes: programs say in an
+//! attribute under which boot of the machine they were written (`written`), and are read once under another. What is
+//! trusted without looking (that all files of a tree are there) is trusted for one boot only. So no blob, tree or
+//! result is synced, and a cold build doesn't wait for the disk. A lost root would let collection take away what a
+//! `result` link still needs: roots are synced.
 //!
 //! # What collection keeps
 //!
@@ -56,6 +56,7 @@ mod session;
 mod statcache;
 mod trees;
 mod verify;
+mod written;
 
 pub use disk::Disk;
 pub use error::Error;

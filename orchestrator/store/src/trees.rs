@@ -160,6 +160,7 @@ impl Disk {
                 (Entry::File(file), FileType::RegularFile) => {
                     stat.st_size.cast_unsigned() == file.digest.size()
                         && is_executable(&stat) == file.executable
+                        && (!file.executable || self.has_its_bytes(&path, file.digest)?)
                 }
                 (Entry::Directory(below), FileType::Directory) => self.is_whole(*below, &path)?,
                 (Entry::Symlink(target), FileType::Symlink) => {

@@ -6,9 +6,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use common::{Temporary, as_child, blob_path, child, file, files_below, success, temporary, tree};
+use common::{Temporary, as_child, blob_path, child, file, files_below, path, success, temporary, tree};
+use rustix::fs::XattrFlags;
 use xbuild_action::{
-    ActionCache as _, Cancel, Content as _, ContentExt as _, Output, Staging as _, StoreError,
+    ActionCache as _, Cancel, Content as _, ContentExt as _, Entry, Output, Staging as _, StoreError,
+    TreeBuilder,
 };
 use xbuild_base::{Action, Digest};
 use xbuild_store::{Disk, Error, Repair};
@@ -90,20 +92,58 @@ fn an_action_whose_output_is_gone_is_a_miss() {
     assert_eq!(another.result(key).unwrap(), Some(result));
 }
 
+/// As if it had been written under an earlier boot of the machine.
+fn age(path: &Path) {
+    rustix::fs::setxattr(path, c"user.xbuild.written", b"an earlier one", XattrFlags::REPLACE).unwrap();
+}
+
+fn is_marked(path: &Path) -> bool {
+    rustix::fs::getxattr(path, c"user.xbuild.written", &mut [0_u8; 64][..]).is_ok()
+}
+
 #[test]
-fn a_program_that_a_linker_wrote_is_written_anew() {
-    let Temporary { store, host: _host, .. } = temporary();
+fn a_program_that_a_linker_wrote_is_read_before_it_is_believed_after_the_machine_went_down() {
+    let Temporary { store, folder, host: _host } = temporary();
     let scratch = store.scratch().unwrap();
     let inode = |path: &Path| std::os::unix::fs::MetadataExt::ino(&fs_err::metadata(path).unwrap());
-    for (mode, is_moved) in [(0o755, false), (0o644, true)] {
+    let adopt = |mode| {
         let made = scratch.path().join("made");
-        fs_err::write(&made, mode.to_string().repeat(400_000)).unwrap();
+        fs_err::write(&made, format!("{mode:o}").repeat(400_000)).unwrap();
         fs_err::set_permissions(&made, std::fs::Permissions::from_mode(mode)).unwrap();
         let before = inode(&made);
         let file = store.adopt(&made).unwrap();
         assert!(!made.exists());
-        assert_eq!(inode(&store.path_of(file).unwrap()) == before, is_moved, "{mode:o}");
-    }
+        let path = store.path_of(file).unwrap();
+        let is_moved = inode(&path) == before;
+        (file, path, is_moved)
+    };
+    let (_, library, is_moved) = adopt(0o644);
+    assert!(is_moved && !is_marked(&library));
+    let (file, program, is_moved) = adopt(0o755);
+    assert!(is_moved && is_marked(&program), "nothing is written twice");
+    let mut builder = TreeBuilder::default();
+    builder.insert(&store, &path("bin/made"), Entry::File(file)).unwrap();
+    let tree = builder.build(&store).unwrap();
+    let laid_out = folder.join(store.materialise(tree).unwrap());
+
+    // Its bytes are there: it is believed, and needn't be read again.
+    age(&program);
+    let later = Disk::open(&folder, None).unwrap();
+    assert!(later.has_blob(file.digest).unwrap() && !is_marked(&program));
+
+    // They are not.
+    let (_, program, is_moved) = adopt(0o755);
+    assert!(!is_moved && !is_marked(&program), "it was there already");
+    rustix::fs::setxattr(&program, c"user.xbuild.written", b"an earlier one", XattrFlags::CREATE).unwrap();
+    let bytes = fs_err::read(&program).unwrap();
+    fs_err::write(&program, vec![0; bytes.len()]).unwrap();
+    fs_err::write(laid_out.with_extension("checked"), "an earlier one").unwrap();
+    let later = Disk::open(&folder, None).unwrap();
+    assert!(later.materialise(tree).is_err());
+    assert!(!later.has_blob(file.digest).unwrap() && !program.exists());
+    adopt(0o755);
+    later.materialise(tree).unwrap();
+    assert_eq!(fs_err::read(laid_out.join("bin/made")).unwrap(), bytes);
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub(crate) type Sender = OwnedFd;
 #[derive(Debug)]
 pub(crate) struct Observer {
     folders: BTreeSet<RelPath>,
+    /// See [`crate::specification::Specification::settled`].
+    settled: BTreeSet<String>,
     /// The host's `/proc`, in which the sandbox's processes have the numbers that the kernel tells.
     processes: OwnedFd,
     ear: Ear,
@@ -98,8 +100,13 @@ enum Ear {
     Closed,
 }
 
-/// Makes ready to observe what is at or below `folders`. All descriptors are at least `from`.
-pub(crate) fn prepare(folders: &BTreeSet<RelPath>, from: i32) -> Result<(Observer, Sender), Failure> {
+/// Makes ready to observe what is at or below `folders`, which nothing below `settled` leads to. All descriptors are at
+/// least `from`.
+pub(crate) fn prepare(
+    folders: &BTreeSet<RelPath>,
+    settled: &BTreeSet<String>,
+    from: i32,
+) -> Result<(Observer, Sender), Failure> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let processes = rustix::fs::open(c"/proc", flags, Mode::empty()).step("open /proc")?;
     let (family, kind) = (AddressFamily::UNIX, SocketType::STREAM);
@@ -108,6 +115,7 @@ pub(crate) fn prepare(folders: &BTreeSet<RelPath>, from: i32) -> Result<(Observe
     let move_up = |fd: OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, from).step("move a descriptor");
     let observer = Observer {
         folders: folders.clone(),
+        settled: settled.clone(),
         processes: move_up(processes)?,
         ear: Ear::Socket(move_up(ours)?),
         root: None,
@@ -240,9 +248,21 @@ impl Observer {
             // Of a descriptor, which was opened before; or of nothing.
             return Ok(folder.map_or(Place::Nowhere, |number| Place::Opened(descriptor(number))));
         }
+        if self.is_settled(path) {
+            return Ok(Place::Nowhere);
+        }
         let start = if path.starts_with(b"/") { Some(Vec::new()) } else { caller.folder(folder)? };
         let (Some(root), Some(start)) = (&self.root, start) else { return Ok(Place::Nowhere) };
         Ok(resolve::walk(root.as_fd(), &start, path, call.follows(arguments)))
+    }
+
+    /// Whether a path leads to a file of the toolchain's, if to any. That the program left these alone is looked at in
+    /// the end.
+    fn is_settled(&self, path: &[u8]) -> bool {
+        let Some(path) = path.strip_prefix(b"/") else { return false };
+        let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
+        let top = parts.next().and_then(|top| std::str::from_utf8(top).ok());
+        top.is_some_and(|top| self.settled.contains(top)) && parts.all(|part| part != b"..")
     }
 
     /// The observed file at a place, if there is one.
@@ -404,7 +424,7 @@ mod tests {
 
     #[test]
     fn of_who_was_never_heard_of_nothing_is_known() {
-        let (mut observer, sender) = prepare(&[RelPath::root()].into(), 3).unwrap();
+        let (mut observer, sender) = prepare(&[RelPath::root()].into(), &BTreeSet::new(), 3).unwrap();
         assert!(observer.waits_for().is_some());
         // The machine has refused the filter, and the program has begun.
         drop(sender);

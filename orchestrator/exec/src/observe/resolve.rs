@@ -93,18 +93,29 @@ pub(super) fn walk(root: BorrowedFd<'_>, start: &[u8], path: &[u8], follow: bool
 fn without_links(root: BorrowedFd<'_>, start: &[u8], path: &[u8]) -> Option<Place> {
     let all = parts(start).chain(parts(path).filter(|part| *part != b"."));
     let here: Vec<&[u8]> = all.collect();
-    if here.first() == Some(&b"proc".as_slice()) || here.contains(&b"..".as_slice()) {
-        return None;
+    let at = |here: &[&[u8]]| {
+        if here.first() == Some(&b"proc".as_slice()) || here.contains(&b"..".as_slice()) {
+            return None;
+        }
+        let here = here.join(&b'/');
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match rustix::fs::openat2(root, here.as_slice(), flags, Mode::empty(), resolve) {
+            Ok(_) => Some(Place::At(here)),
+            // A link before what is missing would have been met first.
+            Err(Errno::NOENT | Errno::NOTDIR) => Some(Place::Nowhere),
+            Err(_) => None,
+        }
+    };
+    let found = at(&here);
+    let [top, below @ ..] = here.as_slice() else { return found };
+    if found.is_some() || below.is_empty() {
+        return found;
     }
-    let here = here.join(&b'/');
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-    match rustix::fs::openat2(root, here.as_slice(), flags, Mode::empty(), resolve) {
-        Ok(_) => Some(Place::At(here)),
-        // A link before what is missing would have been met first.
-        Err(Errno::NOENT | Errno::NOTDIR) => Some(Place::Nowhere),
-        Err(_) => None,
-    }
+    // `/lib` and `/bin` lead to `/usr` in most roots.
+    let Link::To(target) = read_link(root, &[top.to_vec()]) else { return None };
+    let whole: Vec<&[u8]> = parts(&target).chain(below.iter().copied()).collect();
+    at(&whole)
 }
 
 fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {

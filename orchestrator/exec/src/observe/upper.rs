@@ -13,9 +13,16 @@ use crate::outputs::is_opaque;
 use crate::stage::Staged;
 
 /// Whether the upper folders hold nothing at or below `observe` but the folders that were made there before the program
-/// began. What can't be looked at was changed.
-pub(crate) fn is_untouched(staged: &Staged, observe: &BTreeSet<RelPath>) -> bool {
+/// began, and nothing of what is `settled`. What can't be looked at was changed.
+pub(crate) fn is_untouched(staged: &Staged, observe: &BTreeSet<RelPath>, settled: &BTreeSet<String>) -> bool {
     let layout = &staged.layout;
+    let is_missing = |name: &String| {
+        let found = staged.upper(0).join(name).symlink_metadata();
+        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    if !settled.iter().all(is_missing) {
+        return false;
+    }
     let holds_only_made = |index: usize, below: &RelPath| {
         let made = layout.directories.iter().filter(|(of, _)| *of == index);
         let made: Vec<RelPath> = made.filter_map(|(_, path)| path.strip_prefix(below)).collect();

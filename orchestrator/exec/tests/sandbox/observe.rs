@@ -173,9 +173,13 @@ fn what_changes_the_sources_is_not_known() {
         "echo new > ws/sub/new",
         "mkdir ws/new",
         "cp ws/a ws/z; cat ws/z",
+        // What only the toolchain has isn't looked at more closely, for as long as it is left alone.
+        "ln -s ../build/ws /usr/z; cat /usr/z/a",
+        "cp ws/a /usr/z",
     ] {
         assert_eq!(seen(&world, world.script(script, &[])), None, "{script}");
     }
+    script_sees(&world, "ln -s /build/ws /etc/z; cat /etc/z/a; cat /usr/../build/ws/b", &["a", "b"]);
     script_sees(&world, "echo x > other/x; mv other/x other/y; echo x > out/x; cat ws/a", &["a"]);
 }
 
