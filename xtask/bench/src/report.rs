@@ -84,8 +84,9 @@ high-water mark of the resident set of xbuild's own process, without the compile
 fewer actions than cargo, in its one target folder, starts programs; where it can share no more than cargo does, it may \
 cost a little more.
 - **The store**: its files, each counted once however many names it has (a tree that is laid out is links), against \
-the different contents among them, blobs and directories. The rest is what is kept twice, since a program that is an \
-input has another mode, and small records.
+the different contents among them, blobs and directories. The rest is what is kept twice, where one content is a program \
+in one place and none in another, and small records. Not counted are the copies of programs that `result` leads to, which \
+are people's own to change; how much they take is told.
 ";
 
 /// The machines that were measured on, each with its rustc, once.

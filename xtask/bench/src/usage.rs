@@ -10,6 +10,9 @@ use xbuild_action::ActionResult;
 
 use crate::error::Error;
 
+/// Where a store has copies of programs for people.
+const RESULTS: &str = "results";
+
 /// The folders of a store whose files are named by what they hold. A name goes up to the first dot.
 const CONTENT: [&str; 2] = ["blobs", "directories"];
 
@@ -24,8 +27,10 @@ pub(crate) struct Actions {
 /// What files take, each counted once however many names it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Room {
-    /// What they hold, in bytes.
+    /// What they hold, in bytes; without the copies for people.
     pub(crate) bytes: u64,
+    /// What those copies hold, in bytes.
+    pub(crate) results: u64,
     /// What is allocated for them and for their folders, in bytes.
     pub(crate) allocated: u64,
     /// The different contents among them, in bytes.
@@ -72,7 +77,9 @@ impl Room {
         each_entry(store, &mut |path, metadata| {
             if files.insert(metadata.ino()) {
                 room.allocated += metadata.blocks() * 512;
-                room.bytes += if metadata.is_dir() { 0 } else { metadata.len() };
+                let is_copy = path.strip_prefix(store).is_ok_and(|below| below.starts_with(RESULTS));
+                let bytes = if is_copy { &mut room.results } else { &mut room.bytes };
+                *bytes += if metadata.is_dir() { 0 } else { metadata.len() };
             }
             if metadata.is_file()
                 && !known.contains(&metadata.ino())
@@ -153,14 +160,15 @@ mod tests {
         write(&store.join("blobs/bb/bb1"), &[0; 100]).unwrap();
         write(&store.join("blobs/bb/bb1.x"), &[0; 100]).unwrap();
         write(&store.join("memo/x"), &[0; 7]).unwrap();
+        write(&store.join("results/r/bin/x"), &[0; 50]).unwrap();
         fs_err::create_dir_all(store.join("trees/t")).unwrap();
         fs_err::create_dir_all(store.join("blobs/aa")).unwrap();
         fs_err::hard_link(store.join("blobs/bb/bb1"), store.join("trees/t/file")).unwrap();
         fs_err::hard_link(base.join("blobs/aa/aa1"), store.join("blobs/aa/aa1")).unwrap();
         let whole = Room::of(&store, None).unwrap();
-        assert_eq!([whole.bytes, whole.unique], [217, 110]);
+        assert_eq!([whole.bytes, whole.unique, whole.results], [217, 110, 50]);
         let added = Room::of(&store, Some(&base)).unwrap();
         assert_eq!([added.bytes, added.unique], [207, 100]);
-        assert!(added.allocated >= added.bytes);
+        assert!(added.allocated >= added.bytes + added.results);
     }
 }

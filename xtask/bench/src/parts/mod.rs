@@ -215,10 +215,11 @@ fn weigh(bench: &Bench<'_>, store: &Path, step: &mut Step) -> Result<(), Error> 
         step.add(row, Some(float(room.unique)), Some(float(room.bytes)));
         if without.is_some() {
             step.tell(format!(
-                "A cold build adds {} of different contents to the store, in files of {}; on the disk {} are allocated \
-                 for them and their folders.",
+                "A cold build adds {} of different contents to the store, in files of {}, and copies of the programs for \
+                 people, {}; on the disk {} are allocated for all of them and their folders.",
                 bytes(room.unique),
                 bytes(room.bytes),
+                bytes(room.results),
                 bytes(room.allocated),
             ));
         }
