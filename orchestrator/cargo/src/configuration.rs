@@ -52,6 +52,7 @@ pub struct Configuration {
     target_rustflags: BTreeMap<String, Vec<String>>,
     /// Targets that have rustflags, those included that were left out: for them `build.rustflags` don't count.
     own_rustflags: BTreeSet<String>,
+    further_rustflags: Vec<String>,
     inherited_profiles: BTreeMap<String, String>,
     /// By triple, then by the name in `links`.
     overrides: BTreeMap<String, BTreeMap<String, Arc<ScriptOutput>>>,
@@ -142,7 +143,16 @@ impl Configuration {
             .own_rustflags
             .iter()
             .any(|key| key == platform.triple.as_str() || CfgExpr::matches_key(key, &platform.cfg));
-        if has_own { flags } else { self.build_rustflags.clone() }
+        let mut flags = if has_own { flags } else { self.build_rustflags.clone() };
+        flags.extend(self.further_rustflags.iter().cloned());
+        flags
+    }
+
+    /// With further arguments of rustc for the units of targets, after those that it has.
+    #[must_use]
+    pub fn with_rustflags(mut self, flags: &[String]) -> Self {
+        self.further_rustflags.extend_from_slice(flags);
+        self
     }
 }
 

@@ -39,7 +39,7 @@ pub use description::{
 };
 pub use evaluate::{
     Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace, evaluate,
-    name_matches,
+    may_be_asked, name_matches,
 };
 pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;

@@ -234,7 +234,13 @@ impl<'a> Field<'a> {
     /// A table whose keys are known.
     pub(crate) fn table(&self, reader: &mut Reader) -> Option<Fields<'a>> {
         let entries = self.raw_table(reader)?;
-        Some(Fields { path: self.path.clone(), at: self.node.at, entries, known: Vec::new() })
+        Some(Fields {
+            path: self.path.clone(),
+            at: self.node.at,
+            entries,
+            known: Vec::new(),
+            refused: Vec::new(),
+        })
     }
 
     /// The entries of a table whose keys are names: key, its place, value.
@@ -267,6 +273,8 @@ pub(crate) struct Fields<'a> {
     at: At,
     entries: &'a BTreeMap<String, Entry>,
     known: Vec<&'static str>,
+    /// Keys that were told of already.
+    refused: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
@@ -275,7 +283,7 @@ impl<'a> Fields<'a> {
         let Value::Table(entries) = &document.root.value else {
             unreachable!("a document's root is made as a table and replaced by nothing");
         };
-        Self { path: String::new(), at: At::TOP, entries, known: Vec::new() }
+        Self { path: String::new(), at: At::TOP, entries, known: Vec::new(), refused: Vec::new() }
     }
 
     /// The value of a key that may be there.
@@ -283,6 +291,24 @@ impl<'a> Fields<'a> {
         self.known.push(key);
         let entry = self.entries.get(key)?;
         Some(Field { path: join(&self.path, key), node: &entry.node })
+    }
+
+    /// Notes a key that has no meaning here, if it is there.
+    pub(crate) fn refuse(
+        &mut self,
+        reader: &mut Reader,
+        key: &'static str,
+        problem: impl FnOnce() -> Problem,
+    ) {
+        if let Some(entry) = self.entries.get(key) {
+            self.refused.push(key);
+            reader.report(entry.key_at, problem());
+        }
+    }
+
+    /// Whether a key is there, to be read later.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
     }
 
     /// The value of a key that must be there.
@@ -299,7 +325,7 @@ impl<'a> Fields<'a> {
     pub(crate) fn rest(&self) -> Vec<(&'a str, At, Field<'a>)> {
         self.entries
             .iter()
-            .filter(|(key, _)| !self.known.contains(&key.as_str()))
+            .filter(|(key, _)| !self.known.contains(&key.as_str()) && !self.refused.contains(&key.as_str()))
             .map(|(key, entry)| {
                 (key.as_str(), entry.key_at, Field { path: join(&self.path, key), node: &entry.node })
             })

@@ -10,7 +10,7 @@ impl Toolchains {
     /// Finds the toolchain for what `xbuild.toml` and `rust-toolchain.toml` ask for.
     ///
     /// The channel in `rust-toolchain.toml` rules; `toolchain.version` of `xbuild.toml` must not contradict it,
-    /// unless it was given with `--set`: then it rules. With neither, and for `stable`, it is the default
+    /// unless it was given with `--set`, or is a variant's own: then it rules. With neither, and for `stable`, it is the default
     /// toolchain (or, where it is not of the wanted distribution, that distribution's newest). `1.96` is the newest
     /// pinned 1.96 release.
     ///
@@ -18,7 +18,7 @@ impl Toolchains {
     /// A contradiction, or nothing pinned for what is asked for.
     pub fn resolve(&self, wish: &ToolchainWish, file: Option<&RustToolchain>) -> Result<&Toolchain, Problem> {
         let from_file = file
-            .filter(|_| !(wish.version_is_override && wish.version.is_some()))
+            .filter(|_| !(wish.version_rules && wish.version.is_some()))
             .and_then(|file| Some((file.channel.as_ref()?, file.file.as_str())));
         let channel = match (&wish.version, from_file) {
             (Some(described), Some((channel, file))) => Some(self.agreed(described, channel, file)?),

@@ -83,6 +83,7 @@ fn graphs(asked: Result<Vec<xbuild_describe::Asked>, Problems>) -> String {
             .flat_map(|(flag, names)| names.iter().map(move |name| format!("{flag} {name}")))
             .chain(plan.all_features.then(|| "--all-features".to_owned()))
             .chain((!plan.default_features).then(|| "--no-default-features".to_owned()))
+            .chain((!plan.rustflags.is_empty()).then(|| format!("rustflags {}", plan.rustflags.join(" "))))
             .collect();
         let outputs: Vec<String> = asked
             .selected

@@ -75,7 +75,7 @@ fn a_contradiction_names_both() {
 
 #[test]
 fn an_override_rules_over_the_toolchain_file() {
-    let wish = ToolchainWish { version_is_override: true, ..wish(Some("1.95.0")) };
+    let wish = ToolchainWish { version_rules: true, ..wish(Some("1.95.0")) };
     assert_eq!(version(&wish, Some(&file("nightly-2026-01-31"))), "1.95.0");
 }
 

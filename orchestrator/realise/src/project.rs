@@ -10,7 +10,7 @@ use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
     Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
 };
-use xbuild_describe::{Asked, Environment, OutputKind, PackageVersion, TargetSpec, Variables};
+use xbuild_describe::{Asked, Environment, OutputKind, PackageVersion, TargetSpec, Variables, VariantName};
 use xbuild_fetch::Fetcher;
 use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates;
@@ -43,16 +43,23 @@ pub struct Project {
 pub struct DescribedVariables {
     /// Those of all packages.
     pub common: Environment,
+    /// Those of a variant, over them.
+    pub variants: BTreeMap<VariantName, Variables>,
     /// Those of single packages.
     pub packages: BTreeMap<PackageVersion, Variables>,
 }
 
 impl DescribedVariables {
-    /// What is set for the units of a graph, and for what runs on the host.
-    fn of(&self, target: &Platform) -> UnitVariables {
+    /// What is set for the units of a variant's graph, and for what runs on the host.
+    fn of(&self, variant: &VariantName, target: &Platform) -> UnitVariables {
+        let own = || self.variants.get(variant).cloned().unwrap_or_default();
+        let with_own = |mut variables: Variables| {
+            variables.extend(own());
+            variables
+        };
         UnitVariables {
-            host: self.common.common.clone(),
-            target: self.common.for_target(&target.triple, &target.cfg),
+            host: with_own(self.common.common.clone()),
+            target: with_own(self.common.for_target(&target.triple, &target.cfg)),
             packages: self.packages.clone(),
         }
     }
@@ -223,11 +230,12 @@ impl Project {
         metadata: &str,
         options: &[String],
     ) -> Result<Context, RealiseError> {
-        let mut toolchain =
-            platform::toolchain(engine, layers, spec, Flavour::Project, self.configuration.clone())?;
         let settings = &asked.plan;
+        let configuration = self.configuration.clone().with_rustflags(&settings.rustflags);
+        let mut toolchain = platform::toolchain(engine, layers, spec, Flavour::Project, configuration)?;
         let target = toolchain.targets.get(&spec.triple);
-        toolchain.variables = target.map(|target| self.variables.of(target)).unwrap_or_default();
+        toolchain.variables =
+            target.map(|target| self.variables.of(&asked.variant, target)).unwrap_or_default();
         let selection = Selection {
             packages: specs(&Packages::parse(metadata)?, &settings.packages),
             features: settings.features.iter().cloned().collect(),
@@ -236,7 +244,7 @@ impl Project {
             profile: settings.profile.clone(),
             goal: if asked.tests.is_some() { Goal::Test } else { Goal::Build },
             options: asked.tests.iter().flat_map(|tests| &tests.options).chain(options).cloned().collect(),
-            rustflags: target.map(|target| self.configuration.rustflags(target)).unwrap_or_default(),
+            rustflags: target.map(|target| toolchain.configuration.rustflags(target)).unwrap_or_default(),
         };
         let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
         context(engine.store, graph, metadata, self.skeleton, toolchain)

@@ -1,7 +1,8 @@
 //! The toolchains of all asked-for targets: fetched, composed, std built where it must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use semver::Version;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_describe::{Asked, Glibc, TargetSpec, Toolchain};
 use xbuild_fetch::official::Server;
@@ -19,40 +20,67 @@ use crate::timings::Recorder;
 use crate::ui::Ui;
 use crate::verb::build::run_graph;
 
-/// A target with the glibc that was chosen for it.
-pub(crate) type Ground = (Triple, Option<Glibc>);
+/// A toolchain for a target, with the glibc that was chosen for it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ground {
+    pub(crate) rust: Version,
+    pub(crate) target: Triple,
+    pub(crate) glibc: Option<Glibc>,
+}
+
+impl Ground {
+    /// What a graph is built on.
+    pub(crate) fn of(described: &Described, one: &Asked) -> Result<Self, XbuildError> {
+        let rust = described.toolchain(&one.variant)?.version.clone();
+        Ok(Self { rust, target: one.target.clone(), glibc: one.glibc })
+    }
+}
 
 /// The trees of each target, std not yet built where it must be.
 pub(crate) struct Composed<'d> {
     pub(crate) layers: BTreeMap<Ground, Layers>,
     described: &'d Described,
-    /// std's source, where some std must be built.
-    source: Option<Digest<Tree>>,
+    /// std's source, by Rust version, where some std must be built.
+    sources: BTreeMap<Version, Digest<Tree>>,
 }
 
 impl<'d> Composed<'d> {
     /// Fetches and composes what the targets need, and nothing else.
     pub(crate) fn new(
         described: &'d Described,
-        toolchain: &Toolchain,
         composer: &Composer<'_>,
         server: &Server,
         asked: &[Asked],
     ) -> Result<Self, XbuildError> {
-        let mut grounds: Vec<Ground> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
-        grounds.sort();
-        grounds.dedup();
-        let mut wanted: Vec<(&TargetSpec, Option<Glibc>)> = Vec::new();
-        for (target, glibc) in &grounds {
-            wanted.push((spec(described, target)?, *glibc));
+        let mut composed = Self { layers: BTreeMap::new(), described, sources: BTreeMap::new() };
+        let mut grounds: BTreeMap<&Version, (&Toolchain, BTreeSet<Ground>)> = BTreeMap::new();
+        for one in asked {
+            let toolchain = described.toolchain(&one.variant)?;
+            let (_, of_toolchain) = grounds.entry(&toolchain.version).or_insert((toolchain, BTreeSet::new()));
+            of_toolchain.insert(Ground::of(described, one)?);
         }
-        let composed = composer.layers(toolchain, &wanted, server)?;
-        let layers = grounds.into_iter().zip(composed.targets).map(|(ground, of_target)| {
-            let layers =
-                Layers { host: composed.host.clone(), sysroot: of_target.sysroot, std: of_target.std };
-            (ground, layers)
-        });
-        Ok(Self { layers: layers.collect(), described, source: composed.source })
+        for (version, (toolchain, grounds)) in &grounds {
+            let mut wanted: Vec<(&TargetSpec, Option<Glibc>)> = Vec::new();
+            for Ground { target, glibc, .. } in grounds {
+                wanted.push((spec(described, target)?, *glibc));
+            }
+            let layers = composer.layers(toolchain, &wanted, server)?;
+            composed.sources.extend(layers.source.map(|source| ((*version).clone(), source)));
+            let host = &layers.host;
+            composed.layers.extend(grounds.iter().zip(layers.targets).map(|(ground, of_target)| {
+                let (sysroot, std) = (of_target.sysroot, of_target.std);
+                (ground.clone(), Layers { host: host.clone(), sysroot, std })
+            }));
+        }
+        Ok(composed)
+    }
+
+    /// The trees that a graph is built on.
+    pub(crate) fn layers_of(&self, one: &Asked) -> Result<&Layers, XbuildError> {
+        let ground = Ground::of(self.described, one)?;
+        let missing =
+            || XbuildError::user(format!("nothing is composed for {}", one.target), "xbuild build --help");
+        self.layers.get(&ground).ok_or_else(missing)
     }
 
     /// The grounds whose std is neither there nor prebuilt; those that are there are filled in.
@@ -62,10 +90,11 @@ impl<'d> Composed<'d> {
             if layers.std.is_some() {
                 continue;
             }
-            let spec = spec(self.described, &ground.0)?;
-            let source = self.source.ok_or_else(|| {
+            let spec = spec(self.described, &ground.target)?;
+            let source = self.sources.get(&ground.rust).copied().ok_or_else(|| {
+                let Ground { rust, target, .. } = ground;
                 XbuildError::user(
-                    format!("the toolchain has neither a std for {} nor the source to build one", ground.0),
+                    format!("Rust {rust} has neither a std for {target} nor the source to build one"),
                     "use a toolchain that has: xbuild toolchain list",
                 )
             })?;
@@ -85,19 +114,23 @@ impl<'d> Composed<'d> {
         recorder: &mut Recorder,
     ) -> Result<(), XbuildError> {
         let missing = self.without_std(engine)?;
-        let Some(source) = self.source.filter(|_| !missing.is_empty()) else { return Ok(()) };
+        if missing.is_empty() {
+            return Ok(());
+        }
         recorder.stage("std");
         let mut requests = Vec::new();
         for ground in &missing {
-            requests.push((spec(self.described, &ground.0)?, self.layers[ground].clone()));
+            // Those that are missing have one.
+            let Some(&source) = self.sources.get(&ground.rust) else { continue };
+            requests.push((spec(self.described, &ground.target)?, self.layers[ground].clone(), source));
         }
         let mut parts = Vec::new();
-        for (spec, layers) in &requests {
+        for &(spec, ref layers, source) in &requests {
             parts.push(StdRequest { layers, spec, source }.part(engine)?);
         }
         let mut graph = Graph::new(engine.store, parts).map_err(RealiseError::from)?;
         run_graph(engine, &mut graph, (ui, history), recorder)?;
-        for (part, (ground, (spec, layers))) in missing.iter().zip(&requests).enumerate() {
+        for (part, (ground, &(spec, ref layers, source))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
             if let Some(of_ground) = self.layers.get_mut(ground) {
                 of_ground.std = Some(tree);

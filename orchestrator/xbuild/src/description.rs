@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 
 use xbuild_base::{Hasher, RelPath, Sha256, Triple};
 use xbuild_describe::{
-    Description, Natives, Override, Problems, RustToolchain, Source, TargetSpec, Targets, Toolchain,
-    Toolchains,
+    Description, Natives, Override, Problems, Request, RustToolchain, Source, TargetSpec, Targets, Toolchain,
+    Toolchains, VariantName, may_be_asked,
 };
 
 use crate::builtin;
 use crate::cli::Global;
 use crate::error::XbuildError;
+
+/// Toolchains by the variants that they build.
+pub(crate) type VariantToolchains<'d> = BTreeMap<VariantName, &'d Toolchain>;
 
 /// Where a project keeps its own targets and toolchains.
 const OWN: &str = ".xbuild";
@@ -95,10 +98,17 @@ impl Described {
         ))
     }
 
-    /// The toolchain that is used.
-    pub(crate) fn toolchain(&self) -> Result<&Toolchain, XbuildError> {
-        let resolved = self.toolchains.resolve(&self.description.toolchain, self.rust_toolchain.as_ref());
+    /// The toolchain of a variant.
+    pub(crate) fn toolchain(&self, variant: &VariantName) -> Result<&Toolchain, XbuildError> {
+        let wish = self.description.toolchain(variant);
+        let resolved = self.toolchains.resolve(&wish, self.rust_toolchain.as_ref());
         resolved.map_err(|problem| Problems::from(problem).into())
+    }
+
+    /// The toolchains of all variants that a request may ask something of.
+    pub(crate) fn toolchains_for(&self, request: &Request) -> Result<VariantToolchains<'_>, XbuildError> {
+        let variants = may_be_asked(&self.description, request).into_iter();
+        variants.map(|variant| Ok((variant.clone(), self.toolchain(variant)?))).collect()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xbuild_action::{Content, Directory, Entry, TreeBuilder, TreeError};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::UnitIndex;
-use xbuild_describe::{Asked, ComponentName, Native, PackageGround, TargetSpec, is_debian_name};
+use xbuild_describe::{Asked, ComponentName, Native, Natives, PackageGround, TargetSpec, is_debian_name};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::toolchain::{beside, with_usr_at};
 use xbuild_plan::graph::{self, Part};
@@ -29,10 +29,12 @@ pub(crate) fn provide(
     asked: &[Asked],
     parts: &mut [Part],
 ) -> Result<Vec<Supplied>, XbuildError> {
-    let natives = [&described.recipes, &described.description.natives];
     let mut wants: Vec<BTreeMap<UnitIndex, Wants>> = Vec::new();
     for (part, one) in parts.iter().zip(asked) {
         let mut of_part = BTreeMap::new();
+        let of_variant = described.description.variants.get(&one.variant).map(|build| &build.natives);
+        let natives = [&described.recipes, &described.description.natives];
+        let natives: Vec<&Natives> = natives.into_iter().chain(of_variant).collect();
         for (run, needed) in native::recipes(&part.context, part.needed(), &natives) {
             let is_for_target = part.context.unit(run).platform.is_some();
             let target = is_for_target.then(|| spec(described, &one.target)).transpose()?;
@@ -89,7 +91,7 @@ impl Wants {
         let packages: BTreeSet<String> = packages.into_iter().flatten().collect();
         let (mut tools, mut libraries) = (None, None);
         if !programs.is_empty() || !packages.is_empty() {
-            let grounds = Grounds::new(described, host)?;
+            let grounds = Grounds::new(described, described.toolchain(&asked.variant)?, host)?;
             tools = (!programs.is_empty()).then(|| grounds.tools(programs));
             libraries = match (packages.first().cloned(), target) {
                 (None, _) => None,

@@ -6,7 +6,7 @@ mod grounds;
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{Digest, Hasher, Sha256, Tree, Triple};
-use xbuild_describe::{Natives, PackagePin};
+use xbuild_describe::{Natives, PackagePin, VariantName};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::debian::{DebianError, IndexSource, Query};
 use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
@@ -31,7 +31,9 @@ pub(crate) fn named_by(described: &Described, package: &str) -> String {
         });
         named.map(|(name, _)| format!("native.{name}")).collect()
     };
-    let all = [&described.description.natives, &described.recipes].into_iter().flat_map(names);
+    let description = &described.description;
+    let variants = description.variants.values().map(|build| &build.natives);
+    let all = [&description.natives, &described.recipes].into_iter().chain(variants).flat_map(names);
     all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
@@ -88,7 +90,8 @@ pub(crate) fn update(
     let fetcher = fetching.fetcher();
     let indexes = fetching.indexes(&fetcher, &described.toolchains)?;
     let mut packages = PackageSets::new();
-    pin(&mut packages, &asked, Grounds::new(described, host)?, &indexes)?;
+    let toolchain = described.toolchain(&VariantName::default())?;
+    pin(&mut packages, &asked, Grounds::new(described, toolchain, host)?, &indexes)?;
     fetching.display.finish();
     let before = lock.clone();
     lock.packages = packages;
@@ -308,6 +311,10 @@ mod tests {
         Described::read(&Cli::parse_from(["xbuild", "build", "--project", &project]).global).unwrap()
     }
 
+    fn toolchain(described: &Described) -> &xbuild_describe::Toolchain {
+        described.toolchain(&VariantName::default()).unwrap()
+    }
+
     fn roots(roots: &[&str]) -> BTreeSet<String> {
         roots.iter().map(|&root| root.to_owned()).collect()
     }
@@ -320,7 +327,7 @@ mod tests {
     fn suites_are_those_of_the_glibc_floor_and_the_sysroot_s_packages_are_left_out() {
         let described = described("");
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
-        let grounds = Grounds::new(&described, &host).unwrap();
+        let grounds = Grounds::new(&described, toolchain(&described), &host).unwrap();
         let spec = |triple: &str| described.targets.get(&triple.parse().unwrap()).unwrap();
         let arm = spec("armv7-unknown-linux-gnueabihf");
         let set = |glibc: Option<&str>| {
@@ -344,7 +351,7 @@ mod tests {
     fn pins_stay_as_they_are_unless_something_new_can_t_lie_beside_them() {
         let named = described("[native.foo]\npackages = [\"zlib1g-dev\"]\n");
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
-        let grounds = Grounds::new(&named, &host).unwrap();
+        let grounds = Grounds::new(&named, toolchain(&named), &host).unwrap();
         let arm64 = named.targets.get(&"aarch64-unknown-linux-gnu".parse().unwrap()).unwrap();
         let set = |names: &[&str]| grounds.libraries(arm64, None, roots(names)).unwrap();
         let (zlib, bzip, png) = (set(&["zlib1g-dev"]), set(&["libbz2-dev"]), set(&["libpng-dev"]));
@@ -379,7 +386,13 @@ mod tests {
         // One that no recipe names any more goes: it may not even be there any more.
         let unnamed = described("");
         let mut sets = first.clone();
-        pin(&mut sets, &[png.clone()].into(), Grounds::new(&unnamed, &host).unwrap(), &newer()).unwrap();
+        pin(
+            &mut sets,
+            &[png.clone()].into(),
+            Grounds::new(&unnamed, toolchain(&unnamed), &host).unwrap(),
+            &newer(),
+        )
+        .unwrap();
         assert_eq!(sets.into_keys().collect::<Vec<_>>(), [png]);
     }
 
@@ -387,7 +400,7 @@ mod tests {
     fn a_package_that_is_not_there_is_told_with_its_recipe() {
         let described = described("[native.foo]\ntools = [\"protocc\"]\npackages = [\"libfoo-dev\"]\n");
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
-        let grounds = Grounds::new(&described, &host).unwrap();
+        let grounds = Grounds::new(&described, toolchain(&described), &host).unwrap();
         let said = |set: PackageSet| {
             pin(&mut PackageSets::new(), &[set].into(), grounds, &Suite(OLD.to_vec()))
                 .unwrap_err()

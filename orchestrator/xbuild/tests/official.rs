@@ -78,6 +78,28 @@ fn the_official_distribution_builds_the_example() {
     let said = String::from_utf8(foo.stdout).unwrap();
     assert!(foo.status.success() && said.contains("conflict-checker on: 1 conflict"), "{said}");
 
+    // A variant has a toolchain of its own: both in one request, and each with its own compiler's word.
+    let dated = Project::program("dated", "fn main() {\n    println!(\"{}\", env!(\"COMPILER\"));\n}\n");
+    dated.write(
+        "build.rs",
+        "fn main() {\n    let rustc = std::env::var_os(\"RUSTC\").unwrap();\n    let said = \
+         std::process::Command::new(rustc).arg(\"-V\").output().unwrap().stdout;\n    \
+         println!(\"cargo::rustc-env=COMPILER={}\", String::from_utf8(said).unwrap().trim());\n}\n",
+    );
+    dated.write(".xbuild/toolchains.toml", &pins);
+    dated.write("rust-toolchain.toml", "[toolchain]\nchannel = \"1.96\"\n");
+    dated.write(
+        "xbuild.toml",
+        &format!("[build]\ntargets = [\"{TARGET}\"]\n\n[variant.old.toolchain]\nversion = \"{version}\"\n"),
+    );
+    official.clone().folder(&dated.root).run(&["all"]).ok();
+    let says = |variant: &str| {
+        let program = dated.result(&format!("{variant}/{TARGET}/bin/dated"));
+        String::from_utf8(Command::new(program).output().unwrap().stdout).unwrap()
+    };
+    assert!(says("default").starts_with("rustc 1.96."), "{}", says("default"));
+    assert!(says("old").starts_with(&format!("rustc {version} ")), "{}", says("old"));
+
     // It is a stable cargo, and refuses what one refuses, though it is asked for its unit graph.
     let manifest = project.read("Cargo.toml");
     project.write("Cargo.toml", &format!("cargo-features = [\"trim-paths\"]\n{manifest}"));

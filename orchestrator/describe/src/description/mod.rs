@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cargo_platform::Cfg;
+use cargo_platform::Platform;
 use xbuild_base::Triple;
 
 use crate::document::{At, Document};
@@ -19,6 +19,7 @@ use crate::names::{Distribution, Glibc, VariantName};
 use crate::overrides::Override;
 use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
+use crate::target::TargetSpec;
 
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
@@ -38,8 +39,8 @@ pub struct Description {
     pub toolchain: ToolchainWish,
     /// The builds, by variant; the unnamed one is `default`.
     pub variants: BTreeMap<VariantName, Build>,
-    /// Settings by target; only of targets that it says something about.
-    pub targets: BTreeMap<Triple, TargetSettings>,
+    /// What it says of targets, in the order of the file. [`Description::for_target`] lays it over a build.
+    pub targets: Vec<(Platform, TargetSettings)>,
     /// Settings by package; only of packages that it says something about. [`Description::packages_of`] finds
     /// the packages of a graph that are meant.
     pub packages: BTreeMap<PackageSelector, PackageSettings>,
@@ -64,8 +65,8 @@ pub struct ToolchainWish {
     pub version: Option<Channel>,
     /// Where it comes from.
     pub distribution: Option<Distribution>,
-    /// Whether `version` came from a `--set` flag, which then rules over `rust-toolchain.toml`.
-    pub version_is_override: bool,
+    /// Whether `version` rules over `rust-toolchain.toml`: a `--set` flag's does, and a variant's own.
+    pub version_rules: bool,
 }
 
 /// One variant of the build: what it is made from, before a request selects from it.
@@ -89,6 +90,16 @@ pub struct Build {
     pub unify: Unify,
     /// The glibc floor, for the targets that have glibc.
     pub glibc: Option<Glibc>,
+    /// Arguments of rustc for the units of its targets, after those of cargo's configuration.
+    pub rustflags: Vec<String>,
+    /// Which toolchain it wants, where that isn't [`Description::toolchain`]'s.
+    pub toolchain: ToolchainWish,
+    /// Variables of its units, over those that [`Description::environment`] has for all variants.
+    pub env: Variables,
+    /// What packages need beside Rust, over what [`Description::natives`] has for all variants.
+    pub natives: Natives,
+    /// The keys of [`TargetSettings`] that a variant says by itself: there a target's values don't count.
+    pub(crate) own: BTreeSet<&'static str>,
 }
 
 impl Default for Build {
@@ -103,6 +114,11 @@ impl Default for Build {
             default_features: true,
             unify: Unify::default(),
             glibc: None,
+            rustflags: Vec::new(),
+            toolchain: ToolchainWish::default(),
+            env: Variables::new(),
+            natives: Natives::default(),
+            own: BTreeSet::new(),
         }
     }
 }
@@ -117,10 +133,20 @@ pub enum Unify {
     Package,
 }
 
-/// `[target.<triple>]`.
+/// `[target.<triple or cfg>]`: values of builds for the targets that it holds for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetSettings {
-    /// The glibc floor.
+    /// The packages, in the place of the build's.
+    pub packages: Option<BTreeSet<String>>,
+    /// The programs that are outputs, in the place of the build's.
+    pub bins: Option<BTreeSet<String>>,
+    /// Cargo's profile, in the place of the build's.
+    pub profile: Option<String>,
+    /// Cargo features beside the build's.
+    pub features: BTreeSet<String>,
+    /// Arguments of rustc after the build's.
+    pub rustflags: Vec<String>,
+    /// The glibc floor, in the place of the build's.
     pub glibc: Option<Glibc>,
 }
 
@@ -149,6 +175,17 @@ impl Origins {
         self.0.entry(key.to_owned()).or_insert_with(place);
     }
 
+    /// What a variant inherits stands where the other one says it.
+    fn inherit(&mut self, variant: &VariantName, from: &VariantName) {
+        let (own, others) = (format!("{variant}."), format!("{from}."));
+        let inherited = self.0.iter().filter_map(|(key, place)| Some((key.strip_prefix(&others)?, place)));
+        let inherited: Vec<_> =
+            inherited.map(|(key, place)| (format!("{own}{key}"), place.clone())).collect();
+        for (key, place) in inherited {
+            self.0.entry(key).or_insert(place);
+        }
+    }
+
     /// A problem placed where `name` stands in the list `list` of `variant`, or of the unnamed one, which each starts
     /// from; if it stands in a text at all, and has no place yet.
     pub(crate) fn place(&self, problem: Problem, variant: &VariantName, list: &str, name: &str) -> Problem {
@@ -161,16 +198,41 @@ impl Origins {
 }
 
 impl Description {
-    /// The glibc floor that the description wants for a target of a build.
-    #[must_use]
-    pub fn glibc(&self, build: &Build, target: &Triple) -> Option<Glibc> {
-        self.targets.get(target).and_then(|settings| settings.glibc).or(build.glibc)
+    /// A build's values for one target: each `[target.…]` that holds for it, in the order of the file, is laid over
+    /// what the build has from `[build]`. What a variant says by itself counts more than a target; features and
+    /// arguments of rustc are joined.
+    ///
+    /// # Errors
+    /// When there is a `cfg(…)` to be decided for a target of which nothing but its triple is known.
+    pub fn for_target(&self, build: &Build, spec: &TargetSpec) -> Result<Build, Problem> {
+        let mut build = build.clone();
+        for (platform, settings) in &self.targets {
+            if !spec.fits(platform)? {
+                continue;
+            }
+            let TargetSettings { packages, bins, profile, features, rustflags, glibc } = settings.clone();
+            let counts = |key| !build.own.contains(key);
+            // Which programs there are is a question of the packages: what is said of the one is said of the other.
+            let choice_counts = counts("packages") && counts("bins");
+            build.packages = packages.filter(|_| choice_counts).or(build.packages);
+            build.bins = bins.filter(|_| choice_counts).or(build.bins);
+            build.profile = profile.filter(|_| counts("profile")).unwrap_or(build.profile);
+            build.glibc = glibc.filter(|_| counts("glibc")).or(build.glibc);
+            build.features.extend(features);
+            build.rustflags.extend(rustflags);
+        }
+        Ok(build)
     }
 
-    /// What each package needs beside Rust when it is built for a target: `[native.NAME]`, with each
-    /// `[target.….native.NAME]` that holds for the target laid over it.
+    /// Which toolchain a variant wants.
     #[must_use]
-    pub fn native_for(&self, triple: &Triple, cfg: &[Cfg]) -> BTreeMap<String, Native> {
-        self.natives.for_target(triple, cfg)
+    pub fn toolchain(&self, variant: &VariantName) -> ToolchainWish {
+        let ToolchainWish { version, distribution, version_rules } = self.toolchain.clone();
+        let own = self.variants.get(variant).map(|build| build.toolchain.clone()).unwrap_or_default();
+        ToolchainWish {
+            version_rules: own.version.is_some() || version_rules,
+            version: own.version.or(version),
+            distribution: own.distribution.or(distribution),
+        }
     }
 }

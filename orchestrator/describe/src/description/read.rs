@@ -10,12 +10,13 @@ use super::{
     Build, Description, Environment, Images, Limits, Natives, Origins, TargetSettings, ToolchainWish, Unify,
     environment, image, native, package,
 };
-use crate::document::{At, Document};
+use crate::document::{At, Document, Value};
 use crate::names::{Distribution, Glibc, VariantName};
 use crate::overrides::Override;
 use crate::problem::{Kind, Problem, Problems, Source};
 use crate::reader::{Field, Fields, Reader};
 use crate::rust_toolchain::Channel;
+use crate::suggest;
 use crate::target::Targets;
 use crate::units;
 
@@ -23,9 +24,10 @@ use crate::units;
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
 const RESERVED: &[&str] = &["develop", "dist", "fetch", "files", "inputs", "stamp", "step"];
-const RESERVED_BUILD: &[&str] = &["env", "inherits", "inputs", "native", "rustflags", "stamp", "toolchain"];
-const RESERVED_TARGET: &[&str] = &["features", "packages", "profile", "rustflags"];
-const RESERVED_CFG: &[&str] = &["features", "glibc", "packages", "profile", "rustflags"];
+const RESERVED_BUILD: &[&str] = &["inputs", "stamp"];
+/// Tables that a variant has beside what `[build]` has, which holds what all variants start from: what these say for
+/// all stands at the top.
+const OF_VARIANTS: &[&str] = &["env", "image", "native", "toolchain"];
 const VERSION_HELP: &str = "write a Rust version such as `\"1.96.1\"` or `\"1.96\"`, or `\"stable\"`";
 const GLIBC_HELP: &str = "write a glibc version such as `\"2.31\"`";
 const TIME_HELP: &str = "write a time such as `\"90s\"`, `\"30m\"` or `\"1h30m\"`";
@@ -59,7 +61,11 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     let toolchain = root.get("toolchain").map(|field| read_toolchain(&field, reader)).unwrap_or_default();
     let mut places = Places { document, targets, origins: &mut origins };
     let build = root.get("build").map_or_else(Build::default, |field| {
-        read_build(&field, Build::default(), &VariantName::default(), &mut places, None, reader)
+        let mut build =
+            read_build(&field, Build::default(), &VariantName::default(), &mut places, None, reader);
+        // What all variants start from is no variant's own.
+        build.own.clear();
+        build
     });
     let mut tables = Tables { images: image::read(&mut root, reader), ..Tables::default() };
     if let Some(field) = root.get("env") {
@@ -68,9 +74,9 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     if let Some(field) = root.get("native") {
         tables.natives.common = native::read(&field, reader, |name, at| places.remember("native", name, at));
     }
-    let mut variants = BTreeMap::from([(VariantName::default(), build.clone())]);
+    let mut variants = BTreeMap::from([(VariantName::default(), build)]);
     if let Some(field) = root.get("variant") {
-        read_variants(&field, &build, &mut variants, &mut places, &mut tables.images, reader);
+        read_variants(&field, &mut variants, &mut places, &mut tables.images, reader);
     }
     let target_settings = root
         .get("target")
@@ -107,8 +113,8 @@ fn read_toolchain(field: &Field<'_>, reader: &mut Reader) -> ToolchainWish {
     let distribution =
         fields.get("distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
     fields.finish(reader, &[]);
-    let version_is_override = version_field.is_some_and(|field| field.at().source > 0);
-    ToolchainWish { version, distribution, version_is_override }
+    let version_rules = version_field.is_some_and(|field| field.at().source > 0);
+    ToolchainWish { version, distribution, version_rules }
 }
 
 /// Reads a list of names, remembering where each stands.
@@ -149,38 +155,84 @@ struct Tables {
     natives: Natives,
 }
 
-/// `[variant.NAME]`: each starts from `[build]`, and each of its keys replaces what is there.
+/// `[variant.NAME]`: each starts from `[build]` or from the variant that it inherits, and each of its keys replaces what
+/// is there.
 fn read_variants(
     field: &Field<'_>,
-    build: &Build,
     variants: &mut BTreeMap<VariantName, Build>,
     places: &mut Places<'_>,
     images: &mut Images,
     reader: &mut Reader,
 ) {
+    let mut waiting: BTreeMap<VariantName, (Field<'_>, Option<Inherited>)> = BTreeMap::new();
     for (text, at, field) in field.entries(reader) {
-        let name = match text.parse::<VariantName>() {
+        match text.parse::<VariantName>() {
             Ok(name) if name == VariantName::default() => {
                 let problem = Problem::new(Kind::Invalid, format!("`{name}` is the variant without a name"));
                 reader.report(
                     at,
                     problem.label("taken").help("describe it by [build], or choose another name"),
                 );
-                continue;
             }
-            Ok(name) => name,
+            Ok(name) => {
+                let inherits = inherited(&field, reader);
+                waiting.insert(name, (field, inherits));
+            }
             Err(error) => {
                 let help = "write lower-case letters, digits and `-`";
                 reader.report(
                     at,
                     Problem::new(Kind::Invalid, error.to_string()).label("not a name").help(help),
                 );
-                continue;
             }
+        }
+    }
+    let names: Vec<String> = variants.keys().chain(waiting.keys()).map(ToString::to_string).collect();
+    for (_, inherits) in waiting.values_mut() {
+        if let Some((name, at)) = inherits.take_if(|(name, _)| !names.contains(name)) {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let problem = Problem::new(Kind::UnknownName, format!("there is no variant `{name}`"));
+            let help = suggest::help(&name, "variants", &names);
+            reader.report(at, problem.label("no such variant").help(help));
+        }
+    }
+    // Those first that others inherit.
+    while !waiting.is_empty() {
+        let is_ready = |(_, (_, inherits)): &(&VariantName, &(Field<'_>, Option<Inherited>))| {
+            inherits.as_ref().is_none_or(|(from, _)| variants.contains_key(from.as_str()))
         };
-        let read = read_build(&field, build.clone(), &name, places, Some(images), reader);
+        let ready = waiting.iter().find(is_ready).map(|(name, _)| name.clone());
+        // Where all wait for others, the first one of them is told, and starts from [build] like the unnamed one.
+        let Some(name) = ready.clone().or_else(|| waiting.keys().next().cloned()) else { return };
+        let Some((field, inherits)) = waiting.remove(&name) else { return };
+        if let Some((_, at)) = inherits.as_ref().filter(|_| ready.is_none()) {
+            let problem = Problem::new(Kind::Contradiction, format!("`{name}` inherits itself"));
+            let help = "take `inherits` away from one of the variants that it leads through";
+            reader.report(*at, problem.label("leads back here").help(help));
+        }
+        let from = inherits.and_then(|(from, _)| Some((from.parse().ok()?, variants.get(from.as_str())?)));
+        let (from, start) = match from {
+            Some((from, build)) => (Some(from), build.clone()),
+            None => (None, variants[&VariantName::default()].clone()),
+        };
+        let read = read_build(&field, start, &name, places, Some(images), reader);
+        if let Some(from) = &from {
+            places.origins.inherit(&name, from);
+            images.inherit(&name, from);
+        }
         variants.insert(name, read);
     }
+}
+
+/// The variant that another one inherits, and where that is said.
+type Inherited = (String, At);
+
+fn inherited(variant: &Field<'_>, reader: &mut Reader) -> Option<Inherited> {
+    // Whether the variant is a table is told when it is read as one.
+    let Value::Table(entries) = &variant.node.value else { return None };
+    let node = &entries.get("inherits")?.node;
+    let field = Field { path: format!("{}.inherits", variant.path), node };
+    Some((field.text(reader)?.to_owned(), field.at()))
 }
 
 fn read_build(
@@ -194,6 +246,7 @@ fn read_build(
     let Places { document, targets, origins } = places;
     let mut build = start;
     let Some(mut fields) = field.table(reader) else { return build };
+    build.own.extend(["packages", "bins", "profile", "glibc"].into_iter().filter(|key| fields.has(key)));
     let packages = names(fields.get("packages"), (variant, "packages"), document, origins, reader);
     build.packages = packages.or(build.packages);
     build.bins = names(fields.get("bins"), (variant, "bins"), document, origins, reader).or(build.bins);
@@ -235,17 +288,91 @@ fn read_build(
             check_glibc(build.glibc, triple, &field, targets, reader);
         }
     }
-    match images {
-        Some(images) => {
-            if let Some(field) = fields.get("image") {
-                images.is_described = true;
-                images.by_variant.insert(variant.clone(), image::read_for_variant(&field, reader));
-            }
-            fields.finish(reader, RESERVED_BUILD);
-        }
-        None => fields.finish(reader, &[RESERVED_BUILD, &["image"]].concat()),
+    if let Some(field) = fields.get("rustflags") {
+        build.rustflags = rustflags(&field, reader);
     }
+    let Some(images) = images else {
+        for key in OF_VARIANTS {
+            fields.refuse(reader, key, || {
+                let help = format!("write what holds for all variants at the top: [{key}]");
+                Problem::new(Kind::UnknownKey, format!("`[build]` has no `{key}`"))
+                    .label("not here")
+                    .help(help)
+            });
+        }
+        fields.finish(reader, RESERVED_BUILD);
+        return build;
+    };
+    if let Some(field) = fields.get("image") {
+        images.is_described = true;
+        images.by_variant.insert(variant.clone(), image::read_for_variant(&field, reader));
+    }
+    if let Some(field) = fields.get("env") {
+        build.env.extend(environment::read(&field, reader));
+    }
+    if let Some(field) = fields.get("native") {
+        let natives = native::read(&field, reader, |name, at| {
+            origins.remember(document, &format!("{variant}.native.{name}"), at);
+        });
+        for (name, native) in natives {
+            build.natives.common.entry(name).or_default().lay(&native);
+        }
+    }
+    if let Some(field) = fields.get("toolchain") {
+        build.toolchain = read_toolchain(&field, reader);
+    }
+    // Read before, since variants are read in the order in which they inherit one another.
+    drop(fields.get("inherits"));
+    fields.finish(reader, RESERVED_BUILD);
     build
+}
+
+/// Arguments of rustc, but for those that say where or with what it builds.
+fn rustflags(field: &Field<'_>, reader: &mut Reader) -> Vec<String> {
+    let Some(items) = field.items(reader) else { return Vec::new() };
+    let flags: Vec<(Field<'_>, &str)> =
+        items.into_iter().filter_map(|item| item.text(reader).map(|text| (item, text))).collect();
+    let mut before = None;
+    for (item, flag) in &flags {
+        if let Some((why, help)) = rustflag_problem(before, flag) {
+            item.invalid(reader, why, help);
+        }
+        before = Some(*flag);
+    }
+    flags.into_iter().map(|(_, flag)| flag.to_owned()).collect()
+}
+
+/// Why an argument of rustc can't be given, and what to do instead. What stands `before` it may be its option.
+fn rustflag_problem(before: Option<&str>, flag: &str) -> Option<(String, &'static str)> {
+    let codegen = match before {
+        Some("-C" | "--codegen") => Some(flag),
+        _ => flag.strip_prefix("-C").or_else(|| flag.strip_prefix("--codegen=")),
+    };
+    let codegen = codegen.unwrap_or_default();
+    let is = |starts: &[&str], text: &str| starts.iter().any(|start| text.starts_with(start));
+    let refused = if codegen == "target-cpu=native" {
+        ("it names the machine that builds", "name a CPU, such as `-C target-cpu=x86-64-v3`")
+    } else if is(&["linker=", "link-arg=-fuse-ld=", "link-args=-fuse-ld=", "link-arg=--ld-path="], codegen) {
+        (
+            "the sandbox has the target's own linker",
+            "say it in a file of the target: .xbuild/targets/<triple>.toml",
+        )
+    } else if is(&["incremental"], codegen) {
+        ("units are kept whole, and a result must not depend on the one before", "take it away")
+    } else if is(
+        &["--target", "--sysroot", "--out-dir", "-o", "--emit", "--crate-name", "--crate-type"],
+        flag,
+    ) {
+        ("it is cargo that says this to rustc", "take it away")
+    } else if flag
+        .split_once(char::is_whitespace)
+        .is_some_and(|(first, _)| first.starts_with('-') && !first.contains('='))
+    {
+        ("it is several arguments", "write each as an item of the list: `[\"-C\", \"target-cpu=x86-64-v3\"]`")
+    } else {
+        return None;
+    };
+    Some((format!("`{flag}` can't be given to rustc: {}", refused.0), refused.1))
 }
 
 fn known_target(text: &str, at: At, targets: &Targets, reader: &mut Reader) -> Option<Triple> {
@@ -323,7 +450,7 @@ fn read_features(
     origins: &mut Origins,
     reader: &mut Reader,
 ) -> BTreeSet<String> {
-    let found = field.distinct(reader, |item, reader| {
+    let read = |item: &Field<'_>, reader: &mut Reader| {
         let feature = item.text(reader)?;
         match feature_problem(feature) {
             Some((why, help)) => {
@@ -332,7 +459,12 @@ fn read_features(
             }
             None => Some(feature.to_owned()),
         }
-    });
+    };
+    // A variant may want none of those that it starts from.
+    let found = match *variant == VariantName::default() {
+        true => field.distinct(reader, read),
+        false => field.distinct_or_none(reader, read),
+    };
     let mut features = BTreeSet::new();
     for (feature, at) in found.unwrap_or_default() {
         origins.remember(document, &format!("{variant}.features.{feature}"), at);
@@ -341,18 +473,16 @@ fn read_features(
     features
 }
 
-/// What `[target.…]` says of builds. Tables for images, of variables and of what packages need may be about a
-/// `cfg(…)` too.
+/// What `[target.…]` says, in the order of the file: later tables are laid over earlier ones.
 fn read_targets(
     field: &Field<'_>,
     places: &mut Places<'_>,
     tables: &mut Tables,
     reader: &mut Reader,
-) -> BTreeMap<Triple, TargetSettings> {
+) -> Vec<(Platform, TargetSettings)> {
     let targets = places.targets;
-    let mut found = BTreeMap::new();
+    let mut found = Vec::new();
     let mut entries = field.entries(reader);
-    // In the order of the file: later tables are laid over earlier ones.
     entries.sort_by_key(|(_, at, _)| (at.source, at.span().start));
     for (name, at, field) in entries {
         let platform = if name.starts_with("cfg(") {
@@ -370,24 +500,52 @@ fn read_targets(
         let natives = fields
             .get("native")
             .map(|field| native::read(&field, reader, |name, at| places.remember("native", name, at)));
+        let settings = read_target(&mut fields, platform.as_ref().ok(), places, reader);
+        fields.finish(reader, &[]);
+        let Ok(platform) = platform else { continue };
         tables.images.is_described |= image.is_some();
-        tables.images.by_target.extend(platform.clone().ok().zip(image));
-        tables.environment.by_target.extend(platform.clone().ok().zip(variables));
-        tables.natives.by_target.extend(platform.clone().ok().zip(natives));
-        if name.starts_with("cfg(") {
-            fields.finish(reader, RESERVED_CFG);
-            continue;
+        tables.images.by_target.extend(image.map(|table| (platform.clone(), table)));
+        tables.environment.by_target.extend(variables.map(|table| (platform.clone(), table)));
+        tables.natives.by_target.extend(natives.map(|table| (platform.clone(), table)));
+        if settings != TargetSettings::default() {
+            found.push((platform, settings));
         }
-        let glibc_field = fields.get("glibc");
-        let glibc = glibc_field.as_ref().and_then(|field| field.parsed(reader, GLIBC_HELP));
-        fields.finish(reader, RESERVED_TARGET);
-        let Some(triple) = platform.ok().and_then(|_| name.parse::<Triple>().ok()) else { continue };
-        if let Some(field) = &glibc_field {
-            check_glibc(glibc, &triple, field, targets, reader);
-        }
-        found.insert(triple, TargetSettings { glibc });
     }
     found
+}
+
+/// The values of builds in a `[target.…]`.
+fn read_target(
+    fields: &mut Fields<'_>,
+    platform: Option<&Platform>,
+    places: &mut Places<'_>,
+    reader: &mut Reader,
+) -> TargetSettings {
+    let Places { document, targets, origins } = places;
+    let variant = VariantName::default();
+    let packages = names(fields.get("packages"), (&variant, "packages"), document, origins, reader);
+    let bins = names(fields.get("bins"), (&variant, "bins"), document, origins, reader);
+    let profile = fields.get("profile").and_then(|field| read_profile(&field, reader));
+    let features =
+        fields.get("features").map(|field| read_features(&field, &variant, document, origins, reader));
+    let rustflags = fields.get("rustflags").map(|field| rustflags(&field, reader));
+    let glibc = fields.get("glibc").and_then(|field| {
+        let glibc = field.parsed(reader, GLIBC_HELP)?;
+        if let Some(Platform::Name(triple)) = platform
+            && let Ok(triple) = triple.parse()
+        {
+            check_glibc(Some(glibc), &triple, &field, targets, reader);
+        }
+        Some(glibc)
+    });
+    TargetSettings {
+        packages,
+        bins,
+        profile,
+        features: features.unwrap_or_default(),
+        rustflags: rustflags.unwrap_or_default(),
+        glibc,
+    }
 }
 
 fn read_limits(field: &Field<'_>, reader: &mut Reader) -> Limits {

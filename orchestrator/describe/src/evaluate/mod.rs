@@ -20,6 +20,8 @@ use crate::problem::{Kind, Problem, Problems, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
 
+use select::{Candidate, Words};
+
 pub use request::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace};
 
 /// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
@@ -35,41 +37,48 @@ pub fn evaluate(
 ) -> Result<Vec<Asked>, Problems> {
     let mut problems = Vec::new();
     let settings = Settings::new(request, &mut problems);
+    let mut unreadable = Vec::new();
+    let words = Words::parse(request, &mut unreadable);
     let mut variants = Vec::new();
     // What can't be selected isn't looked at: its mistakes are no one's concern here. Where nothing can, the words are
     // wrong, and are held against all.
-    let may_be = |name: &VariantName| select::may_be_of(request, name);
-    let is_right = description.variants.keys().any(may_be);
-    for (name, build) in description.variants.iter().filter(|(name, _)| may_be(name) || !is_right) {
-        for triple in build.targets.iter().filter(|triple| select::may_be_for(request, triple)) {
+    let is_right = description.variants.keys().any(|name| words.may_be_of(name));
+    for (name, build) in description.variants.iter().filter(|(name, _)| words.may_be_of(name) || !is_right) {
+        for triple in build.targets.iter().filter(|triple| words.may_be_for(triple)) {
             let missing = targets.missing(triple.as_str());
             let place = |problem| description.origins.place(problem, name, "targets", triple.as_str());
             problems.extend(missing.into_iter().map(place));
         }
-        let packages = packages(description, name, build, workspace, &mut problems);
-        let outputs = outputs(description, name, build, &packages, workspace, &mut problems);
-        let plans = plans(description, name, build, &packages, workspace, &settings, &mut problems);
-        variants.push(Variant { name, build, outputs, plans });
+        let ground = Ground { description, name, build, workspace, settings: &settings };
+        variants.push(Variant { name, cells: ground.cells(&words, targets, &mut problems) });
     }
     if let Err(unknown) = description.packages_of(&workspace.packages) {
         problems.extend(unknown.as_slice().iter().cloned());
     }
-    for name in description.natives.names().into_iter().filter(|name| !workspace.packages.contains_key(*name))
-    {
-        let problem = unknown_package(name, &workspace.packages);
-        problems.push(description.origins.place(problem, &VariantName::default(), "native", name));
+    let mut natives = vec![(VariantName::default(), description.natives.names())];
+    for (name, build) in description.variants.iter().filter(|(name, _)| words.may_be_of(name)) {
+        natives.push((name.clone(), build.natives.names()));
     }
-    // What selects nothing is only told where the names are right: else it would be an echo.
-    if let Some(problems) = Problems::new(problems.clone()) {
+    for (variant, names) in natives {
+        for name in names.into_iter().filter(|name| !workspace.packages.contains_key(*name)) {
+            let problem = unknown_package(name, &workspace.packages);
+            problems.push(description.origins.place(problem, &variant, "native", name));
+        }
+    }
+    // One reason may hold for several targets. What selects nothing is only told where the names are right: else it
+    // would be an echo.
+    if let Some(problems) = Problems::new(distinct(problems.clone())) {
         return Err(problems);
     }
+    problems.extend(unreadable);
     let names = description.variants.keys().map(VariantName::as_str).collect();
-    let selection = select::select((&variants, &names), workspace, targets, request, &mut problems);
+    let selection = words.select((&variants, &names), workspace, targets, request, &mut problems);
     let mut asked = Vec::new();
-    for Selection { variant, target, outputs, packages } in selection {
-        let glibc = glibc(description, variant.build, target, settings.glibc, &mut problems);
-        collisions(variant.name, &target.triple, &outputs, &mut problems);
-        for plan in &variant.plans {
+    for Selection { variant, cell, outputs, packages } in selection {
+        let target = cell.target.spec;
+        let glibc = glibc(&cell.build, target, settings.glibc, &mut problems);
+        collisions(variant, &target.triple, &outputs, &mut problems);
+        for plan in &cell.plans {
             let selected: Vec<Selected> = outputs
                 .iter()
                 .filter(|selected| plan.packages.contains(&selected.output.package))
@@ -80,7 +89,7 @@ pub fn evaluate(
             let tests = tests.map(|options| Tests { packages: of_plan, options: options.clone() });
             if !selected.is_empty() || tests.is_some() {
                 asked.push(Asked {
-                    variant: variant.name.clone(),
+                    variant: variant.clone(),
                     target: target.triple.clone(),
                     glibc,
                     plan: plan.clone(),
@@ -94,12 +103,31 @@ pub fn evaluate(
         let message = "`--glibc` has no use: none of the selected targets has glibc";
         problems.push(Problem::new(Kind::Contradiction, message).help("take it away"));
     }
-    // One reason may hold for several targets.
-    problems.dedup();
-    match Problems::new(problems) {
+    match Problems::new(distinct(problems)) {
         Some(problems) => Err(problems),
         None => Ok(asked),
     }
+}
+
+/// Each problem once, where it came first.
+fn distinct(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    for problem in problems {
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
+    }
+    found
+}
+
+/// The variants of which a request may ask for something; all, where it can be none of them.
+#[must_use]
+pub fn may_be_asked<'d>(description: &'d Description, request: &Request) -> Vec<&'d VariantName> {
+    // What can't be read is told by the evaluation.
+    let words = Words::parse(request, &mut Vec::new());
+    let names = || description.variants.keys();
+    let found: Vec<&VariantName> = names().filter(|name| words.may_be_of(name)).collect();
+    if found.is_empty() { names().collect() } else { found }
 }
 
 /// Whether a name is meant by a word of a request: the name itself, or a glob.
@@ -108,18 +136,25 @@ pub fn name_matches(word: &str, name: &str) -> bool {
     pattern::Pattern::new(word).is_ok_and(|pattern| pattern.matches(name))
 }
 
-/// A variant with what the workspace adds to it.
+/// A variant, for each target that may be selected.
 struct Variant<'a> {
     name: &'a VariantName,
-    build: &'a Build,
+    cells: Vec<Cell<'a>>,
+}
+
+/// A variant for one target, with what the workspace adds to it.
+#[derive(Clone)]
+struct Cell<'a> {
+    target: Candidate<'a>,
+    build: Build,
     outputs: Vec<&'a Output>,
     plans: Vec<PlanSettings>,
 }
 
 /// What is selected of a variant for a target.
 struct Selection<'a> {
-    variant: &'a Variant<'a>,
-    target: &'a TargetSpec,
+    variant: &'a VariantName,
+    cell: &'a Cell<'a>,
     outputs: Vec<Selected>,
     /// The packages whose tests are.
     packages: BTreeSet<String>,
@@ -162,105 +197,147 @@ impl Settings {
     }
 }
 
-/// The packages of a variant: those that it names, or the default members.
-fn packages<'a>(
-    description: &Description,
-    variant: &VariantName,
+/// What a variant's cells are made from.
+struct Ground<'g, 'a> {
+    description: &'a Description,
+    name: &'a VariantName,
     build: &'a Build,
     workspace: &'a Workspace,
-    problems: &mut Vec<Problem>,
-) -> BTreeSet<&'a str> {
-    let Some(named) = &build.packages else {
-        return workspace.default_members.iter().map(String::as_str).collect();
-    };
-    let members: Vec<&str> = workspace.members.keys().map(String::as_str).collect();
-    let mut found = BTreeSet::new();
-    for name in named {
-        if workspace.members.contains_key(name) {
-            found.insert(name.as_str());
-            continue;
+    settings: &'g Settings,
+}
+
+impl<'a> Ground<'_, 'a> {
+    fn cells(&self, words: &Words, targets: &'a Targets, problems: &mut Vec<Problem>) -> Vec<Cell<'a>> {
+        let mut candidates = words.candidates(self.build, targets);
+        if candidates.iter().any(|candidate| words.may_be_for(&candidate.spec.triple)) {
+            candidates.retain(|candidate| words.may_be_for(&candidate.spec.triple));
         }
-        let problem = Problem::new(Kind::UnknownName, format!("the workspace has no package `{name}`"))
-            .label("no such package")
-            .help(suggest::help(name, "packages", &members));
-        problems.push(description.origins.place(problem, variant, "packages", name));
+        let mut cells: Vec<Cell<'a>> = Vec::new();
+        for target in candidates {
+            let build = match self.description.for_target(self.build, target.spec) {
+                Ok(build) => build,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            let cell = match cells.iter().find(|cell| cell.build == build) {
+                Some(same) => Cell { target, ..same.clone() },
+                None => {
+                    let before = problems.len();
+                    let packages = self.packages(&build, problems);
+                    // Where a package is missing, so is all that it has, which is told by that.
+                    let mut echoes = Vec::new();
+                    let problems = if problems.len() > before { &mut echoes } else { &mut *problems };
+                    let outputs = self.outputs(&build, &packages, problems);
+                    let plans = self.plans(&build, &packages, problems);
+                    Cell { target, build, outputs, plans }
+                }
+            };
+            cells.push(cell);
+        }
+        cells
     }
-    found
-}
 
-/// The outputs that a variant has.
-fn outputs<'a>(
-    description: &Description,
-    variant: &VariantName,
-    build: &Build,
-    packages: &BTreeSet<&str>,
-    workspace: &'a Workspace,
-    problems: &mut Vec<Problem>,
-) -> Vec<&'a Output> {
-    let members = packages.iter().filter_map(|name| workspace.members.get(*name));
-    let all: Vec<&Output> = members.flat_map(|member| &member.outputs).collect();
-    let Some(bins) = &build.bins else { return all };
-    let programs: Vec<&Output> = all.into_iter().filter(|output| output.kind == OutputKind::Bin).collect();
-    let names: Vec<&str> = programs.iter().map(|output| output.name.as_str()).collect();
-    for bin in bins.iter().filter(|bin| !names.contains(&bin.as_str())) {
-        let problem =
-            Problem::new(Kind::UnknownName, format!("the packages of the build have no program `{bin}`"))
-                .label("no such program")
-                .help(suggest::help(bin, "programs", &names));
-        problems.push(description.origins.place(problem, variant, "bins", bin));
+    /// A problem, placed where a list names what it is about.
+    fn place(&self, problem: Problem, list: &str, name: &str) -> Problem {
+        self.description.origins.place(problem, self.name, list, name)
     }
-    programs.into_iter().filter(|output| bins.contains(&output.name)).collect()
-}
 
-/// What is planned for a variant: one graph, or one for each package.
-fn plans(
-    description: &Description,
-    variant: &VariantName,
-    build: &Build,
-    packages: &BTreeSet<&str>,
-    workspace: &Workspace,
-    settings: &Settings,
-    problems: &mut Vec<Problem>,
-) -> Vec<PlanSettings> {
-    let members: BTreeMap<&str, &Member> =
-        packages.iter().filter_map(|name| Some((*name, workspace.members.get(*name)?))).collect();
-    for (feature, problem) in features::unknown(build.features.iter(), &members) {
-        problems.push(description.origins.place(problem, variant, "features", feature));
+    /// The packages: those that are named, or the default members.
+    fn packages(&self, build: &Build, problems: &mut Vec<Problem>) -> BTreeSet<&'a str> {
+        let Workspace { members, default_members, .. } = self.workspace;
+        let Some(named) = &build.packages else {
+            return default_members.iter().map(String::as_str).collect();
+        };
+        let names: Vec<&str> = members.keys().map(String::as_str).collect();
+        let mut found = BTreeSet::new();
+        for name in named {
+            if let Some((name, _)) = members.get_key_value(name) {
+                found.insert(name.as_str());
+                continue;
+            }
+            let problem = Problem::new(Kind::UnknownName, format!("the workspace has no package `{name}`"))
+                .label("no such package")
+                .help(suggest::help(name, "packages", &names));
+            problems.push(self.place(problem, "packages", name));
+        }
+        found
     }
-    for (feature, problem) in features::unknown(settings.features.keys(), &members) {
-        problems.push(match settings.features.get(feature) {
-            Some((source, span)) => problem.at(source, span.clone()),
-            None => problem,
-        });
+
+    /// The outputs that there are.
+    fn outputs(
+        &self,
+        build: &Build,
+        packages: &BTreeSet<&str>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<&'a Output> {
+        let members = packages.iter().filter_map(|name| self.workspace.members.get(*name));
+        let all: Vec<&Output> = members.flat_map(|member| &member.outputs).collect();
+        let Some(bins) = &build.bins else { return all };
+        let programs: Vec<&Output> =
+            all.into_iter().filter(|output| output.kind == OutputKind::Bin).collect();
+        let names: Vec<&str> = programs.iter().map(|output| output.name.as_str()).collect();
+        for bin in bins.iter().filter(|bin| !names.contains(&bin.as_str())) {
+            let problem =
+                Problem::new(Kind::UnknownName, format!("the packages of the build have no program `{bin}`"))
+                    .label("no such program")
+                    .help(suggest::help(bin, "programs", &names));
+            problems.push(self.place(problem, "bins", bin));
+        }
+        programs.into_iter().filter(|output| bins.contains(&output.name)).collect()
     }
-    let wanted: BTreeSet<&String> = build.features.iter().chain(settings.features.keys()).collect();
-    let plan = |members: BTreeMap<&str, &Member>| PlanSettings {
-        packages: members.keys().map(|name| (*name).to_owned()).collect(),
-        features: wanted
-            .iter()
-            .filter(|feature| members.iter().any(|(name, member)| features::applies(feature, name, member)))
-            .map(|feature| (*feature).clone())
-            .collect(),
-        all_features: build.all_features || settings.all_features,
-        default_features: build.default_features && !settings.no_default_features,
-        profile: settings.profile.clone().unwrap_or_else(|| build.profile.clone()),
-    };
-    match build.unify {
-        Unify::Workspace => vec![plan(members)],
-        Unify::Package => members.into_iter().map(|member| plan(BTreeMap::from([member]))).collect(),
+
+    /// What is planned: one graph, or one for each package.
+    fn plans(
+        &self,
+        build: &Build,
+        packages: &BTreeSet<&str>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PlanSettings> {
+        let settings = self.settings;
+        let members: BTreeMap<&str, &Member> =
+            packages.iter().filter_map(|name| Some((*name, self.workspace.members.get(*name)?))).collect();
+        for (feature, problem) in features::unknown(build.features.iter(), &members) {
+            problems.push(self.place(problem, "features", feature));
+        }
+        for (feature, problem) in features::unknown(settings.features.keys(), &members) {
+            problems.push(match settings.features.get(feature) {
+                Some((source, span)) => problem.at(source, span.clone()),
+                None => problem,
+            });
+        }
+        let wanted: BTreeSet<&String> = build.features.iter().chain(settings.features.keys()).collect();
+        let plan = |members: BTreeMap<&str, &Member>| PlanSettings {
+            packages: members.keys().map(|name| (*name).to_owned()).collect(),
+            features: wanted
+                .iter()
+                .filter(|feature| {
+                    members.iter().any(|(name, member)| features::applies(feature, name, member))
+                })
+                .map(|feature| (*feature).clone())
+                .collect(),
+            all_features: build.all_features || settings.all_features,
+            default_features: build.default_features && !settings.no_default_features,
+            profile: settings.profile.clone().unwrap_or_else(|| build.profile.clone()),
+            rustflags: build.rustflags.clone(),
+        };
+        match build.unify {
+            Unify::Workspace => vec![plan(members)],
+            Unify::Package => members.into_iter().map(|member| plan(BTreeMap::from([member]))).collect(),
+        }
     }
 }
 
 /// The glibc that a target is built against.
 fn glibc(
-    description: &Description,
     build: &Build,
     spec: &TargetSpec,
     requested: Option<Glibc>,
     problems: &mut Vec<Problem>,
 ) -> Option<Glibc> {
     let choice = spec.glibc.as_ref()?;
-    let glibc = requested.or_else(|| description.glibc(build, &spec.triple)).unwrap_or(choice.default);
+    let glibc = requested.or(build.glibc).unwrap_or(choice.default);
     if let Err(problem) = spec.check_glibc(glibc) {
         problems.push(problem);
     }

@@ -123,6 +123,8 @@ pub struct PlanSettings {
     pub default_features: bool,
     /// `--profile`.
     pub profile: String,
+    /// Arguments of rustc for the target's units, after those of cargo's configuration.
+    pub rustflags: Vec<String>,
 }
 
 /// A wanted output.

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use xbuild_base::Triple;
 
 use super::pattern::{Pattern, Selector};
-use super::{Output, OutputKind, Request, Selected, Selection, Variant, Workspace};
+use super::{Cell, Output, OutputKind, Request, Selected, Selection, Variant, Workspace};
+use crate::description::Build;
 use crate::names::VariantName;
 use crate::problem::{Kind, Problem, Source};
 use crate::suggest;
 use crate::target::{TargetSpec, Targets};
 
 /// The words of a request, parsed.
-struct Words {
+pub(super) struct Words {
     outputs: Vec<Selector>,
     packages: Vec<Pattern>,
     bins: Vec<Pattern>,
@@ -23,8 +24,9 @@ struct Words {
 }
 
 /// A target that may be selected.
-struct Candidate<'a> {
-    spec: &'a TargetSpec,
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) spec: &'a TargetSpec,
     /// Whether the description lists it; one that it does not list must be named in full.
     listed: bool,
 }
@@ -36,73 +38,15 @@ impl Candidate<'_> {
     }
 }
 
-/// Whether something of a variant may be asked for.
-pub(super) fn may_be_of(request: &Request, variant: &VariantName) -> bool {
-    // What can't be read is told later.
-    let Words { variants, outputs, .. } = Words::parse(request, &mut Vec::new());
-    any_or_all(&variants, variant.as_str())
-        && may_be_in(outputs.iter().map(|selector| selector.variant.as_ref()), variant.as_str())
-}
-
-/// Whether something for a target that the description lists may be asked for.
-pub(super) fn may_be_for(request: &Request, target: &Triple) -> bool {
-    let Words { targets, outputs, .. } = Words::parse(request, &mut Vec::new());
-    any_or_all(&targets, target.as_str())
-        && may_be_in(outputs.iter().map(|selector| selector.target.as_ref()), target.as_str())
-}
-
 /// Whether a name fits one part of some output selector; none is there, or one leaves it out: any fits.
 fn may_be_in<'p>(mut parts: impl ExactSizeIterator<Item = Option<&'p Pattern>>, name: &str) -> bool {
     parts.len() == 0 || parts.any(|part| part.is_none_or(|pattern| pattern.matches(name)))
 }
 
-/// What is selected: for each variant and target with something selected, the outputs, or the packages whose tests are
-/// asked for.
-///
-/// `variants` are those of which something may be asked for, and the names of all.
-pub(super) fn select<'a>(
-    (variants, names): (&'a [Variant<'a>], &BTreeSet<&str>),
-    workspace: &Workspace,
-    targets: &'a Targets,
-    request: &Request,
-    problems: &mut Vec<Problem>,
-) -> Vec<Selection<'a>> {
-    let before = problems.len();
-    let words = Words::parse(request, problems);
-    words.check((variants, names), workspace, targets, problems);
-    if problems.len() > before {
-        return Vec::new();
-    }
-    let mut selection = Vec::new();
-    for variant in variants {
-        for candidate in words.candidates(variant, targets) {
-            let (mut outputs, mut packages) = (Vec::new(), BTreeSet::new());
-            if request.tests.is_some() {
-                packages = words.tested(variant, &candidate);
-            } else {
-                let selected =
-                    variant.outputs.iter().filter(|output| words.select(variant, &candidate, output));
-                outputs = selected
-                    .map(|output| Selected { output: (*output).clone(), named: words.name(output) })
-                    .collect();
-            }
-            if !outputs.is_empty() || !packages.is_empty() {
-                selection.push(Selection { variant, target: candidate.spec, outputs, packages });
-            }
-        }
-    }
-    if selection.is_empty() && problems.len() == before {
-        problems.push(nothing(variants, request));
-    }
-    selection
-}
-
 /// The problem that there is nothing to build.
 fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
-    if request.tests.is_none()
-        && !variants.is_empty()
-        && variants.iter().all(|variant| variant.outputs.is_empty())
-    {
+    let cells = || variants.iter().flat_map(|variant| &variant.cells);
+    if request.tests.is_none() && cells().next().is_some() && cells().all(|cell| cell.outputs.is_empty()) {
         return Problem::new(
             Kind::NothingSelected,
             "the packages of the build have no program and no C library",
@@ -124,7 +68,8 @@ fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
 }
 
 impl Words {
-    fn parse(request: &Request, problems: &mut Vec<Problem>) -> Self {
+    /// Notes the words that can't be read, and leaves them out.
+    pub(super) fn parse(request: &Request, problems: &mut Vec<Problem>) -> Self {
         let mut patterns = |flag: &str, texts: &[String]| -> Vec<Pattern> {
             let parse = |text: &String| {
                 Pattern::new(text).map_err(|why| problems.push(invalid(flag, text, &why))).ok()
@@ -142,11 +87,63 @@ impl Words {
         Self { outputs, packages, bins, all_bins: request.all_bins, targets, variants }
     }
 
+    /// Whether something of a variant may be asked for.
+    pub(super) fn may_be_of(&self, variant: &VariantName) -> bool {
+        any_or_all(&self.variants, variant.as_str())
+            && may_be_in(self.outputs.iter().map(|selector| selector.variant.as_ref()), variant.as_str())
+    }
+
+    /// Whether something for a target may be asked for.
+    pub(super) fn may_be_for(&self, target: &Triple) -> bool {
+        any_or_all(&self.targets, target.as_str())
+            && may_be_in(self.outputs.iter().map(|selector| selector.target.as_ref()), target.as_str())
+    }
+
+    /// What is selected: for each variant and target with something selected, the outputs, or the packages whose tests
+    /// are asked for.
+    ///
+    /// `variants` are those of which something may be asked for, and the names of all.
+    pub(super) fn select<'a>(
+        &self,
+        (variants, names): (&'a [Variant<'a>], &BTreeSet<&str>),
+        workspace: &Workspace,
+        targets: &Targets,
+        request: &Request,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<Selection<'a>> {
+        self.check((variants, names), workspace, targets, problems);
+        if !problems.is_empty() {
+            return Vec::new();
+        }
+        let mut selection = Vec::new();
+        for variant in variants {
+            for cell in &variant.cells {
+                let (mut outputs, mut packages) = (Vec::new(), BTreeSet::new());
+                if request.tests.is_some() {
+                    packages = self.tested(variant.name, cell);
+                } else {
+                    let selected =
+                        cell.outputs.iter().filter(|output| self.selects(variant.name, &cell.target, output));
+                    outputs = selected
+                        .map(|output| Selected { output: (*output).clone(), named: self.name(output) })
+                        .collect();
+                }
+                if !outputs.is_empty() || !packages.is_empty() {
+                    selection.push(Selection { variant: variant.name, cell, outputs, packages });
+                }
+            }
+        }
+        if selection.is_empty() {
+            problems.push(nothing(variants, request));
+        }
+        selection
+    }
+
     /// The targets of a variant that may be selected: those that it lists, and those that are named in full.
-    fn candidates<'a>(&self, variant: &Variant<'_>, targets: &'a Targets) -> Vec<Candidate<'a>> {
+    pub(super) fn candidates<'a>(&self, build: &Build, targets: &'a Targets) -> Vec<Candidate<'a>> {
         let mut found: Vec<Candidate<'a>> = Vec::new();
         // Those that are missing have been told of, where they matter.
-        let listed = variant.build.targets.iter().filter_map(|triple| targets.get(triple));
+        let listed = build.targets.iter().filter_map(|triple| targets.get(triple));
         found.extend(listed.map(|spec| Candidate { spec, listed: true }));
         let in_selectors = self.outputs.iter().filter_map(|selector| selector.target.as_ref());
         for pattern in self.targets.iter().chain(in_selectors) {
@@ -160,11 +157,11 @@ impl Words {
     }
 
     /// Whether an output of a variant and target is wanted by all the words.
-    fn select(&self, variant: &Variant<'_>, target: &Candidate<'_>, output: &Output) -> bool {
+    fn selects(&self, variant: &VariantName, target: &Candidate<'_>, output: &Output) -> bool {
         let by_flag = self.targets.iter().any(|pattern| target.matches(pattern));
         let selected = |selector: &Selector| {
             selector.name.matches(&output.name)
-                && selector.variant.as_ref().is_none_or(|pattern| pattern.matches(variant.name.as_str()))
+                && selector.variant.as_ref().is_none_or(|pattern| pattern.matches(variant.as_str()))
                 && match &selector.target {
                     Some(pattern) => target.matches(pattern),
                     None => target.listed || by_flag,
@@ -177,7 +174,7 @@ impl Words {
         };
         by_output
             && (self.targets.is_empty() || by_flag)
-            && any_or_all(&self.variants, variant.name.as_str())
+            && any_or_all(&self.variants, variant.as_str())
             && any_or_all(&self.packages, &output.package)
             && match output.kind {
                 OutputKind::Bin => self.all_bins || any_or_all(&self.bins, &output.name),
@@ -186,13 +183,14 @@ impl Words {
     }
 
     /// The packages of a variant whose tests are wanted for a target.
-    fn tested(&self, variant: &Variant<'_>, target: &Candidate<'_>) -> BTreeSet<String> {
+    fn tested(&self, variant: &VariantName, cell: &Cell<'_>) -> BTreeSet<String> {
+        let target = &cell.target;
         let by_flag = self.targets.iter().any(|pattern| target.matches(pattern));
         let is_target = if self.targets.is_empty() { target.listed } else { by_flag };
-        if !is_target || !any_or_all(&self.variants, variant.name.as_str()) {
+        if !is_target || !any_or_all(&self.variants, variant.as_str()) {
             return BTreeSet::new();
         }
-        let packages = variant.plans.iter().flat_map(|plan| &plan.packages);
+        let packages = cell.plans.iter().flat_map(|plan| &plan.packages);
         packages.filter(|package| any_or_all(&self.packages, package)).cloned().collect()
     }
 
@@ -215,10 +213,10 @@ impl Words {
         for pattern in self.variants.iter().filter(|pattern| !is_known(pattern)) {
             problems.push(nothing_named("--variant", pattern.text(), "variant", "variants", names));
         }
-        let outputs = || variants.iter().flat_map(|variant| variant.outputs.iter().copied());
-        let packages: BTreeSet<&str> = variants
-            .iter()
-            .flat_map(|variant| &variant.plans)
+        let cells = || variants.iter().flat_map(|variant| &variant.cells);
+        let outputs = || cells().flat_map(|cell| cell.outputs.iter().copied());
+        let packages: BTreeSet<&str> = cells()
+            .flat_map(|cell| &cell.plans)
             .flat_map(|plan| &plan.packages)
             .map(String::as_str)
             .collect();
@@ -232,10 +230,7 @@ impl Words {
         for pattern in unmatched(&self.bins, bins.iter().copied()) {
             problems.push(nothing_named("--bin", pattern.text(), "program", "programs", &bins));
         }
-        let candidates: Vec<Vec<Candidate<'_>>> =
-            variants.iter().map(|variant| self.candidates(variant, targets)).collect();
-        let target_found =
-            |pattern: &Pattern| candidates.iter().flatten().any(|candidate| candidate.matches(pattern));
+        let target_found = |pattern: &Pattern| cells().any(|cell| cell.target.matches(pattern));
         for pattern in self.targets.iter().filter(|pattern| !target_found(pattern)) {
             problems.extend(unknown_target("--target", pattern, pattern.text(), targets));
         }
@@ -246,12 +241,13 @@ impl Words {
                 problems.push(marked(problem, "output", text, variant.text()));
                 continue;
             }
-            let found = variants.iter().zip(&candidates).any(|(variant, candidates)| {
-                let by_target =
-                    |pattern: &Pattern| candidates.iter().any(|candidate| candidate.matches(pattern));
+            let is_in = |cell: &Cell<'_>| {
+                selector.target.as_ref().is_none_or(|pattern| cell.target.matches(pattern))
+                    && cell.outputs.iter().any(|output| selector.name.matches(&output.name))
+            };
+            let found = variants.iter().any(|variant| {
                 selector.variant.as_ref().is_none_or(|pattern| pattern.matches(variant.name.as_str()))
-                    && selector.target.as_ref().is_none_or(by_target)
-                    && variant.outputs.iter().any(|output| selector.name.matches(&output.name))
+                    && variant.cells.iter().any(is_in)
             });
             if !found {
                 let target = selector.target.as_ref().filter(|pattern| !target_found(pattern));

@@ -1,5 +1,6 @@
 //! `targets/<triple>.toml`: a target as data.
 
+mod cfg;
 mod read;
 
 use std::collections::{BTreeMap, BTreeSet};

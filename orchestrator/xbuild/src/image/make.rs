@@ -215,7 +215,7 @@ impl One<'_> {
             .asked
             .iter()
             .find(|one| one.target == *self.target && one.variant.as_str() == self.variant);
-        let layers = asked.and_then(|one| planned.composed.layers.get(&(self.target.clone(), one.glibc)));
+        let layers = asked.map(|one| planned.composed.layers_of(one)).transpose()?;
         let supplied = realised.libraries.get(&(self.variant.to_owned(), self.target.clone()));
         let libraries = match (layers, &of_target.libraries) {
             (Some(layers), Some(folder)) => {

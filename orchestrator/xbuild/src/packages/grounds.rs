@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use xbuild_base::Triple;
-use xbuild_describe::{Component, Glibc, TargetSpec};
+use xbuild_describe::{Component, Glibc, TargetSpec, Toolchain};
 use xbuild_fetch::toolchain::debian_architecture;
 
 use crate::description::Described;
@@ -31,9 +31,12 @@ pub(crate) struct Grounds<'d> {
 }
 
 impl<'d> Grounds<'d> {
-    pub(crate) fn new(described: &'d Described, host: &Triple) -> Result<Self, XbuildError> {
+    pub(crate) fn new(
+        described: &'d Described,
+        toolchain: &Toolchain,
+        host: &Triple,
+    ) -> Result<Self, XbuildError> {
         let missing = |what: String| XbuildError::user(what, "take the packages away from [native]");
-        let toolchain = described.toolchain()?;
         let first = toolchain.rust.first().and_then(|name| described.toolchains.components.get(name));
         let base = first.ok_or_else(|| missing(format!("Rust {} has no components", toolchain.version)))?;
         let architecture = debian_architecture(host)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
+use semver::Version;
 use serde_json::json;
 use xbuild_action::Content;
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
@@ -23,8 +24,8 @@ use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{LocalSources, Patches, RealiseError, project, workspace};
 
 use crate::cli::{Build, Global};
-use crate::composed::{Composed, spec};
-use crate::description::Described;
+use crate::composed::{Composed, Ground, spec};
+use crate::description::{Described, VariantToolchains};
 use crate::error::{XbuildError, counted};
 use crate::history::{History, UnitRecord};
 use crate::lock::{self, PackageSet};
@@ -36,14 +37,14 @@ use crate::{native, outputs, packages, record, settings};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
+    described.toolchains_for(&request(build, &Wanted::Everything))?;
     run_in(global, build, &described, &Session::open(ui)?, ui)
 }
 
 /// `xbuild all`: the images too, where the description has some and all outputs are asked for.
 pub(crate) fn run_all(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
+    described.toolchains_for(&request(build, &Wanted::Everything))?;
     let session = Session::open(ui)?;
     let code = run_in(global, build, &described, &session, ui)?;
     let Build { outputs, packages, bins, features, .. } = build;
@@ -121,6 +122,8 @@ pub(crate) struct Work<'w> {
     build: &'w Build,
     wanted: Wanted,
     described: &'w Described,
+    /// Those of the variants that may be asked for.
+    toolchains: VariantToolchains<'w>,
     session: &'w Session,
     ui: &'w Ui,
     engine: Engine<'w>,
@@ -147,7 +150,8 @@ pub(crate) struct Extra {
 /// What is to be built, with all that it is built with, but for a std that must be built too.
 pub(crate) struct Planned<'w> {
     project: Project,
-    metadata: String,
+    /// What each toolchain's cargo says of the packages.
+    metadata: BTreeMap<Version, String>,
     pub(crate) asked: Vec<Asked>,
     pub(crate) composed: Composed<'w>,
     /// The trees of the components that were asked for besides.
@@ -185,6 +189,7 @@ impl<'w> Work<'w> {
         ui: &'w Ui,
     ) -> Result<Self, XbuildError> {
         let engine = engine(session, described, build);
+        let toolchains = described.toolchains_for(&request(build, &wanted))?;
         let host = host()?;
         let lock = project::read_lock(&described.root)?;
         let patches = Patches::new(&described.description, &described.patches, &lock)?;
@@ -201,6 +206,7 @@ impl<'w> Work<'w> {
             build,
             wanted,
             described,
+            toolchains,
             session,
             ui,
             engine,
@@ -238,14 +244,15 @@ impl<'w> Work<'w> {
     pub(crate) fn plan(&self, extra: &Extra, recorder: &mut Recorder) -> Result<Planned<'w>, XbuildError> {
         let Self { described, session, ui, engine, .. } = self;
         recorder.stage("fetch");
-        let toolchain = described.toolchain()?;
+        // Cargo reads the manifests before it is known whose outputs are wanted: any of the toolchains' will do.
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
         let fetching = Fetching::new(session, self.global, ui)?;
         let fetcher = fetching.fetcher();
         let server = Server::from_environment(&settings::variable);
         let builder = ComponentBuilder { engine };
         let composer = self.composer(&described.toolchains, &fetching, &fetcher, &builder);
         let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
-        let host_layers = composer.layers(toolchain, &[], &server)?.host;
+        let host_layers = composer.layers(first, &[], &server)?.host;
         let configuration = self.configuration.clone();
         let mut project =
             project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
@@ -253,25 +260,36 @@ impl<'w> Work<'w> {
         fetching.display.finish();
 
         recorder.stage("plan");
-        let metadata = project::metadata(engine, &project.ground(&host_layers))?;
+        let said = project::metadata(engine, &project.ground(&host_layers))?;
         if let Some(asked) = &described.member {
-            described
-                .check_member(asked, &workspace::member_folders(&metadata, &project.sources.workspace)?)?;
+            described.check_member(asked, &workspace::member_folders(&said, &project.sources.workspace)?)?;
         }
-        let members = workspace::of_metadata(&metadata, &self.lock)?;
+        let members = workspace::of_metadata(&said, &self.lock)?;
+        let mut metadata = BTreeMap::from([(first.version.clone(), said)]);
         let request = request(self.build, &self.wanted);
         let description = &described.description;
         let asked = evaluate(description, &members, &described.targets, &request)?;
         let packages = description.packages_of(&members.packages)?;
         project.variables = DescribedVariables {
             common: description.environment.clone(),
+            variants: description
+                .variants
+                .iter()
+                .map(|(name, variant)| (name.clone(), variant.env.clone()))
+                .collect(),
             packages: packages.into_iter().map(|(package, settings)| (package, settings.env)).collect(),
         };
         recorder.stage("fetch");
-        let composed = Composed::new(described, toolchain, &composer, &server, &asked)?;
+        let composed = Composed::new(described, &composer, &server, &asked)?;
         let components = composer.trees(&extra.components)?;
         let files = fetcher.blobs(&extra.files)?;
         fetching.display.finish();
+        for (ground, layers) in &composed.layers {
+            if !metadata.contains_key(&ground.rust) {
+                let said = project::metadata(engine, &project.ground(&layers.host))?;
+                metadata.insert(ground.rust.clone(), said);
+            }
+        }
         Ok(Planned { project, metadata, asked, composed, components, files })
     }
 
@@ -313,7 +331,8 @@ impl<'w> Work<'w> {
         sets: &BTreeSet<PackageSet>,
     ) -> Result<BTreeMap<PackageSet, Digest<Tree>>, XbuildError> {
         let mut pins = self.pins.borrow_mut();
-        let grounds = packages::Grounds::new(self.described, &self.host)?;
+        let toolchain = self.toolchains.values().next().ok_or_else(no_variant)?;
+        let grounds = packages::Grounds::new(self.described, toolchain, &self.host)?;
         let ground = (self.global, self.session, self.ui);
         packages::pin_missing(ground, grounds, &mut pins, sets, self.build.dry_run)?;
         packages::trees(self, self.described, sets, &pins.packages)
@@ -384,7 +403,8 @@ impl<'w> Work<'w> {
         let Planned { project, composed, metadata, .. } = planned;
         let mut parts = Vec::new();
         for one in asked {
-            let layers = &composed.layers[&(one.target.clone(), one.glibc)];
+            let layers = composed.layers_of(one)?;
+            let metadata = &metadata[&Ground::of(self.described, one)?.rust];
             let spec = spec(self.described, &one.target)?;
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
@@ -399,12 +419,16 @@ impl<'w> Work<'w> {
             ui.output_line(&if ui.json { json.to_string() } else { text });
         };
         let missing = planned.composed.without_std(engine)?;
-        for (target, _) in &missing {
+        for Ground { target, .. } in &missing {
             let what = json!({ "reason": "xbuild-would-build-std", "target": target });
             said(what, format!("would build std for {target}, and all units for it"));
         }
-        let is_known = |one: &&Asked| !missing.contains(&(one.target.clone(), one.glibc));
-        let known: Vec<Asked> = planned.asked.iter().filter(is_known).cloned().collect();
+        let mut known: Vec<Asked> = Vec::new();
+        for one in &planned.asked {
+            if !missing.contains(&Ground::of(self.described, one)?) {
+                known.push(one.clone());
+            }
+        }
         let (mut graph, _) = self.graph(planned, &known)?;
         let nodes = engine.missing(&mut graph)?;
         for &node in &nodes {
@@ -463,6 +487,11 @@ pub(crate) fn run_graph(
     Ok((std::mem::take(&mut display.trace), display.take_said()))
 }
 
+/// Every description has the variant without a name.
+fn no_variant() -> XbuildError {
+    XbuildError::user("the description has no variant", "take xbuild.toml away")
+}
+
 /// The triple of this machine.
 pub(crate) fn host() -> Result<Triple, XbuildError> {
     let text = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
@@ -471,7 +500,7 @@ pub(crate) fn host() -> Result<Triple, XbuildError> {
     })
 }
 
-fn request(build: &Build, wanted: &Wanted) -> Request {
+pub(crate) fn request(build: &Build, wanted: &Wanted) -> Request {
     Request {
         outputs: build.outputs.clone(),
         packages: build.packages.clone(),

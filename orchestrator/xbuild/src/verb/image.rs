@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use xbuild_base::{RelPath, Triple};
-use xbuild_describe::name_matches;
+use xbuild_describe::{Request, name_matches};
 use xbuild_output::{install_folder, size};
 
 use super::build::{Wanted, Work};
@@ -24,7 +24,11 @@ use crate::ui::{Diagnostics, Ui};
 
 pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
+    let variants = match &image.verb {
+        Some(ImageVerb::Inspect(wanted)) => wanted.variants.clone(),
+        None => image.wanted.variants.clone(),
+    };
+    described.toolchains_for(&Request { variants, ..Request::default() })?;
     if let Some(ImageVerb::Inspect(wanted)) = &image.verb {
         let session = Session::open(ui)?;
         let pairs = select::pairs(&described, wanted, &|text| ui.note(text))?;

@@ -22,8 +22,6 @@ use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, wanted: &Run, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
-    let session = Session::open(ui)?;
     let request = Request {
         outputs: wanted.output.iter().cloned().collect(),
         packages: wanted.package.iter().cloned().collect(),
@@ -31,6 +29,8 @@ pub(crate) fn run(global: &Global, wanted: &Run, ui: &Ui) -> Result<ExitCode, Xb
         variants: wanted.variant.iter().cloned().collect(),
         ..Request::default()
     };
+    described.toolchains_for(&request)?;
+    let session = Session::open(ui)?;
     let chosen = one(programs(&described, &session, &request)?)?;
     let build = Build {
         outputs: vec![chosen.output()],
@@ -64,14 +64,14 @@ pub(crate) fn run(global: &Global, wanted: &Run, ui: &Ui) -> Result<ExitCode, Xb
 
 pub(crate) fn shell(global: &Global, wanted: &Shell, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
-    let session = Session::open(ui)?;
     let request = Request {
         outputs: wanted.outputs.clone(),
         targets: wanted.target.iter().cloned().collect(),
         variants: wanted.variant.iter().cloned().collect(),
         ..Request::default()
     };
+    described.toolchains_for(&request)?;
+    let session = Session::open(ui)?;
     let chosen = programs(&described, &session, &request)?;
     if let Some(foreign) = chosen.iter().find(|program| !program.is_native) {
         return Err(XbuildError::user(

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use xbuild_base::Triple;
-use xbuild_describe::{Asked, Output, OutputKind, Problems, Request, VariantName, evaluate};
+use xbuild_describe::{Asked, Output, OutputKind, PlanSettings, Problems, Request, VariantName, evaluate};
 
 use crate::choose::facts;
 use crate::cli::Global;
@@ -49,20 +49,27 @@ struct Variant<'v> {
     profile: String,
     features: Vec<String>,
     /// The outputs by target, in the description's order.
-    targets: Vec<(&'v Triple, Vec<&'v Output>)>,
+    targets: Vec<Target<'v>>,
     /// The images and their platforms.
     images: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// What a variant defines for a target.
+struct Target<'v> {
+    triple: &'v Triple,
+    /// Each with what its graph is planned with.
+    outputs: Vec<(&'v Output, &'v PlanSettings)>,
+}
+
 impl<'v> Variant<'v> {
     fn new(described: &'v Described, name: &'v VariantName, asked: &'v [Asked]) -> Self {
-        let mut targets: Vec<(&Triple, Vec<&Output>)> = Vec::new();
+        let mut targets: Vec<Target<'_>> = Vec::new();
         for one in asked {
-            let outputs = one.selected.iter().map(|selected| &selected.output);
-            match targets.iter_mut().find(|(triple, _)| *triple == &one.target) {
+            let outputs = one.selected.iter().map(|selected| (&selected.output, &one.plan));
+            match targets.iter_mut().find(|target| target.triple == &one.target) {
                 // With `unify = "package"` there are several graphs for one target.
-                Some((_, all)) => all.extend(outputs),
-                None => targets.push((&one.target, outputs.collect())),
+                Some(target) => target.outputs.extend(outputs),
+                None => targets.push(Target { triple: &one.target, outputs: outputs.collect() }),
             }
         }
         let build = described.description.variants.get(name);
@@ -89,16 +96,30 @@ impl<'v> Variant<'v> {
     }
 
     fn branches(&self) -> Vec<(String, Vec<String>)> {
-        let target = |(triple, outputs): &(&Triple, Vec<&Output>)| {
-            let width = width(outputs.iter().map(|output| output.name.as_str()));
-            let leaf = |output: &&Output| {
+        let target = |Target { triple, outputs }: &Target<'_>| {
+            let width = width(outputs.iter().map(|(output, _)| output.name.as_str()));
+            let leaf = |(output, _): &(&Output, &PlanSettings)| {
                 let Output { name, kind, required_features, .. } = *output;
                 let needs: Vec<&str> = required_features.iter().map(String::as_str).collect();
                 let needs =
                     if needs.is_empty() { String::new() } else { format!(", needs {}", needs.join(", ")) };
                 format!("{name:width$}  {}{needs}", in_words(*kind))
             };
-            (triple.to_string(), outputs.iter().map(leaf).collect())
+            // What this target has otherwise than the variant.
+            let plans = || outputs.iter().map(|(_, plan)| *plan);
+            let features: BTreeSet<&String> = plans().flat_map(|plan| &plan.features).collect();
+            let more: Vec<&str> = features
+                .into_iter()
+                .filter(|feature| !self.features.contains(feature))
+                .map(String::as_str)
+                .collect();
+            let mut own = Vec::new();
+            own.extend(plans().map(|plan| plan.profile.clone()).find(|profile| *profile != self.profile));
+            if !more.is_empty() {
+                own.push(format!("features {}", more.join(", ")));
+            }
+            let own = if own.is_empty() { String::new() } else { format!("  {}", own.join(", ")) };
+            (format!("{triple}{own}"), outputs.iter().map(leaf).collect())
         };
         let mut branches: Vec<(String, Vec<String>)> = self.targets.iter().map(target).collect();
         if !self.images.is_empty() {
@@ -113,8 +134,9 @@ impl<'v> Variant<'v> {
     }
 
     fn lines(&self) -> Vec<Value> {
-        let Self { name: variant, profile, features, .. } = self;
-        let output = |triple: &Triple, output: &Output| {
+        let variant = self.name;
+        let output = |triple: &Triple, plan: &PlanSettings, output: &Output| {
+            let PlanSettings { profile, features, .. } = plan;
             json!({
                 "reason": "xbuild-defined-output",
                 "variant": variant.as_str(),
@@ -136,10 +158,9 @@ impl<'v> Variant<'v> {
                 "platforms": platforms,
             })
         };
-        let outputs = self
-            .targets
-            .iter()
-            .flat_map(|(triple, outputs)| outputs.iter().map(move |one| output(triple, one)));
+        let outputs = self.targets.iter().flat_map(|Target { triple, outputs }| {
+            outputs.iter().map(move |(one, plan)| output(triple, plan, one))
+        });
         outputs.chain(self.images.iter().map(image)).collect()
     }
 }
@@ -148,17 +169,17 @@ impl<'v> Variant<'v> {
 fn images(
     described: &Described,
     variant: &VariantName,
-    targets: &[(&Triple, Vec<&Output>)],
+    targets: &[Target<'_>],
 ) -> BTreeMap<String, BTreeSet<String>> {
     let all = &described.description.images;
     let common = all.settings("", variant.as_str(), |_| false).bins;
     let mut images: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (triple, outputs) in targets {
+    for Target { triple, outputs, .. } in targets {
         let Some(ground) = described.targets.get(triple).and_then(|spec| spec.image.as_ref()) else {
             continue;
         };
-        let programs = outputs.iter().filter(|output| output.kind == OutputKind::Bin);
-        let programs = programs.map(|output| output.name.as_str());
+        let programs = outputs.iter().filter(|(output, _)| output.kind == OutputKind::Bin);
+        let programs = programs.map(|(output, _)| output.name.as_str());
         let names: Vec<&str> = if all.named.is_empty() {
             programs.filter(|name| common.as_ref().is_none_or(|bins| bins.contains(*name))).collect()
         } else {

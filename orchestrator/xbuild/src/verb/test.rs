@@ -8,7 +8,7 @@ use xbuild_output::testing::junit;
 use xbuild_plan::graph::{Runner, TestRuns, UnitOf};
 use xbuild_realise::project;
 
-use super::build::{Finished, Wanted, Work};
+use super::build::{Finished, Wanted, Work, request};
 use crate::cli::{Build, Global, Test};
 use crate::composed::spec;
 use crate::description::Described;
@@ -19,10 +19,10 @@ use crate::ui::{TestDisplay, Ui, test_summary};
 
 pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    described.toolchain()?;
+    let (build, wanted) = (build(test), Wanted::Tests(options(test)));
+    described.toolchains_for(&request(&build, &wanted))?;
     let session = Session::open(ui)?;
-    let build = build(test);
-    let work = Work::new(global, &build, Wanted::Tests(options(test)), &described, &session, ui)?;
+    let work = Work::new(global, &build, wanted, &described, &session, ui)?;
     let mut recorder = Recorder::default();
     let mut planned = work.plan(&Default::default(), &mut recorder)?;
     let Finished { mut graph, .. } = work.build(&mut planned, &mut recorder)?;

@@ -17,7 +17,7 @@ fn an_unknown_key_is_marked_and_the_nearest_named() {
        · ───┬──
        ·    ╰── unknown key
        ╰────
-    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify` and `glibc`
+    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc` and `rustflags`
     "#);
 }
 
@@ -53,7 +53,7 @@ fn all_problems_of_a_file_come_at_once() {
        ·    ╰── unknown key
      3 │ targets = ["x86_64 linux"]
        ╰────
-    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify` and `glibc`
+    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc` and `rustflags`
 
     error: there is no target `x86_64 linux`
        ╭─[xbuild.toml:3:12]

@@ -298,6 +298,13 @@ impl Project {
         project
     }
 
+    /// A project of these files: path and text of each.
+    pub(crate) fn of(files: &[(&str, &str)]) -> Self {
+        let project = Self::empty();
+        files.iter().for_each(|(path, text)| project.write(path, text));
+        project
+    }
+
     /// Writes a file, by its path from the project's folder.
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.root.join(path);

@@ -47,6 +47,13 @@ impl Images {
         settings
     }
 
+    /// A variant's table is laid over that of the variant which it inherits.
+    pub(super) fn inherit(&mut self, variant: &VariantName, from: &VariantName) {
+        let Some(mut table) = self.by_variant.get(from).cloned() else { return };
+        table.lay(self.by_variant.remove(variant).unwrap_or_default());
+        self.by_variant.insert(variant.clone(), table);
+    }
+
     /// Everything that the wanted images may say, whatever the variant and the target.
     pub fn every(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<ImageSettings> {
         let named: Vec<&str> = if self.named.is_empty() {
@@ -96,6 +103,38 @@ pub struct ImageTable {
     pub max_size: Option<u64>,
     pub timezones: Option<bool>,
     pub allow_secrets: Option<BTreeSet<String>>,
+}
+
+impl ImageTable {
+    /// Lays another one over this: what it says takes the place of what this one says, tables are joined.
+    fn lay(&mut self, over: Self) {
+        *self = Self {
+            base: over.base.or(self.base.take()),
+            bins: over.bins.or(self.bins.take()),
+            repository: over.repository.or(self.repository.take()),
+            entrypoint: over.entrypoint.or(self.entrypoint.take()),
+            cmd: over.cmd.or(self.cmd.take()),
+            user: over.user.or(self.user.take()),
+            workdir: over.workdir.or(self.workdir.take()),
+            ports: over.ports.or(self.ports.take()),
+            volumes: over.volumes.or(self.volumes.take()),
+            stop_signal: over.stop_signal.or(self.stop_signal.take()),
+            dlopen: over.dlopen.or(self.dlopen.take()),
+            compression: over.compression.or(self.compression.take()),
+            max_size: over.max_size.or(self.max_size.take()),
+            timezones: over.timezones.or(self.timezones.take()),
+            allow_secrets: over.allow_secrets.or(self.allow_secrets.take()),
+            env: joined(&mut self.env, over.env),
+            labels: joined(&mut self.labels, over.labels),
+            annotations: joined(&mut self.annotations, over.annotations),
+            files: joined(&mut self.files, over.files),
+        };
+    }
+}
+
+fn joined<T>(table: &mut BTreeMap<String, T>, over: BTreeMap<String, T>) -> BTreeMap<String, T> {
+    table.extend(over);
+    std::mem::take(table)
 }
 
 /// What goes into an image, and how it is run.
