@@ -192,3 +192,20 @@ fn what_a_condition_means_for_a_target_is_what_its_compiler_says() {
         project.xbuild(&["show"]).ok().says(&format!("{triple}  small"));
     }
 }
+
+#[test]
+fn a_toolchain_that_is_not_pinned_is_an_error_for_its_variant_alone() {
+    let project = project();
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[build]\npackages = [\"foo\"]\ntargets = [\"{TARGET}\"]\nprofile = \"dev\"\n\n\
+             [variant.old.toolchain]\nversion = \"1.80.0\"\n"
+        ),
+    );
+    project.xbuild(&["build", "--variant", "default"]).ok();
+    project.xbuild(&["run", "-q", "foo"]).ok().says("wheat checker");
+    for arguments in [&["build", "old/*/foo"][..], &["all"], &["run", "--variant", "old"]] {
+        project.xbuild(arguments).fails(1).says("no toolchain is pinned for Rust 1.80.0");
+    }
+}

@@ -29,9 +29,9 @@ pub(crate) fn run(global: &Global, wanted: &Run, ui: &Ui) -> Result<ExitCode, Xb
         variants: wanted.variant.iter().cloned().collect(),
         ..Request::default()
     };
-    described.toolchains_for(&request)?;
     let session = Session::open(ui)?;
     let chosen = one(programs(&described, &session, &request)?)?;
+    described.toolchain(&chosen.variant)?;
     let build = Build {
         outputs: vec![chosen.output()],
         packages: request.packages,
@@ -70,9 +70,9 @@ pub(crate) fn shell(global: &Global, wanted: &Shell, ui: &Ui) -> Result<ExitCode
         variants: wanted.variant.iter().cloned().collect(),
         ..Request::default()
     };
-    described.toolchains_for(&request)?;
     let session = Session::open(ui)?;
     let chosen = programs(&described, &session, &request)?;
+    chosen.iter().try_for_each(|program| described.toolchain(&program.variant).map(drop))?;
     if let Some(foreign) = chosen.iter().find(|program| !program.is_native) {
         return Err(XbuildError::user(
             format!("{} needs an emulator, and a shell starts programs without", foreign.output()),
