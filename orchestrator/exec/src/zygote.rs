@@ -134,8 +134,7 @@ pub(crate) fn serve(helper: &dyn Fn() -> std::io::Result<()>) -> std::io::Result
     rustix::process::setsid()?;
     let socket = rustix::stdio::stdin();
     while let Some((_, descriptors)) = receive(socket)? {
-        // Nobody else waits for those that have ended.
-        while matches!(rustix::process::wait(WaitOptions::NOHANG), Ok(Some(_))) {}
+        reap();
         let Ok([theirs, out, err, folder]) = <[OwnedFd; DESCRIPTORS]>::try_from(descriptors) else {
             return Err(std::io::ErrorKind::InvalidData.into());
         };
@@ -144,7 +143,14 @@ pub(crate) fn serve(helper: &dyn Fn() -> std::io::Result<()>) -> std::io::Result
             Err(error) => send(socket, -error.raw_os_error(), &[])?,
         }
     }
+    // The last ones too: what a process has used counts for its parent once it was waited for, and for nobody else.
+    reap();
     Ok(())
+}
+
+/// Waits for helpers that have ended, which nobody else does.
+fn reap() {
+    while matches!(rustix::process::wait(WaitOptions::NOHANG), Ok(Some(_))) {}
 }
 
 fn fork(

@@ -4,6 +4,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{UsageWho, getrusage};
 use xbuild_action::{ExecutionError, Isolation, Outcome, Stream};
 use xbuild_base::Digest;
 
@@ -21,6 +22,7 @@ crate::tests![
     unkeyed_environment_and_descriptors_arrive,
     much_output_is_kept_whole,
     cpu_time_and_memory_are_counted,
+    what_sandboxes_use_counts_for_who_runs_them,
     cancelling_ends_everything_promptly,
     a_terminals_ctrl_c_does_not_reach_the_sandbox,
     many_at_once_do_not_disturb_each_other,
@@ -138,6 +140,21 @@ fn much_output_is_kept_whole() {
     let result = ran.success();
     assert_eq!(result.stdout.size(), (20 << 20) + 1);
     assert_eq!(result.stderr, Digest::of(b"end\n"));
+}
+
+/// As `time` and whoever measures xbuild see it: the last sandbox's, too.
+fn what_sandboxes_use_counts_for_who_runs_them() {
+    let used = || {
+        let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+        let times = [usage.user_time(), usage.system_time()];
+        times.iter().map(|time| time.tv_sec() * 1_000_000 + time.tv_usec()).sum::<i64>()
+    };
+    let before = used();
+    let world = World::new();
+    let burn = world.script("i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done", &[]);
+    let cpu = world.run(&burn).success().times.cpu;
+    drop(world);
+    assert!(u128::try_from(used() - before).unwrap() >= cpu.as_micros(), "{cpu:?}");
 }
 
 fn cpu_time_and_memory_are_counted() {
