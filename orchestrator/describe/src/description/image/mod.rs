@@ -33,18 +33,17 @@ impl Images {
     /// What holds for an image, named or not, of a variant, on the targets that `holds` says yes to.
     #[must_use]
     pub fn settings(&self, name: &str, variant: &str, holds: impl Fn(&Platform) -> bool) -> ImageSettings {
-        let mut settings = ImageSettings::default();
-        settings.lay(&self.common);
+        let mut whole = self.common.clone();
         if let Some(own) = self.named.get(name) {
-            settings.lay(own);
+            whole.lay(own.clone());
         }
         for (_, table) in self.by_target.iter().filter(|(platform, _)| holds(platform)) {
-            settings.lay(table);
+            whole.lay(table.clone());
         }
         if let Some((_, table)) = self.by_variant.iter().find(|(name, _)| name.as_str() == variant) {
-            settings.lay(table);
+            whole.lay(table.clone());
         }
-        settings
+        whole.into()
     }
 
     /// A variant's table is laid over that of the variant which it inherits.
@@ -180,41 +179,29 @@ pub struct ImageSettings {
     pub allow_secrets: BTreeSet<String>,
 }
 
-impl ImageSettings {
-    /// Lays a table over these settings. Tables in it (`env`, `labels`, `annotations`, `files`) are joined.
-    fn lay(&mut self, table: &ImageTable) {
-        fn replace<T: Clone>(to: &mut T, from: Option<&T>) {
-            if let Some(from) = from {
-                to.clone_from(from);
-            }
+impl From<ImageTable> for ImageSettings {
+    fn from(table: ImageTable) -> Self {
+        Self {
+            base: table.base.unwrap_or_default(),
+            bins: table.bins,
+            repository: table.repository,
+            entrypoint: table.entrypoint,
+            cmd: table.cmd.unwrap_or_default(),
+            env: table.env,
+            user: table.user,
+            workdir: table.workdir,
+            ports: table.ports.unwrap_or_default(),
+            volumes: table.volumes.unwrap_or_default(),
+            stop_signal: table.stop_signal,
+            labels: table.labels,
+            annotations: table.annotations,
+            files: table.files,
+            dlopen: table.dlopen.unwrap_or_default(),
+            compression: table.compression.unwrap_or_default(),
+            max_size: table.max_size,
+            timezones: table.timezones.unwrap_or_default(),
+            allow_secrets: table.allow_secrets.unwrap_or_default(),
         }
-        fn set<T: Clone>(to: &mut Option<T>, from: &Option<T>) {
-            if from.is_some() {
-                to.clone_from(from);
-            }
-        }
-        fn join<T: Clone>(to: &mut BTreeMap<String, T>, from: &BTreeMap<String, T>) {
-            to.extend(from.iter().map(|(key, value)| (key.clone(), value.clone())));
-        }
-        replace(&mut self.base, table.base.as_ref());
-        set(&mut self.bins, &table.bins);
-        set(&mut self.repository, &table.repository);
-        set(&mut self.entrypoint, &table.entrypoint);
-        replace(&mut self.cmd, table.cmd.as_ref());
-        join(&mut self.env, &table.env);
-        set(&mut self.user, &table.user);
-        set(&mut self.workdir, &table.workdir);
-        replace(&mut self.ports, table.ports.as_ref());
-        replace(&mut self.volumes, table.volumes.as_ref());
-        set(&mut self.stop_signal, &table.stop_signal);
-        join(&mut self.labels, &table.labels);
-        join(&mut self.annotations, &table.annotations);
-        join(&mut self.files, &table.files);
-        replace(&mut self.dlopen, table.dlopen.as_ref());
-        replace(&mut self.compression, table.compression.as_ref());
-        set(&mut self.max_size, &table.max_size);
-        replace(&mut self.timezones, table.timezones.as_ref());
-        replace(&mut self.allow_secrets, table.allow_secrets.as_ref());
     }
 }
 
