@@ -10,7 +10,9 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _}
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
-use xbuild_action::{Command, Directory, Entry, ExecutionError, File, Output, Running, Staging, StoreError};
+use xbuild_action::{
+    Command, Directory, Entry, ExecutionError, File, Output, Running, Staging, StoreError, lookup,
+};
 use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::links;
@@ -152,25 +154,14 @@ impl<'a> Collector<'a> {
         let now = outputs.iter().find_map(|(declared, output)| {
             let below = path.strip_prefix(declared)?;
             match output {
-                Output::File(file) => below.is_root().then_some(Ok(Some(*file))),
-                Output::Tree(tree) => Some(self.file_in(*tree, &below)),
+                Output::File(file) => below.is_root().then_some(Ok(Some(Entry::File(*file)))),
+                Output::Tree(tree) => Some(lookup(self.store, *tree, &below)),
             }
         });
-        if now.transpose()?.flatten() == Some(early) {
+        if now.transpose()?.flatten() == Some(Entry::File(early)) {
             return Ok(());
         }
         Err(problem(path, "it was changed or removed after the program had said that it was ready"))
-    }
-
-    fn file_in(&self, mut tree: Digest<Tree>, path: &RelPath) -> Result<Option<File>, ExecutionError> {
-        for part in path.components() {
-            match self.store.directory(tree)?.entries.get(part) {
-                Some(Entry::Directory(below)) => tree = *below,
-                Some(Entry::File(file)) => return Ok(Some(*file)),
-                _ => return Ok(None),
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 use xbuild_action::{
     ActionCache as _, ActionResult, Content, Directory, Entry, File, InputRoot, Isolation, Observed,
-    ReadSeek, StoreError, TreeError, Unstored,
+    ReadSeek, StoreError, TreeError, Unstored, lookup,
 };
 use xbuild_base::{Action, Blob, Digest, Hasher, Kind, RelPath, Sha256, Tree};
 use xbuild_plan::{Bound, PlanError};
@@ -209,14 +209,7 @@ fn is_seen_here(store: &dyn Content, inputs: &InputRoot, note: &Note) -> Result<
 fn file_at(store: &dyn Content, inputs: &InputRoot, path: &RelPath) -> Result<Option<File>, StoreError> {
     for (mount, tree) in &inputs.mounts {
         let Some(below) = path.strip_prefix(mount) else { continue };
-        let mut there = Some(Entry::Directory(*tree));
-        for part in below.components() {
-            there = match there {
-                Some(Entry::Directory(tree)) => store.directory(tree)?.entries.get(part).cloned(),
-                _ => None,
-            };
-        }
-        if let Some(Entry::File(file)) = there {
+        if let Some(Entry::File(file)) = lookup(store, *tree, &below)? {
             return Ok(Some(file));
         }
     }
