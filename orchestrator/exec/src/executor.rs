@@ -10,7 +10,7 @@ use xbuild_action::{
     ActionResult, Command, ExecutionError, Executor, InputRoot, Isolation, Observer, Outcome, Request,
     Staging, Times,
 };
-use xbuild_base::{Digest, Tree};
+use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::cgroup::{Delegated, Group};
 use crate::channel;
@@ -20,11 +20,8 @@ use crate::outputs::Collector;
 use crate::probe::{self, Check};
 use crate::session::{End, Session, Stop};
 use crate::specification::{Failure, Job, KernelLimits, Specification};
-use crate::stage::{self, Staged};
+use crate::stage::{self, OWN_FOLDERS, Staged};
 use crate::zygote::{Forked, Zygote};
-
-/// Folders at the root's top that each sandbox has of its own.
-const OWN_FOLDERS: [&str; 3] = ["dev", "proc", "tmp"];
 
 /// The local executor: each command runs in a sandbox of Linux namespaces over overlays of the store's trees.
 ///
@@ -210,7 +207,8 @@ impl Sandbox {
         }
     }
 
-    /// What of the root's top the toolchain's layers alone have, where it is of use to know.
+    /// What of the root's top the toolchain's layers alone have, where it is of use to know. Nothing, where the action
+    /// has something of its own in any of it: links of the toolchain's may lead there.
     fn settled(&self, request: &Request<'_>) -> Result<BTreeSet<String>, ExecutionError> {
         let InputRoot { layers, mounts, files, directories } = request.inputs;
         let mut settled = BTreeSet::new();
@@ -223,15 +221,9 @@ impl Sandbox {
         let Command { working_directory, outputs, .. } = request.command;
         let own =
             mounts.keys().chain(files.keys()).chain(directories).chain(outputs).chain([working_directory]);
-        for path in own.chain(request.observe) {
-            match path.components().next() {
-                Some(top) => drop(settled.remove(top)),
-                // The root itself is the action's.
-                None => settled.clear(),
-            }
-        }
         settled.retain(|name| !OWN_FOLDERS.contains(&name.as_str()));
-        Ok(settled)
+        let is_apart = |path: &RelPath| path.components().next().is_some_and(|top| !settled.contains(top));
+        Ok(if own.chain(request.observe).all(is_apart) { settled } else { BTreeSet::new() })
     }
 
     fn group(&self, request: &Request<'_>) -> Result<Option<Group>, ExecutionError> {

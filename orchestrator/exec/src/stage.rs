@@ -16,6 +16,9 @@ use crate::layout::{Folders, HostEntry, HostKind, Layout, STAGE};
 /// since 1970.
 const FOLDER_TIME: Timespec = Timespec { tv_sec: 315_532_800, tv_nsec: 0 };
 
+/// Folders at the root's top that each sandbox has of its own.
+pub(crate) const OWN_FOLDERS: [&str; 3] = ["dev", "proc", "tmp"];
+
 /// So many trees at places of their own are layers of the root; more are mounts of their own. A layer costs each look
 /// at a folder that it has, a mount some ten files that are made and removed.
 const MOST_PLACED: usize = 8;
@@ -38,7 +41,7 @@ pub(crate) fn defaults(store: &dyn Staging) -> Result<Digest<Tree>, StoreError> 
     let empty = store.put_directory(&Directory::default())?;
     let mut root = Directory::default();
     root.entries.insert("etc".to_owned(), Entry::Directory(store.put_directory(&etc)?));
-    for name in ["dev", "proc", "tmp"] {
+    for name in OWN_FOLDERS {
         root.entries.insert(name.to_owned(), Entry::Directory(empty));
     }
     store.put_directory(&root)
