@@ -98,6 +98,7 @@ fn try_start(
     rustix::process::setsid().step("start a session")?;
     sys::new_session_keyring().step("leave the host's keyring")?;
     limits::apply(specification.limits)?;
+    sys::take_long_turns();
     rustix::process::umask(Mode::from_raw_mode(0o022));
     if specification.is_isolated() {
         // Some programs' output depends on addresses (hash tables keyed by pointers). A help, not a wall: some

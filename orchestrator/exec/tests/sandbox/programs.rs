@@ -86,6 +86,9 @@ fn signals_limits_and_umask_are_fixed() {
     let limits = world.prints("ulimit -n; ulimit -Hn; ulimit -s; ulimit -c");
     assert_eq!(limits, "1024\n4096\n8192\n0\n");
     assert_eq!(world.prints("cat /proc/self/personality"), "00040000\n");
+    // SCHED_BATCH, the 39th word after the name.
+    let policy = world.prints("read -r line < /proc/self/stat; set -- ${line##*) }; shift 38; echo $1");
+    assert_eq!(policy, "3\n");
 }
 
 fn standard_streams_can_be_opened_by_name() {
