@@ -136,9 +136,11 @@ fn fetch_one(
     let project = part.project(extent);
     let place = |what: &str| places.copy(&format!("{what}-{}", part.name));
     let mut copies = vec![copy(root, ground, &project, &place("fetched"))?];
-    if project.bump.is_some() {
+    if !project.bumps.is_empty() {
         let moved = copy(root, ground, &project, &place("moved"))?;
-        fs_err::write(moved.join("Cargo.lock"), project.bumped_lock(&moved)?)?;
+        if let Some(last) = project.bumped_locks(&moved)?.last() {
+            fs_err::write(moved.join("Cargo.lock"), last)?;
+        }
         copies.push(moved);
     }
     copies.iter().try_for_each(|copy| ground.fetch(copy))?;

@@ -3,13 +3,21 @@
 use crate::project::{Bump, Origin, Project, Release};
 use crate::synthetic;
 
+/// Two releases of a crate, each with its version and its archive's checksum.
+const fn bump(name: &'static str, from: [&'static str; 2], to: [&'static str; 2]) -> Bump {
+    Bump {
+        from: Release { name, version: from[0], checksum: from[1] },
+        to: Release { name, version: to[0], checksum: to[1] },
+    }
+}
+
 /// The repository's example.
 pub(crate) const EXAMPLE: Project = Project {
     name: "examples/rust-app",
     folder: "examples/rust-app",
     leaf: "crates/foo/src/main.rs",
     origin: Origin::Repository(&["examples/rust-app", "examples/glaze"]),
-    bump: None,
+    bumps: &[],
 };
 
 /// A program that people know, unmodified.
@@ -22,19 +30,43 @@ pub(crate) const RIPGREP: Project = Project {
         version: "14.1.1",
         checksum: "f77b8032dc584527975f34aa5a897d0ef5a785573fda778771a614ff9da501d9",
     }),
-    // It needs five others; `ignore` and `grep-cli` need it, and the program needs those.
-    bump: Some(Bump {
-        from: Release {
-            name: "globset",
-            version: "0.4.15",
-            checksum: "15f1ce686646e7f1e19bf7d5533fe443a45dbfb990e00629110797578b42fb19",
-        },
-        to: Release {
-            name: "globset",
-            version: "0.4.16",
-            checksum: "54a1028dfc5f5df5da8a56a73e6c153c9a9708ec57232470703592a3f18e49f5",
-        },
-    }),
+    bumps: &[
+        bump(
+            "bstr",
+            ["1.10.0", "40723b8fb387abc38f4f4a37c09073622e41dd12327033091ef8950659e6dc0c"],
+            ["1.11.0", "1a68f1f47cdf0ec8ee4b941b2eee2a80cb796db73118c0dd09ac63fbe405be22"],
+        ),
+        bump(
+            "cc",
+            ["1.1.18", "b62ac837cdb5cb22e10a256099b4fc502b1dfe560cb282963a974d7abd80e476"],
+            ["1.1.19", "2d74707dde2ba56f86ae90effb3b43ddd369504387e718014de010cec7959800"],
+        ),
+        bump(
+            "crossbeam-deque",
+            ["0.8.5", "613f8cc01fe9cf1a3eb3d7f488fd2fa8388403e97039e2f73692932e291a770d"],
+            ["0.8.6", "9dd111b7b7f7d55b72c0a6ae361660ee5853c9af73f70c3c2ef6858b950e2e51"],
+        ),
+        bump(
+            "globset",
+            ["0.4.15", "15f1ce686646e7f1e19bf7d5533fe443a45dbfb990e00629110797578b42fb19"],
+            ["0.4.16", "54a1028dfc5f5df5da8a56a73e6c153c9a9708ec57232470703592a3f18e49f5"],
+        ),
+        bump(
+            "serde_json",
+            ["1.0.128", "6ff5456707a1de34e7e37f2a6fd3d3f808c318259cbd01ab6377795054b483d8"],
+            ["1.0.129", "6dbcf9b78a125ee667ae19388837dd12294b858d101fdd393cb9d5501ef09eb2"],
+        ),
+        bump(
+            "syn",
+            ["2.0.77", "9f35bcdf61fd8e7be6caf75f429fdca8beb3ed76584befb503b1569faee373ed"],
+            ["2.0.78", "81b9b4733a9c8b8aaa20634df36eeb68cc0c0669f2e18fb287006b496a14195d"],
+        ),
+        bump(
+            "walkdir",
+            ["2.5.0", "29790946404f91d9c5d06f9874efddea1dc06c5efe94541a7d6863108e3a5e4b"],
+            ["2.5.1", "b42e295b7452c4604982280d8586001fcad9b8b201cac67bca9771e7a7475403"],
+        ),
+    ],
 };
 
 /// A larger one, with C libraries and full link-time optimisation.
@@ -47,7 +79,7 @@ pub(crate) const BAT: Project = Project {
         version: "0.26.1",
         checksum: "cf66d0164db6827afe1694b8d4939f36a5507b7186f8d3cc529c66baf03b0d09",
     }),
-    bump: None,
+    bumps: &[],
 };
 
 /// A large one, with full link-time optimisation.
@@ -60,7 +92,7 @@ pub(crate) const STARSHIP: Project = Project {
         version: "1.27.0",
         checksum: "34cf67d88d9f637a5e235f11e2cd3678350e20fa840cf2559fc72c4e025cb8a9",
     }),
-    bump: None,
+    bumps: &[],
 };
 
 /// As little as can be built: it shows that the benchmark works.
@@ -76,7 +108,7 @@ pub(crate) const SAMPLE: Project = Project {
         ("Cargo.lock", "version = 4\n\n[[package]]\nname = \"sample\"\nversion = \"0.1.0\"\n"),
         ("src/main.rs", "fn main() {\n    println!(\"sample\");\n}\n"),
     ]),
-    bump: None,
+    bumps: &[],
 };
 
 /// As little as has a dependency in the middle.
@@ -106,18 +138,11 @@ pub(crate) const BUMPED: Project = Project {
             "fn main() {\n    println!(\"{}\", aho_corasick::AhoCorasick::new([\"a\"]).is_ok());\n}\n",
         ),
     ]),
-    bump: Some(Bump {
-        from: Release {
-            name: "aho-corasick",
-            version: "1.1.3",
-            checksum: "8e60d3430d3a69478ad0993f19238d2df97c507009a52b3c10addcd7f6bcb916",
-        },
-        to: Release {
-            name: "aho-corasick",
-            version: "1.1.4",
-            checksum: "ddd31a130427c27518df266943a5308ed92d4b226cc639f5a8f1002816174301",
-        },
-    }),
+    bumps: &[bump(
+        "aho-corasick",
+        ["1.1.3", "8e60d3430d3a69478ad0993f19238d2df97c507009a52b3c10addcd7f6bcb916"],
+        ["1.1.4", "ddd31a130427c27518df266943a5308ed92d4b226cc639f5a8f1002816174301"],
+    )],
 };
 
 /// With files of each kind that no program is made of, and two variants.
@@ -164,7 +189,7 @@ pub(crate) const COUNTED: Project = Project {
         ("same/Cargo.toml", "[package]\nname = \"same\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
         ("same/src/lib.rs", "pub fn same() -> bool {\n    true\n}\n"),
     ]),
-    bump: None,
+    bumps: &[],
 };
 
 /// A synthetic workspace of so many units for each target.
@@ -174,6 +199,6 @@ pub(crate) const fn synthetic(units: usize) -> Project {
         folder: "synthetic",
         leaf: synthetic::LEAF,
         origin: Origin::Synthetic(units),
-        bump: None,
+        bumps: &[],
     }
 }

@@ -19,8 +19,8 @@ pub(crate) struct Project {
     /// A file of a crate that no other depends on, from the workspace's folder.
     pub(crate) leaf: &'static str,
     pub(crate) origin: Origin,
-    /// Another version of a crate that it depends on, which its manifests allow.
-    pub(crate) bump: Option<Bump>,
+    /// Other releases of crates that it depends on, which its manifests allow.
+    pub(crate) bumps: &'static [Bump],
 }
 
 /// Where a project's files come from.
@@ -89,10 +89,15 @@ impl Project {
         place.join(self.folder)
     }
 
-    /// The lock of a copy, with the other release of what is bumped; as it is where nothing is.
-    pub(crate) fn bumped_lock(&self, workspace: &Path) -> Result<String, Error> {
-        let lock = fs_err::read_to_string(workspace.join("Cargo.lock"))?;
-        self.bump.map_or_else(|| Ok(lock.clone()), |bump| bump.apply(&lock))
+    /// The locks of a copy after one bump, after two, and so on.
+    pub(crate) fn bumped_locks(&self, workspace: &Path) -> Result<Vec<String>, Error> {
+        let mut lock = fs_err::read_to_string(workspace.join("Cargo.lock"))?;
+        let mut locks = Vec::new();
+        for bump in self.bumps {
+            lock = bump.apply(&lock)?;
+            locks.push(lock.clone());
+        }
+        Ok(locks)
     }
 
     /// Makes a copy below `place` of what lies below the repository's root, or of the tree that was fetched;
@@ -177,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_lock_is_moved_to_another_release_or_the_missing_one_is_told() {
-        let bump = RIPGREP.bump.unwrap();
+        let bump = RIPGREP.bumps.iter().find(|bump| bump.from.name == "globset").unwrap();
         let rest = "dependencies = [\n \"bstr\",\n]\n";
         let lock = |release: &Release| format!("{}{rest}", release.lock());
         assert_eq!(bump.apply(&lock(&bump.from)).unwrap(), lock(&bump.to));

@@ -98,7 +98,11 @@ impl Row {
             // Counts don't spread: one that is over is.
             Limit::AtMost(limit) if self.unit == Unit::Number => Some(self.xbuild?.most <= limit),
             Limit::AtMost(limit) => Some(self.xbuild?.median <= limit),
-            Limit::Equal => Some(self.other? == self.xbuild?),
+            // Pair by pair; of nothing there is no ratio.
+            Limit::Equal => Some(match self.ratio {
+                Some(ratio) => ratio.least == 1.0 && ratio.most == 1.0,
+                None => self.other? == self.xbuild?,
+            }),
             Limit::None => None,
         }
     }
@@ -256,6 +260,7 @@ mod tests {
         assert_eq!(some.lost("cargo").as_deref(), Some("a count: 0 (0–2): **over the limit**"));
         let equal = count(&[12.0], &[12.0], Limit::Equal);
         assert_eq!(equal.line(), "| a count | 12 | 12 | 1.00 (1.00–1.00) | as many | yes |\n");
+        assert_eq!(count(&[9.0, 12.0], &[12.0, 9.0], Limit::Equal).held(), Some(false));
         let fewer = count(&[12.0], &[9.0], Limit::Equal).lost("cargo");
         assert_eq!(fewer.as_deref(), Some("a count: 0.75 × cargo: **not as many**"));
     }

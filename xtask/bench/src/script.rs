@@ -41,6 +41,8 @@ pub(crate) enum Calls {
 pub(crate) enum Counts {
     /// The programs that it starts: compilers and build scripts.
     Programs,
+    /// The compilers that it starts, and no build scripts.
+    Compilers,
     /// The crates that it compiles: less is written.
     Crates,
 }
@@ -125,6 +127,7 @@ pub(crate) fn script(graphs: &[PlannedGraph], phases: &[Phase], gate: RawFd) -> 
     for Phase { before, calls, folder, counts, built: _ } in phases {
         let (option, counted) = match counts {
             Counts::Programs => (" --verbose", "^ *Running `"),
+            Counts::Compilers => (" --verbose", "^ *Running `.* --crate-name "),
             Counts::Crates => ("", "^ *Compiling "),
         };
         let options = format!("--target-dir {}{option}", target_folder(folder));

@@ -12,13 +12,13 @@ use crate::catalogue;
 use crate::error::Error;
 use crate::figures::Step;
 use crate::row::{Limit, Unit, float};
-use crate::script::Phase;
+use crate::script::{Counts, Phase};
 use crate::slices::Turn;
 
 use super::{Part, Rows, Spec, Steps, nothing_more};
 
-/// Where the other lock lies in cargo's sandbox.
-const MOVED: &str = "build/moved/Cargo.lock";
+/// Where the other locks lie in cargo's sandbox.
+const MOVED: &str = "build/moved";
 
 const EXECUTED: &str = "executed after it";
 const TWO_LAYERS: &str = "after it, against a two-layer build";
@@ -27,14 +27,17 @@ const CARGO: &str = "after it, against cargo in its old target folder";
 pub(crate) const PART: Part = Part {
     name: "bump",
     title: "A dependency in the middle bumped",
-    minutes: 18,
+    minutes: 20,
     about: "\
-ripgrep 14.1.1 for three targets, built with the lock that it ships; then `globset` in it is moved from 0.4.15 to 0.4.16, \
-a patch release with the same dependencies. It needs five crates, and three need it, directly or not, beside the program. \
-What cargo starts then, in the target folder that it has, is its dirty set; xbuild must execute just as many actions. A \
-two-layer build (dependencies first, then the workspace, as crane and cargo-chef do it) keeps its first layer by the lock: \
-a lock that has changed builds all of it anew. Its work is at least that of cargo's cold build, which is what is taken for \
-it here; a real one does the program's own part twice, once with a stand-in for its sources.",
+ripgrep 14.1.1 for three targets, built with the lock that it ships; then one crate in it after the other is moved to its \
+next release: bstr, cc, crossbeam-deque, globset, serde_json, syn, walkdir. These are all that need two others or more, \
+that another crate than the program needs, and that have a later release with the same dependencies, which the rest of the \
+lock allows. What cargo compiles then, in the target folder that it has, is its dirty set; xbuild must execute just as many \
+actions. (Cargo also runs the program's build script again for each target, for a file of its package has changed, the \
+lock; xbuild doesn't, since the script has not read it.) A two-layer build (dependencies first, then the workspace, as \
+crane and cargo-chef do it) keeps its first layer by the lock: a lock that has changed builds all of it anew. Its work is \
+at least that of cargo's cold build, which is what is taken for it here; a real one does the program's own part twice, once \
+with a stand-in for its sources. The least that can be done is what needs the crate, the program always among it.",
     other: "the other",
     own: "xbuild",
     rows: Rows::Of(&[
@@ -55,30 +58,42 @@ fn measure(bench: &Bench<'_>, part: &Part, number: usize, step: &mut Step) -> Re
     let project = bench.project(part);
     let here = bench.copy(&project, "here")?;
     let moved = bench.copy(&project, "moved")?;
-    let lock = project.bumped_lock(&here)?;
-    fs_err::write(moved.join("Cargo.lock"), &lock)?;
+    let locks = project.bumped_locks(&here)?;
+    if let Some(last) = locks.last() {
+        fs_err::write(moved.join("Cargo.lock"), last)?;
+    }
     let plan = bench.plan(&here, &Shape { beside: Some(&moved), ..Shape::default() })?;
     let store = bench.fresh_store("round")?;
     let xbuild = bench.xbuild(&store, &TARGETS, "release");
     let all = 0..plan.graphs.len();
-    // One more file in the sandbox, to be copied over the other.
-    let file = File { digest: bench.ground.store.put(lock.as_bytes())?, executable: false };
-    let before = format!("cat {} > Cargo.lock", place(MOVED).in_sandbox());
-    let phases = vec![Phase::cold(all.clone()), Phase { before, ..Phase::cold(all) }];
-    let cargo =
-        Cargo { files: BTreeMap::from([(place(MOVED), file)]), ..bench.cargo(&project, &plan, phases) };
+    // More files in the sandbox, each to be copied over the lock in its turn.
+    let (mut files, mut phases) = (BTreeMap::new(), vec![Phase::cold(all.clone())]);
+    for (at, lock) in locks.iter().enumerate() {
+        let path = place(MOVED).join(&place(&at.to_string()));
+        let before = format!("cat {} > Cargo.lock", path.in_sandbox());
+        let digest = bench.ground.store.put(lock.as_bytes())?;
+        files.insert(path, File { digest, executable: false });
+        phases.push(Phase { before, counts: Counts::Compilers, ..Phase::cold(all.clone()) });
+    }
+    let cargo = Cargo { files, ..bench.cargo(&project, &plan, phases) };
     cargo.beside(|cargo| {
         println!("  cold");
         let mut turn = Turn::of_round(number + 1);
         let [first, _] = turn.both();
         let (cold, _) = together(first, cargo, |slices| xbuild.something(&here, &[], Some(slices)))?;
-        println!("  bumped");
-        fs_err::write(here.join("Cargo.lock"), &lock)?;
-        let [first, _] = turn.both();
-        let (of_cargo, ran) = together(first, cargo, |slices| xbuild.something(&here, &[], Some(slices)))?;
-        step.add(EXECUTED, Some(float(of_cargo.built as u64)), Some(float(ran.executed() as u64)));
-        step.add_samples(TWO_LAYERS, Some(cold.total()), Some(ran.sample));
-        step.add_samples(CARGO, Some(of_cargo.total()), Some(ran.sample));
+        for (bump, lock) in project.bumps.iter().zip(&locks) {
+            println!("  {} bumped", bump.from.name);
+            fs_err::write(here.join("Cargo.lock"), lock)?;
+            let [first, _] = turn.both();
+            let (of_cargo, ran) =
+                together(first, cargo, |slices| xbuild.something(&here, &[], Some(slices)))?;
+            step.add(EXECUTED, Some(float(of_cargo.built as u64)), Some(float(ran.executed() as u64)));
+            step.add_samples(TWO_LAYERS, Some(cold.total()), Some(ran.sample));
+            step.add_samples(CARGO, Some(of_cargo.total()), Some(ran.sample));
+            let (name, all) = (bump.from.name, cold.total().wall.as_secs_f64());
+            let ratio = ran.sample.wall.as_secs_f64() / all;
+            step.tell(format!("{name}: {} actions, {ratio:.2} of the two layers' time.", ran.executed()));
+        }
         Ok(())
     })
 }
