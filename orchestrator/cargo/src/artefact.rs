@@ -58,7 +58,7 @@ impl Context {
         };
         let crate_types = match unit.mode {
             Mode::RunCustomBuild | Mode::Doctest => return Vec::new(),
-            Mode::Check => return vec![metadata()],
+            Mode::Check | Mode::CheckTest => return vec![metadata()],
             Mode::Test => &[CrateType::Binary][..],
             Mode::Build => &unit.target.crate_types,
         };

@@ -209,7 +209,7 @@ impl Context {
             TargetKind::Example => format!("example {name}"),
         };
         let test = match unit.mode {
-            Mode::Test if unit.target.is_library() => " test",
+            Mode::Test | Mode::CheckTest if unit.target.is_library() => " test",
             Mode::Doctest => " doc test",
             _ => "",
         };

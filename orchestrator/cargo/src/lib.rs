@@ -64,7 +64,7 @@ pub use manifest::Manifests;
 pub use members::{LocalFiles, Members};
 pub use needs::{Need, Needs};
 pub use package::{Package, Packages};
-pub use platform::{CFG_ARGUMENTS, Flavour, Platform, RustcVersion, Toolchain, parse_cfg};
+pub use platform::{CFG_ARGUMENTS, Flavour, Platform, RustcVersion, Toolchain, Wrapper, parse_cfg};
 pub use release::{check_cargo_version, releases};
 pub use rustc::Invocation;
 pub use script::ScriptInvocation;

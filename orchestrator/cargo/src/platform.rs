@@ -53,6 +53,19 @@ pub struct Toolchain {
     pub configuration: Configuration,
     /// What the description sets for units, over `[env]`.
     pub variables: UnitVariables,
+    /// What compiles the workspace's own packages in rustc's place: cargo's `RUSTC_WORKSPACE_WRAPPER`.
+    pub workspace_wrapper: Option<Wrapper>,
+}
+
+/// A program that is called with rustc's path and arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapper {
+    /// Its path.
+    pub program: String,
+    /// What it is told besides.
+    pub environment: BTreeMap<String, String>,
+    /// The names of the files that it looks for in a package's folder and in those above it.
+    pub configuration: Vec<String>,
 }
 
 /// One platform: the host, or a target.

@@ -17,7 +17,7 @@ use crate::directive::{LibraryPath, LinkTarget, ScriptOutput};
 use crate::error::Error;
 use crate::layout;
 use crate::needs::Need;
-use crate::platform::Flavour;
+use crate::platform::{Flavour, Wrapper};
 use crate::testing::is_integration_test;
 use crate::unit_graph::{CrateType, Dependency, Mode, UnitIndex};
 
@@ -50,7 +50,9 @@ impl Context {
             return Err(Error::Caller(format!("unit {index} is not compiled")));
         }
         let (source, working_directory) = self.source_argument(index);
-        let mut argv = vec![self.toolchain.rustc.clone()];
+        let wrapper = self.wrapper(index);
+        let mut argv: Vec<String> = wrapper.iter().map(|wrapper| wrapper.program.clone()).collect();
+        argv.push(self.toolchain.rustc.clone());
         self.add_base_arguments(index, source, &mut argv);
         self.add_search_arguments(index, &mut argv);
         self.add_extern_arguments(index, &mut argv);
@@ -68,6 +70,7 @@ impl Context {
             add_cfgs(output, &mut argv);
             environment.extend(output.environment.iter().cloned());
         }
+        environment.extend(wrapper.iter().flat_map(|wrapper| wrapper.environment.clone()));
         let texts = self.texts_with_paths(index, effects, &argv, &environment)?;
         let (script_directories, packages) = self.folders_named_in(index, &texts);
         Ok(Invocation {
@@ -78,6 +81,16 @@ impl Context {
             script_directories,
             packages,
         })
+    }
+
+    /// What compiles a unit in rustc's place.
+    ///
+    /// # Panics
+    /// When the index is another graph's.
+    #[must_use]
+    pub fn wrapper(&self, index: UnitIndex) -> Option<&Wrapper> {
+        let is_member = self.packages.is_member(&self.unit(index).package);
+        self.toolchain.workspace_wrapper.as_ref().filter(|_| is_member)
     }
 
     /// The effects of a script's run.
@@ -111,7 +124,7 @@ impl Context {
         let (target, profile) = (&unit.target, &unit.profile);
         let platform = self.platform(index);
         let std = self.toolchain.flavour == Flavour::StandardLibrary;
-        let test = unit.mode == Mode::Test;
+        let test = unit.is_rustc_test();
         let mut add = |flags: &[&str]| argv.extend(flags.iter().map(|&flag| flag.to_owned()));
 
         add(&["--crate-name", &target.crate_name(), &format!("--edition={}", target.edition), &source]);
@@ -121,10 +134,10 @@ impl Context {
                 add(&["--crate-type", crate_type.as_str()]);
             }
         }
-        add(&[match (unit.mode, unit.requires_upstream_objects()) {
-            (Mode::Check, _) => "--emit=dep-info,metadata",
-            (_, false) => "--emit=dep-info,metadata,link",
-            (_, true) => "--emit=dep-info,link",
+        add(&[match (unit.is_check(), unit.requires_upstream_objects()) {
+            (true, _) => "--emit=dep-info,metadata",
+            (false, false) => "--emit=dep-info,metadata,link",
+            (false, true) => "--emit=dep-info,link",
         }]);
         let dylib = !test && target.crate_types.contains(&CrateType::Dylib);
         if target.is_proc_macro() || (dylib && !self.is_primary(index)) {

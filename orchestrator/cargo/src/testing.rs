@@ -179,8 +179,13 @@ impl Context {
     pub(crate) fn program_variables(&self, index: UnitIndex) -> Environment {
         let suffix = self.platform(index).file_name_parts(&CrateType::Binary).unwrap_or_default().1;
         let variable = |name: &String| {
-            let path = layout::path(layout::PROGRAMS, &[&format!("{name}{suffix}")]);
-            (format!("CARGO_BIN_EXE_{name}"), path.in_sandbox())
+            // What is only checked has no programs.
+            let value = if self.unit(index).is_check() {
+                format!("placeholder:{name}")
+            } else {
+                layout::path(layout::PROGRAMS, &[&format!("{name}{suffix}")]).in_sandbox()
+            };
+            (format!("CARGO_BIN_EXE_{name}"), value)
         };
         self.package(index).binaries().map(|binary| variable(&binary.name)).collect()
     }

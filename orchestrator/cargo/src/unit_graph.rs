@@ -278,6 +278,9 @@ pub enum Mode {
     Test,
     /// rustc checks it.
     Check,
+    /// rustc checks it as a test. Cargo prints it as [`Self::Check`]: see [`UnitGraph::mark_tests`].
+    #[serde(skip)]
+    CheckTest,
     /// rustdoc tests its documentation: nothing is left behind.
     Doctest,
     /// The compiled build script is run.
@@ -389,10 +392,22 @@ impl Unit {
         self.mode == Mode::RunCustomBuild
     }
 
-    /// Whether it is a test, of code or of documentation.
+    /// Whether it is a test, of code or of documentation, compiled or only checked: cargo's `is_any_test`.
     #[must_use]
     pub const fn is_test(&self) -> bool {
-        matches!(self.mode, Mode::Test | Mode::Doctest)
+        self.is_rustc_test() || matches!(self.mode, Mode::Doctest)
+    }
+
+    /// Whether rustc compiles or checks it as a test: cargo's `is_rustc_test`.
+    #[must_use]
+    pub const fn is_rustc_test(&self) -> bool {
+        matches!(self.mode, Mode::Test | Mode::CheckTest)
+    }
+
+    /// Whether rustc only checks it: cargo's `is_check`.
+    #[must_use]
+    pub const fn is_check(&self) -> bool {
+        matches!(self.mode, Mode::Check | Mode::CheckTest)
     }
 
     /// Whether compiling it needs all object code of its dependencies: cargo's synchronisation points.
@@ -405,7 +420,7 @@ impl Unit {
     #[must_use]
     pub fn needs_only_metadata_of(&self, dependency: &Self) -> bool {
         let pipelined = |unit: &Self| !unit.requires_upstream_objects() && unit.mode == Mode::Build;
-        dependency.mode == Mode::Check || (pipelined(self) && pipelined(dependency))
+        dependency.is_check() || (pipelined(self) && pipelined(dependency))
     }
 }
 
@@ -436,6 +451,27 @@ impl UnitGraph {
         }
         graph.dependencies_first()?;
         Ok(graph)
+    }
+
+    /// Tells which of the roots of a graph of `cargo check` are checked as tests, which cargo doesn't print: for `built`,
+    /// the graph of `cargo build` for the same selection, it does. There a target is a root as often as here, and where
+    /// it is one both as a test and not as a test, the test comes last here: so cargo orders units.
+    pub fn mark_tests(&mut self, built: &Self) {
+        let tests = built.roots.iter().map(|&root| built.unit(root)).filter(|root| root.mode == Mode::Test);
+        let mut tests: Vec<&Unit> = tests.collect();
+        let mut roots = self.roots.clone();
+        roots.sort_unstable();
+        for root in roots.into_iter().rev() {
+            let unit = &mut self.units[root.0];
+            let is_same = |test: &&Unit| {
+                (&test.package, &test.target, &test.profile, &test.features)
+                    == (&unit.package, &unit.target, &unit.profile, &unit.features)
+            };
+            if let Some(at) = tests.iter().position(is_same) {
+                tests.swap_remove(at);
+                unit.mode = Mode::CheckTest;
+            }
+        }
     }
 
     /// A unit of this graph.

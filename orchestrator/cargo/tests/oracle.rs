@@ -29,7 +29,10 @@ fn context(recording: &Recording) -> Context {
         text.split(' ').nth(1).unwrap().parse().unwrap()
     };
     check_cargo_version(&version).unwrap();
-    let graph = UnitGraph::parse(&recording.unit_graph()).unwrap();
+    let mut graph = UnitGraph::parse(&recording.unit_graph(None)).unwrap();
+    if recording.is_check() {
+        graph.mark_tests(&UnitGraph::parse(&recording.unit_graph(Some("build"))).unwrap());
+    }
     let packages =
         Packages::parse(&recording.cargo(&["metadata", "--format-version", "1", "--offline"])).unwrap();
     let mut paths: BTreeSet<RelPath> = packages.iter().map(|package| package.manifest.clone()).collect();
@@ -78,6 +81,7 @@ fn context(recording: &Recording) -> Context {
         flavour: Flavour::Project,
         configuration,
         variables: UnitVariables::default(),
+        workspace_wrapper: None,
     };
     Context::new(graph, packages, &manifests, toolchain).unwrap()
 }
@@ -357,6 +361,18 @@ fn runs_of_tests() {
 #[test]
 fn check() {
     compare(&["check", "--workspace"]);
+}
+
+#[test]
+fn check_of_all_targets() {
+    let (context, _) = compare(&["check", "--workspace", "--all-targets"]);
+    let tests = context.graph().units().filter(|(_, unit)| unit.mode == Mode::CheckTest).count();
+    assert!(tests > 5, "{tests}");
+}
+
+#[test]
+fn check_of_all_targets_in_a_profile_with_abort() {
+    compare(&["check", "--profile", "small", "--workspace", "--all-targets"]);
 }
 
 /// Any workspace: `XBUILD_ORACLE="/path/to/workspace --release" cargo test … -- --ignored`.

@@ -189,6 +189,7 @@ impl Scene {
             num_jobs: 4,
             flavour: self.flavour,
             configuration: Configuration::parse(&[file]).unwrap(),
+            workspace_wrapper: None,
             variables: self.variables.clone(),
         };
         let graph = UnitGraph::parse(&self.graph().to_string())?;

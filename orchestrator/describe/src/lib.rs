@@ -33,13 +33,13 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Description, Environment, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings,
+    Base, Build, Description, Dist, Environment, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings,
     ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives, PackageSelector,
     PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
 };
 pub use evaluate::{
-    Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace, evaluate,
-    may_be_asked, name_matches,
+    Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,
+    evaluate, may_be_asked, name_matches,
 };
 pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;

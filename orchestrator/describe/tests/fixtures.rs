@@ -4,7 +4,9 @@ mod support;
 
 use std::fmt::Debug;
 
-use xbuild_describe::{Problems, RustToolchain, Source, TargetSpec, Toolchains, evaluate};
+use xbuild_describe::{
+    AskedTask, Problems, RustToolchain, Source, TargetSpec, TaskKind, Toolchains, evaluate,
+};
 
 fn rendered<T: Debug>(result: Result<T, Problems>) -> String {
     match result {
@@ -94,11 +96,16 @@ fn graphs(asked: Result<Vec<xbuild_describe::Asked>, Problems>) -> String {
             })
             .collect();
         let (variant, target, profile) = (&asked.variant, &asked.target, &plan.profile);
-        let tests = asked.tests.iter().map(|tests| {
-            let packages: Vec<&str> = tests.packages.iter().map(String::as_str).collect();
-            format!("tests {} of {}", tests.options.join(" "), packages.join(", "))
+        let task = asked.task.iter().map(|AskedTask { packages, task }| {
+            let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
+            let kind = match task.kind {
+                TaskKind::Test => "tests",
+                TaskKind::Check => "check",
+                TaskKind::Clippy => "clippy",
+            };
+            format!("{kind} {} of {}", task.options.join(" "), packages.join(", "))
         });
-        let wanted: Vec<String> = outputs.into_iter().chain(tests).collect();
+        let wanted: Vec<String> = outputs.into_iter().chain(task).collect();
         format!("{variant}/{target}{glibc}: {profile} {} → {}\n", words.join(" "), wanted.join(", "))
     };
     asked.iter().map(line).collect()

@@ -10,9 +10,13 @@
 //! | `table` | [`table`]: the outputs for people, and [`json_lines`] for programs |
 //! | `testing` | [`read`](testing::read): what tests said; [`junit`](testing::junit): the same for CI services |
 //! | `timings` | [`timings_page`]: where a build's time went, as a page |
+//! | `dist` | [`write_archives`]: archives for people |
+//! | `difference` | [`differing_places`]: where two files differ that should be the same |
 //! | `error` | [`OutputError`] |
 
 mod artefact;
+mod difference;
+mod dist;
 mod error;
 mod export;
 mod install;
@@ -23,6 +27,8 @@ pub mod testing;
 mod timings;
 
 pub use artefact::{Artefact, Place};
+pub use difference::differing_places;
+pub use dist::{Archive, Archived, Packing, write_archives};
 pub use error::OutputError;
 pub use export::export;
 pub use install::{Extent, install, install_folder, installed, store_path};

@@ -15,7 +15,7 @@ use xbuild_action::{
 use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitIndex};
 
-use crate::label::{Label, What};
+use crate::label::{Checker, Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
 use crate::sources::{PackageFolders, PackageSources, Scope, Sources};
@@ -36,6 +36,8 @@ pub struct Part {
     pub sources: Arc<Sources>,
     /// By package name: paths from the package's folder that its build reads besides.
     pub include: BTreeMap<String, Vec<String>>,
+    /// The trees of what compiles the workspace's own packages in rustc's place.
+    pub wrapper: Vec<Digest<Tree>>,
     /// What units get besides, for the sake of crates: runs of build scripts, and what is linked with system libraries.
     pub native: BTreeMap<UnitIndex, Native>,
     /// The units that were asked for.
@@ -318,6 +320,11 @@ impl Work for Graph<'_> {
             files: sources.files,
             directories: BTreeSet::new(),
         };
+        if let Some(wrapper) = context.wrapper(of.unit) {
+            inputs.layers.extend(&part.wrapper);
+            let package = &context.package(of.unit).root;
+            inputs.files.extend(part.sources.above(self.store, package, &wrapper.configuration)?);
+        }
         let mut observe = sources.edited;
         if let Some((folder, tree)) =
             part.sources.beside(self.store, &context.package(of.unit).root, &unit.target.src_path)?
@@ -452,7 +459,7 @@ fn label(part: &Part, index: UnitIndex) -> Label {
     let what = match (unit.mode, unit.target.target_kind()) {
         (Mode::RunCustomBuild, _) => What::ScriptRun,
         (_, TargetKind::BuildScript) => What::BuildScript,
-        (Mode::Test, kind) => What::Test(of_test(kind, &unit.target.name)),
+        (Mode::Test | Mode::CheckTest, kind) => What::Test(of_test(kind, &unit.target.name)),
         (Mode::Doctest, _) => What::TestRun("doc".to_owned()),
         (_, TargetKind::Library) if unit.target.is_proc_macro() => What::ProcMacro,
         (_, TargetKind::Library) => What::Library,
@@ -464,6 +471,10 @@ fn label(part: &Part, index: UnitIndex) -> Label {
         version: package.version.to_string(),
         package_id: package.id.clone(),
         what,
+        checker: unit.is_check().then(|| match context.wrapper(index) {
+            Some(_) => Checker::Clippy,
+            None => Checker::Rustc,
+        }),
         platform: if unit.platform.is_some() { part.name.clone() } else { "host".to_owned() },
         local: package.is_local(),
     }

@@ -25,6 +25,15 @@ pub enum What {
     ScriptRun,
 }
 
+/// Who looks at a unit of which nothing but metadata is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Checker {
+    /// rustc.
+    Rustc,
+    /// clippy.
+    Clippy,
+}
+
 /// A node's name for people, and what a display must know of it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Label {
@@ -34,8 +43,11 @@ pub struct Label {
     pub version: String,
     /// Cargo's id of the package, for messages to programs.
     pub package_id: String,
-    /// What is made.
+    /// What is made, or only checked.
     pub what: What,
+    /// Who checks it, where it is only checked.
+    #[serde(default)]
+    pub checker: Option<Checker>,
     /// The triple that it is made for, as people named it; `host` for host units.
     pub platform: String,
     /// Whether the package is the project's own: its warnings are shown.
@@ -44,8 +56,13 @@ pub struct Label {
 
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { package, version, what, .. } = self;
+        let Self { package, version, what, checker, .. } = self;
         write!(f, "{package} {version}")?;
+        match checker {
+            None => {}
+            Some(Checker::Rustc) => f.write_str(" check")?,
+            Some(Checker::Clippy) => f.write_str(" clippy")?,
+        }
         match what {
             What::Library => Ok(()),
             What::ProcMacro => f.write_str(" (proc macro)"),

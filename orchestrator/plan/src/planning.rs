@@ -39,6 +39,8 @@ pub enum Goal {
     Build,
     /// `cargo test`.
     Test,
+    /// `cargo check`.
+    Check,
 }
 
 impl Goal {
@@ -46,6 +48,7 @@ impl Goal {
         match self {
             Self::Build => "build",
             Self::Test => "test",
+            Self::Check => "check",
         }
     }
 }
@@ -61,7 +64,7 @@ pub struct Ground<'a> {
     pub workspace: &'a RelPath,
 }
 
-/// `cargo build --unit-graph`, or `cargo test`: every unit of a selection for one target.
+/// `cargo build --unit-graph`, or another command's: every unit of a selection for one target.
 #[must_use]
 pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -> (Command, InputRoot) {
     let Selection {

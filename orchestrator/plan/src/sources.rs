@@ -338,6 +338,28 @@ impl Sources {
         Ok(Some((folder, store.put_directory(&files)?)))
     }
 
+    /// Files of these names in the folders above a local package, up to the sandbox's root.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn above(
+        &self,
+        store: &dyn Content,
+        package: &RelPath,
+        names: &[String],
+    ) -> Result<BTreeMap<RelPath, File>, TreeError> {
+        let mut found = BTreeMap::new();
+        for folder in std::iter::successors(package.parent(), RelPath::parent) {
+            for name in names {
+                let Ok(path) = folder.resolve(name) else { continue };
+                if let Some(Entry::File(file)) = lookup(store, self.local, &path)? {
+                    found.insert(path, file);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// What a planning step sees below the sandbox's root: the skeletons of all sources, and the configuration
     /// that tells cargo where they are.
     ///

@@ -4,6 +4,7 @@
 //! Per action: bind (its inputs are known) → key → the same action may run already: follow it → cache hit → one that
 //! saw the same (`learned`) → lock (another process may run it) → cache again → execute → record.
 
+mod again;
 mod drive;
 mod learned;
 
@@ -23,6 +24,7 @@ use xbuild_store::Disk;
 
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
+pub use again::{Comparison, Difference, differing_files};
 use drive::Run;
 use learned::Listings;
 
@@ -116,6 +118,8 @@ pub struct Engine<'a> {
     pub keep_going: bool,
     /// Stops everything.
     pub cancel: Cancel,
+    /// Executes everything again, and compares what comes of it with what is there.
+    pub again: Option<&'a Comparison>,
     /// What trees come to.
     pub merged: Merged,
 }
@@ -188,12 +192,28 @@ impl Engine<'_> {
     /// # Errors
     /// When a node can't be bound, or the cache can't be read.
     pub fn missing(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
+        self.look_up_all(work, false)
+    }
+
+    /// As [`Self::missing`]; what was learned of an action is looked up too where its result is known without: so the
+    /// store takes note of all that is of use to these nodes, and to those that an edit makes of them.
+    ///
+    /// # Errors
+    /// As [`Self::missing`].
+    pub fn missing_of_all_lookups(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
+        self.look_up_all(work, true)
+    }
+
+    fn look_up_all(&self, work: &mut dyn Work, always_learned: bool) -> Result<Vec<Node>, RealiseError> {
         let mut queue = Queue::new(&work.nodes());
         let mut missing = Vec::new();
         while let Some(node) = queue.take() {
             let bound = work.bind(node)?;
             match self.known(self.key(&bound.command, &bound.inputs)?, &bound)? {
-                Some((result, _)) => {
+                Some((result, source)) => {
+                    if always_learned && source == Source::Cached {
+                        self.learned(&bound)?;
+                    }
                     work.succeeded(node, &result)?;
                     queue.succeeded(node);
                 }
@@ -213,6 +233,9 @@ impl Engine<'_> {
         digest: Digest<Action>,
         bound: &Bound,
     ) -> Result<Option<(ActionResult, Source)>, RealiseError> {
+        if self.again.is_some() {
+            return Ok(None);
+        }
         if let Some(result) = self.store.result(digest)? {
             return Ok(Some((result, Source::Cached)));
         }
@@ -307,9 +330,13 @@ impl Engine<'_> {
         };
         let _lock =
             self.store.lock(digest, &self.cancel, &mut waits).map_err(|error| broken(error.into()))?;
-        if let Some(result) = self.store.result(digest).map_err(|error| broken(error.into()))? {
-            return Ok((result, Source::Cached));
-        }
+        let kept = self.store.result(digest).map_err(|error| broken(error.into()))?;
+        let kept = match (kept, self.again) {
+            (Some(result), None) => return Ok((result, Source::Cached)),
+            (kept, _) => kept,
+        };
+        // What is made again may be otherwise from the first: nobody takes it before it was compared.
+        let sender = sender.filter(|_| self.again.is_none());
         let request = Request {
             command: &bound.command,
             inputs: &bound.inputs,
@@ -322,6 +349,10 @@ impl Engine<'_> {
         let mut observer = Announcements { digest, early: bound.early.as_ref(), sender };
         match self.executor.execute(&request, &mut observer) {
             Outcome::Succeeded(result, observed) => {
+                if let (Some(comparison), Some(kept)) = (self.again, kept) {
+                    comparison.compare(digest, &kept, &result);
+                    return Ok((kept, Source::Executed));
+                }
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
                 // What can't be written down costs time later, and no more.
                 let _ = self.learn(digest, bound, &observed);

@@ -22,6 +22,8 @@ pub struct Layers {
     pub sysroot: Vec<Digest<Tree>>,
     /// The target's std; `None` where it is built from source and isn't built yet.
     pub std: Option<Digest<Tree>>,
+    /// clippy, where it is asked for.
+    pub clippy: Option<Digest<Tree>>,
 }
 
 impl Layers {
@@ -101,6 +103,7 @@ pub fn toolchain(
         flavour,
         configuration,
         variables: UnitVariables::default(),
+        workspace_wrapper: None,
     })
 }
 

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, TreeError, follow, walk};
+use xbuild_action::{Content, ContentExt as _, Entry, TreeError, follow, lookup, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
-    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, check_cargo_version,
+    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, Wrapper, check_cargo_version,
 };
-use xbuild_describe::{Asked, Environment, OutputKind, PackageVersion, TargetSpec, Variables, VariantName};
+use xbuild_describe::{
+    Asked, Environment, Output, OutputKind, PackageVersion, TargetSpec, Task, TaskKind, Variables,
+    VariantName,
+};
 use xbuild_fetch::Fetcher;
 use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates;
@@ -163,14 +166,13 @@ pub fn gather(
 /// When it holds what can't be honoured, all of it at once.
 pub fn configuration(store: &dyn Content, local: &LocalSources) -> Result<Configuration, RealiseError> {
     let workspace = local.workspace.clone();
-    let mut local = TreeBuilder::from_tree(local.tree);
     let mut texts = Vec::new();
     for folder in std::iter::successors(Some(workspace), RelPath::parent) {
         // The name without an ending is the older one, and wins.
         for name in [".cargo/config", ".cargo/config.toml"] {
             let path =
                 folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
-            if let Some(Entry::File(file)) = local.get(store, &path)? {
+            if let Some(Entry::File(file)) = lookup(store, local.tree, &path)? {
                 let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
                 texts.push((name, folder.clone(), text));
                 break;
@@ -210,13 +212,14 @@ impl Project {
             target_layers: layers.target(),
             sources: Arc::clone(&self.sources),
             include,
+            wrapper: layers.clippy.into_iter().collect(),
             native: BTreeMap::new(),
             wanted,
             name: spec.triple.to_string(),
         })
     }
 
-    /// All units of a variant for one target, or those of its tests, and those that further options of cargo's ask for,
+    /// All units of a variant for one target, or those of a task, and those that further options of cargo's ask for,
     /// such as `--examples`.
     ///
     /// # Errors
@@ -236,17 +239,30 @@ impl Project {
         let target = toolchain.targets.get(&spec.triple);
         toolchain.variables =
             target.map(|target| self.variables.of(&asked.variant, target)).unwrap_or_default();
-        let selection = Selection {
+        let task = asked.task.as_ref().map(|asked| &asked.task);
+        if let Some(Task { kind: TaskKind::Clippy, arguments, .. }) = task {
+            toolchain.workspace_wrapper = Some(clippy(arguments));
+        }
+        let mut selection = Selection {
             packages: specs(&Packages::parse(metadata)?, &settings.packages),
             features: settings.features.iter().cloned().collect(),
             all_features: settings.all_features,
             no_default_features: !settings.default_features,
             profile: settings.profile.clone(),
-            goal: if asked.tests.is_some() { Goal::Test } else { Goal::Build },
-            options: asked.tests.iter().flat_map(|tests| &tests.options).chain(options).cloned().collect(),
+            goal: match task.map(|task| task.kind) {
+                None => Goal::Build,
+                Some(TaskKind::Test) => Goal::Test,
+                Some(TaskKind::Check | TaskKind::Clippy) => Goal::Check,
+            },
+            options: task.iter().flat_map(|task| &task.options).chain(options).cloned().collect(),
             rustflags: target.map(|target| toolchain.configuration.rustflags(target)).unwrap_or_default(),
         };
-        let graph = UnitGraph::parse(&plan(engine, &self.ground(&layers.host), &selection, &spec.triple)?)?;
+        let ground = self.ground(&layers.host);
+        let mut graph = UnitGraph::parse(&plan(engine, &ground, &selection, &spec.triple)?)?;
+        if selection.goal == Goal::Check {
+            selection.goal = Goal::Build;
+            graph.mark_tests(&UnitGraph::parse(&plan(engine, &ground, &selection, &spec.triple)?)?);
+        }
         context(engine.store, graph, metadata, self.skeleton, toolchain)
     }
 }
@@ -260,25 +276,51 @@ fn specs(packages: &Packages, names: &BTreeSet<String>) -> Vec<String> {
     names.iter().map(of_name).collect()
 }
 
+/// What takes rustc's place in a run of clippy: what `cargo clippy` sets, `cargo-clippy`'s `ClippyCmd`.
+fn clippy(arguments: &[String]) -> Wrapper {
+    let arguments = arguments.iter().map(|argument| format!("{argument}__CLIPPY_HACKERY__")).collect();
+    Wrapper {
+        program: "/usr/bin/clippy-driver".to_owned(),
+        environment: BTreeMap::from([("CLIPPY_ARGS".to_owned(), arguments)]),
+        configuration: ["clippy.toml", ".clippy.toml"].map(str::to_owned).into(),
+    }
+}
+
 /// The tests that were asked for: compiled ones, and those of documentation.
 #[must_use]
 pub fn tests(context: &Context, asked: &Asked) -> Vec<UnitIndex> {
-    tested_roots(context, asked).filter(|&root| context.unit(root).is_test()).collect()
+    roots_of_task(context, asked).filter(|&root| context.unit(root).is_test()).collect()
 }
 
-/// What cargo would build or run for the tests that were asked for.
-fn tested_roots<'c>(context: &'c Context, asked: &'c Asked) -> impl Iterator<Item = UnitIndex> + 'c {
-    let packages = asked.tests.iter().map(|tests| &tests.packages);
+/// What cargo would build or run for the task that was asked for.
+fn roots_of_task<'c>(context: &'c Context, asked: &'c Asked) -> impl Iterator<Item = UnitIndex> + 'c {
+    let packages = asked.task.iter().map(|task| &task.packages);
     packages.flat_map(|packages| {
         let roots = context.graph().roots().iter().copied();
         roots.filter(|&root| packages.contains(&context.package(root).name))
     })
 }
 
-/// What must be built of the outputs, or for the tests, that were asked for.
+/// The unit that makes an output, unless cargo has left it out for want of a feature.
+#[must_use]
+pub fn unit_of(context: &Context, output: &Output) -> Option<UnitIndex> {
+    let kind = match output.kind {
+        OutputKind::Bin => CrateType::Binary,
+        OutputKind::Cdylib => CrateType::Cdylib,
+        OutputKind::Staticlib => CrateType::Staticlib,
+    };
+    context.graph().roots().iter().copied().find(|&root| {
+        let target = &context.unit(root).target;
+        context.package(root).name == output.package
+            && target.name == output.name
+            && target.crate_types.contains(&kind)
+    })
+}
+
+/// What must be built of the outputs, or for the task, that were asked for.
 fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, RealiseError> {
     let mut wanted = BTreeSet::new();
-    for root in tested_roots(context, asked) {
+    for root in roots_of_task(context, asked) {
         // rustdoc runs when all that it needs is there.
         match context.unit(root).mode {
             Mode::Doctest => wanted.extend(context.unit(root).dependencies.iter().map(|edge| edge.index)),
@@ -286,19 +328,7 @@ fn wanted(context: &Context, asked: &Asked) -> Result<BTreeSet<UnitIndex>, Reali
         }
     }
     for selected in &asked.selected {
-        let output = &selected.output;
-        let root = context.graph().roots().iter().copied().find(|&root| {
-            let target = &context.unit(root).target;
-            let kind = match output.kind {
-                OutputKind::Bin => CrateType::Binary,
-                OutputKind::Cdylib => CrateType::Cdylib,
-                OutputKind::Staticlib => CrateType::Staticlib,
-            };
-            context.package(root).name == output.package
-                && target.name == output.name
-                && target.crate_types.contains(&kind)
-        });
-        match root {
+        match unit_of(context, &selected.output) {
             Some(root) => drop(wanted.insert(root)),
             None if selected.named => return Err(RealiseError::LeftOut(Box::new(selected.left_out()))),
             None => {}
@@ -398,7 +428,7 @@ pub(crate) fn context(
     let found: BTreeSet<RelPath> = texts.iter().map(|(path, _)| path.clone()).collect();
     for manifest in wanted.into_iter().filter(|path| !found.contains(*path)) {
         let Some(real) = follow(store, skeleton, manifest)? else { continue };
-        if let Some(Entry::File(file)) = TreeBuilder::from_tree(skeleton).get(store, &real)? {
+        if let Some(Entry::File(file)) = lookup(store, skeleton, &real)? {
             let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
             texts.push((manifest.clone(), text));
         }

@@ -96,6 +96,7 @@ impl StdRequest<'_> {
             target_layers: self.layers.target(),
             sources: Arc::new(sources),
             include: BTreeMap::new(),
+            wrapper: Vec::new(),
             native: BTreeMap::new(),
             name: format!("std {}", self.spec.triple),
         })

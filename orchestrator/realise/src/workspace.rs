@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
-use xbuild_action::{Content, ContentExt as _, Entry, TreeBuilder, follow};
+use xbuild_action::{Content, ContentExt as _, Entry, follow, lookup};
 use xbuild_base::{Digest, RelPath, Tree};
 use xbuild_cargo::{CrateType, LocalFiles, Members, Packages};
 use xbuild_describe::{Member, OutputKind, Workspace};
@@ -112,7 +112,7 @@ fn list(
         let (entry, links) = match entry {
             Entry::Symlink(_) if links < LINKS => {
                 let Some(real) = follow(store, whole, &path)? else { continue };
-                let Some(real) = TreeBuilder::from_tree(whole).get(store, &real)? else { continue };
+                let Some(real) = lookup(store, whole, &real)? else { continue };
                 (real, links + 1)
             }
             entry => (entry.clone(), links),

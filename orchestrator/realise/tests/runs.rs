@@ -109,6 +109,7 @@ fn run(
         isolation: Isolation::Full,
         keep_going: true,
         cancel: Cancel::default(),
+        again: None,
         merged: Default::default(),
     };
     let mut work = Made { nodes, ended: Vec::new() };

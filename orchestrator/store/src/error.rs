@@ -72,6 +72,12 @@ pub enum Error {
     /// The run was stopped while it waited.
     #[error("stopped while waiting for another xbuild")]
     Cancelled,
+    /// A pack can't be taken in.
+    #[error("the pack can't be used: {0}")]
+    Pack(String),
+    /// A pack can't be written to where it shall go.
+    #[error("could not write the pack: {0}")]
+    PackNotWritten(std::io::Error),
     /// Collection found another process.
     #[error("the store at {0} is in use by another xbuild")]
     InUse(PathBuf),
@@ -103,10 +109,12 @@ impl Error {
                 Some("xbuild store verify --repair".to_owned())
             }
             Self::Store(error) if error.is_disk_full() => Some("xbuild gc".to_owned()),
+            Self::Pack(_) => Some("make it anew: xbuild store export FILE".to_owned()),
             Self::InUse(_) => Some("try again when it is done".to_owned()),
             Self::Store(_)
             | Self::NotUtf8(_)
             | Self::NotAbsolute(_)
+            | Self::PackNotWritten(_)
             | Self::Tree { .. }
             | Self::Cancelled => None,
         }

@@ -1,6 +1,6 @@
 //! Collection: marks what is needed, and sweeps the rest.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -79,6 +79,18 @@ struct Marked {
     actions: HashSet<Sha256>,
 }
 
+/// What was used since a moment.
+pub(crate) struct Used {
+    /// Results of actions, by their files.
+    pub(crate) actions: Vec<std::path::PathBuf>,
+    /// Memos, by their files.
+    pub(crate) memos: Vec<std::path::PathBuf>,
+    /// The levels of trees that these name.
+    pub(crate) trees: BTreeSet<Sha256>,
+    /// The blobs that these name, as far as there are such.
+    pub(crate) blobs: BTreeSet<Sha256>,
+}
+
 /// One file of the store, seen while listing.
 struct Seen {
     path: std::path::PathBuf,
@@ -123,6 +135,30 @@ impl Disk {
         let result = Collection::new(self, policy).run();
         self.forget();
         Ok(result?)
+    }
+
+    /// What was used since a moment, by its records, and all that it needs.
+    pub(crate) fn used_since(&self, since: SystemTime) -> Result<Used, StoreError> {
+        let policy = Policy { now: since, max_age: Duration::ZERO, sweeping: Sweeping::DryRun };
+        let mut collection = Collection::new(self, &policy);
+        let mut actions = self.sharded(&self.layout().part("actions"), Clock::Modified, collection.limit)?;
+        actions.retain(|seen| seen.young);
+        for action in &actions {
+            collection.mark_action(action)?;
+        }
+        let mut memos = collection.memos()?;
+        memos.retain(|seen| seen.young);
+        for memo in &memos {
+            collection.mark_memo(&memo.path)?;
+        }
+        let paths = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.path).collect();
+        let Marked { blobs, trees, actions: _ } = collection.marked;
+        Ok(Used {
+            actions: paths(actions),
+            memos: paths(memos),
+            trees: trees.into_iter().collect(),
+            blobs: blobs.into_iter().collect(),
+        })
     }
 
     /// The files two levels below `folder`, as `ab/<hex>…`.

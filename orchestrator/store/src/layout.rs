@@ -151,6 +151,11 @@ impl Layout {
         self.sharded("actions", action.sha256(), ".json")
     }
 
+    /// As [`Self::action`], by the digest's checksum alone.
+    pub(crate) fn action_named(&self, name: Sha256) -> PathBuf {
+        self.sharded("actions", name, ".json")
+    }
+
     pub(crate) fn memo(&self, namespace: &str, key: Sha256) -> PathBuf {
         self.sharded(&format!("memo/{namespace}"), key, "")
     }

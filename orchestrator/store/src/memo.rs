@@ -38,13 +38,20 @@ impl Namespace {
     }
 }
 
-fn checksum(namespace: Namespace, key: Sha256, value: &[u8]) -> Sha256 {
+fn checksum(namespace: &str, key: Sha256, value: &[u8]) -> Sha256 {
     let mut hasher = Hasher::default();
-    hasher.update(namespace.0.as_bytes());
+    hasher.update(namespace.as_bytes());
     hasher.update(&[0]);
     hasher.update(key.as_bytes());
     hasher.update(value);
     hasher.sha256()
+}
+
+/// Whether a record is a whole one of that namespace and key.
+pub(crate) fn is_whole(namespace: &str, key: Sha256, record: &[u8]) -> bool {
+    record
+        .split_first_chunk::<32>()
+        .is_some_and(|(stored, value)| checksum(namespace, key, value).as_bytes() == stored)
 }
 
 impl Disk {
@@ -56,7 +63,7 @@ impl Disk {
         let mut record = files::read(&path).ok()??;
         let stored = *record.first_chunk::<32>()?;
         record.drain(..32);
-        if checksum(namespace, key, &record).as_bytes() != &stored {
+        if checksum(namespace.0, key, &record).as_bytes() != &stored {
             return None;
         }
         files::touch(&path);
@@ -69,7 +76,7 @@ impl Disk {
     /// # Errors
     /// When it can't be written.
     pub fn put_memo(&self, namespace: Namespace, key: Sha256, value: &[u8]) -> Result<(), StoreError> {
-        let mut record = checksum(namespace, key, value).as_bytes().to_vec();
+        let mut record = checksum(namespace.0, key, value).as_bytes().to_vec();
         record.extend_from_slice(value);
         self.write_record(&self.layout().memo(namespace.0, key), &record)
     }

@@ -75,6 +75,8 @@ pub(crate) enum Verb {
     Build(Build),
     /// Build every output of every target
     All(Build),
+    /// Write a commented xbuild.toml beside a workspace's Cargo.toml, or a new project from a template
+    Init(Init),
     /// Every output that the description defines; nothing is fetched or built
     Show,
     /// Build a program and run it, by its target's emulator where this machine can't
@@ -83,12 +85,26 @@ pub(crate) enum Verb {
     Shell(Shell),
     /// Build tests, and run them: by emulators where the machine can't
     Test(Test),
+    /// Check packages for errors, for all targets at once, without making anything of them
+    Check(Check),
+    /// Check packages, with clippy's lints for the workspace's own
+    Clippy(Clippy),
     /// Make minimal OCI images of programs: those named, or all
     Image(Image),
     /// What a unit printed when it was built
     Log(Log),
+    /// Pack programs for people: archives with licence and readme, and their checksums
+    Dist(Dist),
     /// Why a unit was built again: what of it is not what it was
     Explain(Explain),
+    /// By which ways a crate gets into outputs, with features, for the host or for the target
+    Why(Why),
+    /// The actions of outputs and what each waits for, as JSON, DOT or SVG; nothing is built
+    Plan(Plan),
+    /// Build outputs again from nothing, unit by unit, and compare byte for byte
+    Reproduce(Reproduce),
+    /// Fetch all that outputs need: crates, toolchain parts, packages; nothing is built
+    Fetch(Fetch),
     /// Move the pins in xbuild.lock to what their names lead to now
     Update(Update),
     /// What this machine allows: each part of the sandbox, and what to run where one is missing
@@ -218,6 +234,14 @@ pub(crate) struct Build {
     pub(crate) record: Option<PathBuf>,
 }
 
+/// What is begun.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Init {
+    /// Make a new project in the empty folder that --project names: application, c-library, service or workspace
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) template: Option<String>,
+}
+
 /// Which program is built and run.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
@@ -268,46 +292,12 @@ pub(crate) struct Shell {
     pub(crate) execution: Execution,
 }
 
-/// Which tests are built and run.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Test {
-    /// Only tests whose names contain this
-    #[arg(value_name = "TESTNAME")]
-    pub(crate) filter: Option<String>,
-    /// What the test programs are called with
-    #[arg(last = true, value_name = "ARGUMENT")]
-    pub(crate) arguments: Vec<String>,
-    /// Only tests of this package
+/// The packages that a task is about, for which targets, and with which features.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Packages {
+    /// Only of this package
     #[arg(short, long = "package", value_name = "NAME", help_heading = "Selection")]
     pub(crate) packages: Vec<String>,
-    /// Only the library's own tests
-    #[arg(long, help_heading = "Selection")]
-    pub(crate) lib: bool,
-    /// Only the programs' own tests
-    #[arg(long = "bins", help_heading = "Selection")]
-    pub(crate) all_bins: bool,
-    /// Only this program's own tests
-    #[arg(long = "bin", value_name = "NAME", help_heading = "Selection")]
-    pub(crate) bins: Vec<String>,
-    /// Only tests of code, and none of documentation
-    #[arg(long = "tests", help_heading = "Selection")]
-    pub(crate) all_tests: bool,
-    /// Only this integration test
-    #[arg(long = "test", value_name = "NAME", help_heading = "Selection")]
-    pub(crate) tests: Vec<String>,
-    /// Only the examples' own tests
-    #[arg(long = "examples", help_heading = "Selection")]
-    pub(crate) all_examples: bool,
-    /// Only this example's own tests
-    #[arg(long = "example", value_name = "NAME", help_heading = "Selection")]
-    pub(crate) examples: Vec<String>,
-    /// Only tests of documentation
-    #[arg(
-        long,
-        conflicts_with_all = ["lib", "all_bins", "bins", "all_tests", "tests", "all_examples", "examples", "no_run"],
-        help_heading = "Selection"
-    )]
-    pub(crate) doc: bool,
     /// Only for this target
     #[arg(long = "target", value_name = "TRIPLE", help_heading = "Selection")]
     pub(crate) targets: Vec<String>,
@@ -318,6 +308,110 @@ pub(crate) struct Test {
     pub(crate) features: Features,
     #[command(flatten)]
     pub(crate) profile: Profile,
+}
+
+impl From<Packages> for Build {
+    fn from(of: Packages) -> Self {
+        let Packages { packages, targets, variants, features, profile } = of;
+        Self { packages, targets, variants, features, profile, no_link: true, ..Self::default() }
+    }
+}
+
+/// Parts of packages: cargo's ways to choose among a package's targets.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Parts {
+    /// Only the library
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) lib: bool,
+    /// Only the programs
+    #[arg(long = "bins", help_heading = "Selection")]
+    pub(crate) all_bins: bool,
+    /// Only this program
+    #[arg(long = "bin", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) bins: Vec<String>,
+    /// Only what is compiled as a test by default
+    #[arg(long = "tests", help_heading = "Selection")]
+    pub(crate) all_tests: bool,
+    /// Only this integration test
+    #[arg(long = "test", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) tests: Vec<String>,
+    /// Only the examples
+    #[arg(long = "examples", help_heading = "Selection")]
+    pub(crate) all_examples: bool,
+    /// Only this example
+    #[arg(long = "example", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) examples: Vec<String>,
+    /// Only what is compiled as a benchmark by default
+    #[arg(long = "benches", help_heading = "Selection")]
+    pub(crate) all_benches: bool,
+    /// Only this benchmark
+    #[arg(long = "bench", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) benches: Vec<String>,
+    /// All of them, tests, examples and benchmarks too
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) all_targets: bool,
+}
+
+impl Parts {
+    /// The options as cargo takes them.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let Self { lib, all_bins, all_tests, all_examples, all_benches, all_targets, .. } = self;
+        let flags = [
+            (lib, "--lib"),
+            (all_bins, "--bins"),
+            (all_tests, "--tests"),
+            (all_examples, "--examples"),
+            (all_benches, "--benches"),
+            (all_targets, "--all-targets"),
+        ];
+        let flags = flags.into_iter().filter(|(on, _)| **on).map(|(_, flag)| flag.to_owned());
+        let Self { bins, tests, examples, benches, .. } = self;
+        let named = [(bins, "--bin"), (tests, "--test"), (examples, "--example"), (benches, "--bench")];
+        let named = named.into_iter().flat_map(|(names, flag)| names.iter().map(move |name| (flag, name)));
+        flags.chain(named.flat_map(|(flag, name)| [flag.to_owned(), name.clone()])).collect()
+    }
+}
+
+/// What is checked.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    #[command(flatten)]
+    pub(crate) parts: Parts,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+    /// Go on with what doesn't need the unit that failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+}
+
+/// What clippy looks at.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Clippy {
+    /// What clippy is told besides: lints, such as -D warnings
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) check: Check,
+}
+
+/// Which tests are built and run.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Test {
+    /// Only tests whose names contain this
+    #[arg(value_name = "TESTNAME")]
+    pub(crate) filter: Option<String>,
+    /// What the test programs are called with
+    #[arg(last = true, value_name = "ARGUMENT")]
+    pub(crate) arguments: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    #[command(flatten)]
+    pub(crate) parts: Parts,
+    /// Only tests of documentation
+    #[arg(long, conflicts_with_all = ["Parts", "no_run"], help_heading = "Selection")]
+    pub(crate) doc: bool,
     #[command(flatten)]
     pub(crate) execution: Execution,
     /// Build the tests and name them, and run none
@@ -351,6 +445,87 @@ pub(crate) struct Explain {
     /// Compare with the run that `xbuild build --record FILE` wrote, here or elsewhere
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
+}
+
+/// Which outputs a verb is about that makes none.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Outputs {
+    /// Outputs as VARIANT/TARGET/NAME; leading parts optional, globs allowed; all when none is named
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) outputs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+impl From<Outputs> for Build {
+    fn from(Outputs { outputs, of, execution }: Outputs) -> Self {
+        Self { outputs, execution, ..of.into() }
+    }
+}
+
+/// What is asked of an output.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Why {
+    /// The output, as VARIANT/TARGET/NAME; leading parts optional, globs allowed
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) output: String,
+    /// The crate: its name, or NAME@VERSION
+    #[arg(value_name = "CRATE")]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+/// Whose actions are shown, and how.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Plan {
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+    /// How they are written
+    #[arg(long, value_name = "FORMAT", default_value = "json")]
+    pub(crate) format: PlanFormat,
+    /// Write them there [default: standard output]
+    #[arg(short = 'O', long, value_name = "FILE")]
+    pub(crate) output_file: Option<PathBuf>,
+}
+
+/// How a plan is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For programs.
+    Json,
+    /// For Graphviz.
+    Dot,
+    /// A picture.
+    Svg,
+}
+
+/// What is fetched.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Fetch {
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+}
+
+/// What is packed.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Dist {
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+    /// Put the archives there [default: result/dist of the project]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out_dir: Option<PathBuf>,
+}
+
+/// What is built again.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reproduce {
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }
 
 /// Which images are made, and where they go.
@@ -484,6 +659,23 @@ pub(crate) enum Store {
         /// Remove what is damaged, so that it is made or fetched anew
         #[arg(long)]
         repair: bool,
+    },
+    /// Write what outputs are built from, and what was built of them, into one file: for another machine's store
+    Export {
+        /// The file; `-` for standard output
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Leave out what this pack has
+        #[arg(long, value_name = "PACK")]
+        without: Option<PathBuf>,
+        #[command(flatten)]
+        outputs: Outputs,
+    },
+    /// Take in what `xbuild store export` wrote; each file is checked
+    Import {
+        /// The file; `-` for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
     },
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 use xbuild_base::{Digest, Tree, Triple};
-use xbuild_describe::{Asked, Glibc, TargetSpec, Toolchain};
+use xbuild_describe::{Asked, Glibc, TargetSpec, TaskKind, Toolchain};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::toolchain::Composer;
 use xbuild_plan::graph::Graph;
@@ -54,8 +54,12 @@ impl<'d> Composed<'d> {
     ) -> Result<Self, XbuildError> {
         let mut composed = Self { layers: BTreeMap::new(), described, sources: BTreeMap::new() };
         let mut grounds: BTreeMap<&Version, (&Toolchain, BTreeSet<Ground>)> = BTreeMap::new();
+        let mut with_clippy: BTreeSet<&Version> = BTreeSet::new();
         for one in asked {
             let toolchain = described.toolchain(&one.variant)?;
+            if one.task.as_ref().is_some_and(|asked| asked.task.kind == TaskKind::Clippy) {
+                with_clippy.insert(&toolchain.version);
+            }
             let (_, of_toolchain) = grounds.entry(&toolchain.version).or_insert((toolchain, BTreeSet::new()));
             of_toolchain.insert(Ground::of(described, one)?);
         }
@@ -65,11 +69,13 @@ impl<'d> Composed<'d> {
                 wanted.push((spec(described, target)?, *glibc));
             }
             let layers = composer.layers(toolchain, &wanted, server)?;
+            let clippy =
+                with_clippy.contains(version).then(|| composer.clippy(toolchain, server)).transpose()?;
             composed.sources.extend(layers.source.map(|source| ((*version).clone(), source)));
             let host = &layers.host;
             composed.layers.extend(grounds.iter().zip(layers.targets).map(|(ground, of_target)| {
                 let (sysroot, std) = (of_target.sysroot, of_target.std);
-                (ground.clone(), Layers { host: host.clone(), sysroot, std })
+                (ground.clone(), Layers { host: host.clone(), sysroot, std, clippy })
             }));
         }
         Ok(composed)

@@ -51,8 +51,16 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Shell(wanted) => verb::run::shell(&cli.global, wanted, ui),
         Verb::Log(log) => verb::explain::log(&cli.global, log, ui),
         Verb::Explain(explain) => verb::explain::explain(&cli.global, explain, ui),
+        Verb::Init(init) => verb::init::run(&cli.global, init, ui),
         Verb::Show => verb::show::run(&cli.global, ui),
         Verb::Test(test) => verb::test::run(&cli.global, test, ui),
+        Verb::Check(check) => verb::check::run(&cli.global, check, ui),
+        Verb::Clippy(clippy) => verb::check::run_clippy(&cli.global, clippy, ui),
+        Verb::Why(why) => verb::why::run(&cli.global, why, ui),
+        Verb::Plan(plan) => verb::plan::run(&cli.global, plan, ui),
+        Verb::Fetch(fetch) => verb::plan::fetch(&cli.global, fetch, ui),
+        Verb::Reproduce(wanted) => verb::reproduce::run(&cli.global, wanted, ui),
+        Verb::Dist(dist) => verb::dist::run(&cli.global, dist, ui),
         Verb::Image(image) => verb::image::run(&cli.global, image, ui),
         Verb::Update(update) => verb::update::run(&cli.global, update, ui),
         Verb::Completions { shell } => {
@@ -61,7 +69,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         }
         Verb::Doctor => verb::doctor::run(ui),
         Verb::Toolchain(toolchain) => verb::toolchain::run(&cli.global, toolchain, ui),
-        Verb::Store(store) => verb::store::run(store, ui),
+        Verb::Store(store) => verb::store::run(&cli.global, store, ui),
         Verb::Gc(gc) => verb::store::gc(*gc, ui),
     }
 }

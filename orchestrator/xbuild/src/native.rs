@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{Content, Directory, Entry, TreeBuilder, TreeError};
+use xbuild_action::{Content, Directory, Entry, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::UnitIndex;
 use xbuild_describe::{Asked, ComponentName, Native, Natives, PackageGround, TargetSpec, is_debian_name};
@@ -151,7 +151,7 @@ impl Supplied {
     /// for their own libraries alone, which find them by their RUNPATH.
     fn add(&mut self, store: &dyn Content, tree: Digest<Tree>, root: &RelPath) -> Result<(), FetchError> {
         let libraries = root.join(&path("lib")?);
-        let Some(Entry::Directory(folder)) = TreeBuilder::from_tree(tree).get(store, &libraries)? else {
+        let Some(Entry::Directory(folder)) = lookup(store, tree, &libraries)? else {
             return Ok(());
         };
         self.trees.insert(tree);
@@ -263,7 +263,7 @@ fn path(text: &str) -> Result<RelPath, FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{ContentExt as _, File, Memory};
+    use xbuild_action::{ContentExt as _, File, Memory, TreeBuilder};
 
     use super::*;
 

@@ -23,10 +23,12 @@ use crate::description::Described;
 use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-4");
+const REQUESTS: Namespace = Namespace::new("request-5");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
+    /// How many units the graphs had.
+    units: usize,
     outputs: Vec<Recorded>,
     said: Vec<Said>,
 }
@@ -84,9 +86,18 @@ fn this_program() -> String {
     told.map(|file| format!("{} {:?}", file.len(), file.modified().ok())).unwrap_or_default()
 }
 
-/// The outputs of an equal request before this one, if all of them are still in the store, and what was said.
-pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<(Vec<Row>, Vec<Said>)> {
-    let Record { outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+/// What an equal request before this one came to.
+pub(crate) struct Recalled {
+    /// How many units the graphs had.
+    pub(crate) units: usize,
+    pub(crate) rows: Vec<Row>,
+    /// What was said that must be said again.
+    pub(crate) said: Vec<Said>,
+}
+
+/// What an equal request before this one came to, if all of its outputs are still in the store.
+pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Recalled> {
+    let Record { units, outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
     let row = |one: Recorded| {
         let there = store.has_blob(one.file.digest).is_ok_and(|there| there);
         there.then_some(Row {
@@ -101,11 +112,11 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<(Vec<Row>, Vec<Said>)>
             path: None,
         })
     };
-    Some((outputs.into_iter().map(row).collect::<Option<_>>()?, said))
+    Some(Recalled { units, rows: outputs.into_iter().map(row).collect::<Option<_>>()?, said })
 }
 
-/// Remembers the outputs of a request. That it can't be written costs time later, and no more.
-pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row], said: Vec<Said>) {
+/// Remembers what a request came to. That it can't be written costs time later, and no more.
+pub(crate) fn remember(store: &Disk, key: Sha256, Recalled { units, rows, said }: Recalled) {
     let outputs = rows
         .iter()
         .map(|Row { artefact, status: _, path: _ }| Recorded {
@@ -116,7 +127,7 @@ pub(crate) fn remember(store: &Disk, key: Sha256, rows: &[Row], said: Vec<Said>)
             file: artefact.file,
         })
         .collect();
-    let record = Record { outputs, said };
+    let record = Record { units, outputs, said };
     if let Ok(bytes) = serde_json::to_vec(&record) {
         let _ = store.put_memo(REQUESTS, key, &bytes);
     }

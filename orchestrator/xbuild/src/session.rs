@@ -61,6 +61,7 @@ impl Session {
             },
             keep_going: false,
             cancel: self.cancel.clone(),
+            again: None,
             merged: Default::default(),
         }
     }

@@ -64,6 +64,7 @@ pub(crate) fn build(
         target_layers: layers.target(),
         sources: ready.project.sources.clone(),
         include,
+        wrapper: Vec::new(),
         native: BTreeMap::new(),
         context,
     };

@@ -320,8 +320,8 @@ impl Ground {
         let composed = kit.composer.layers(self.toolchain(description)?, &wanted, kit.server)?;
         let mut layers = Vec::new();
         for ((spec, _), trees) in wanted.into_iter().zip(composed.targets) {
-            let mut of_target =
-                Layers { host: composed.host.clone(), sysroot: trees.sysroot, std: trees.std };
+            let (host, sysroot) = (composed.host.clone(), trees.sysroot);
+            let mut of_target = Layers { host, sysroot, std: trees.std, clippy: None };
             if of_target.std.is_none() {
                 let missing = || {
                     let problem = format!("it has neither a std for {} nor the source of one", spec.triple);
@@ -362,6 +362,7 @@ impl Ground {
             isolation: Isolation::Full,
             keep_going: false,
             cancel: Cancel::default(),
+            again: None,
             merged: Default::default(),
         };
         let builder = ComponentBuilder { engine: &engine };

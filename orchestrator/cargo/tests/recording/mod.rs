@@ -149,8 +149,16 @@ impl Recording {
         self.run(&mut self.command(self.rustc_path(), arguments))
     }
 
-    pub(crate) fn unit_graph(&self) -> String {
+    pub(crate) fn is_check(&self) -> bool {
+        self.arguments[0] == "check"
+    }
+
+    /// The unit graph of what was recorded, or of another command of cargo's with the same options.
+    pub(crate) fn unit_graph(&self, command: Option<&str>) -> String {
         let mut arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
+        if let Some(command) = command {
+            arguments[0] = command;
+        }
         arguments.extend(["--unit-graph", "-Zunstable-options"]);
         self.run(self.build_command(&arguments).env("RUSTC_BOOTSTRAP", "1"))
     }

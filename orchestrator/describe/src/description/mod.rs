@@ -1,5 +1,6 @@
 //! `xbuild.toml`: what is to be built.
 
+mod dist;
 mod environment;
 mod image;
 mod native;
@@ -21,6 +22,7 @@ use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
+pub use dist::Dist;
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
 pub use native::{Native, Natives, is_debian_name};
@@ -50,6 +52,8 @@ pub struct Description {
     pub natives: Natives,
     /// What goes into images, and how they are run.
     pub images: Images,
+    /// How programs are packed for people.
+    pub dist: Dist,
     /// What an action may use.
     pub limits: Limits,
     /// The `--set` flags that are in it, in their order: for the provenance.

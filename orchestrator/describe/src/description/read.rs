@@ -8,7 +8,7 @@ use xbuild_base::Triple;
 
 use super::{
     Build, Description, Environment, Images, Limits, Natives, Origins, TargetSettings, ToolchainWish, Unify,
-    environment, image, native, package,
+    dist, environment, image, native, package,
 };
 use crate::document::{At, Document, Value};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -23,7 +23,7 @@ use crate::units;
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] = &["develop", "dist", "fetch", "files", "inputs", "stamp", "step"];
+const RESERVED: &[&str] = &["develop", "fetch", "files", "inputs", "stamp", "step"];
 const RESERVED_BUILD: &[&str] = &["inputs", "stamp"];
 /// Tables that a variant has beside what `[build]` has, which holds what all variants start from: what these say for
 /// all stands at the top.
@@ -87,6 +87,7 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
         .map(|field| package::read(&field, reader, |list, name, at| places.remember(list, name, at)))
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
+    let dist = root.get("dist").map(|field| dist::read(&field, reader)).unwrap_or_default();
     root.finish(reader, RESERVED);
     let Tables { images, environment, natives } = tables;
     Description {
@@ -97,6 +98,7 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
         environment,
         natives,
         images,
+        dist,
         limits,
         overrides: Vec::new(),
         origins,

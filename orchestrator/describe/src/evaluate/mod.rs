@@ -22,7 +22,9 @@ use crate::target::{TargetSpec, Targets};
 
 use select::{Candidate, Words};
 
-pub use request::{Asked, Member, Output, OutputKind, PlanSettings, Request, Selected, Tests, Workspace};
+pub use request::{
+    Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,
+};
 
 /// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
 ///
@@ -85,16 +87,16 @@ pub fn evaluate(
                 .cloned()
                 .collect();
             let of_plan: BTreeSet<String> = packages.intersection(&plan.packages).cloned().collect();
-            let tests = request.tests.as_ref().filter(|_| !of_plan.is_empty());
-            let tests = tests.map(|options| Tests { packages: of_plan, options: options.clone() });
-            if !selected.is_empty() || tests.is_some() {
+            let task = request.task.clone().filter(|_| !of_plan.is_empty());
+            let task = task.map(|task| AskedTask { packages: of_plan, task });
+            if !selected.is_empty() || task.is_some() {
                 asked.push(Asked {
                     variant: variant.clone(),
                     target: target.triple.clone(),
                     glibc,
                     plan: plan.clone(),
                     selected,
-                    tests,
+                    task,
                 });
             }
         }
@@ -156,12 +158,9 @@ struct Selection<'a> {
     variant: &'a VariantName,
     cell: &'a Cell<'a>,
     outputs: Vec<Selected>,
-    /// The packages whose tests are.
+    /// The packages that a task is about.
     packages: BTreeSet<String>,
 }
-
-/// The profile that tests are compiled with, as with cargo.
-const TEST_PROFILE: &str = "test";
 
 /// The part of the request that changes what is built.
 struct Settings {
@@ -191,7 +190,7 @@ impl Settings {
                 None
             }
         });
-        let profile = profile.or_else(|| request.tests.is_some().then(|| TEST_PROFILE.to_owned()));
+        let profile = profile.or_else(|| Some(request.task.as_ref()?.kind.profile().to_owned()));
         let Request { all_features, no_default_features, .. } = *request;
         Self { features, all_features, no_default_features, profile, glibc }
     }

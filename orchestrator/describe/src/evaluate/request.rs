@@ -80,8 +80,49 @@ pub struct Request {
     pub profile: Option<String>,
     /// `--glibc`: the floor for all targets that have it.
     pub glibc: Option<String>,
-    /// That tests are asked for rather than outputs: options of `cargo test` that choose among them, such as `--lib`.
-    pub tests: Option<Vec<String>>,
+    /// What is done with packages, where no outputs are asked for.
+    pub task: Option<Task>,
+}
+
+/// One of cargo's commands that are about packages rather than their outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Which command.
+    pub kind: TaskKind,
+    /// Options of that command's that choose among a package's targets, such as `--lib`: graphs are planned with them.
+    pub options: Vec<String>,
+    /// What clippy is told besides, such as `-Dwarnings`.
+    pub arguments: Vec<String>,
+}
+
+impl Task {
+    /// A command with no options.
+    #[must_use]
+    pub const fn new(kind: TaskKind) -> Self {
+        Self { kind, options: Vec::new(), arguments: Vec::new() }
+    }
+}
+
+/// Which of cargo's commands a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskKind {
+    /// `cargo test`.
+    Test,
+    /// `cargo check`.
+    Check,
+    /// `cargo clippy`: a check in which clippy compiles the workspace's own packages.
+    Clippy,
+}
+
+impl TaskKind {
+    /// The profile where none is asked for, as with cargo. The description's is about outputs.
+    #[must_use]
+    pub const fn profile(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Check | Self::Clippy => "dev",
+        }
+    }
 }
 
 /// One graph to plan, and what is wanted of it.
@@ -95,19 +136,19 @@ pub struct Asked {
     pub glibc: Option<Glibc>,
     /// What the graph is planned for: it does not depend on what is selected.
     pub plan: PlanSettings,
-    /// The outputs that are wanted: at least one, but for tests.
+    /// The outputs that are wanted: at least one, unless it is a task.
     pub selected: Vec<Selected>,
-    /// The tests that are wanted.
-    pub tests: Option<Tests>,
+    /// What is done with packages instead.
+    pub task: Option<AskedTask>,
 }
 
-/// The tests that are wanted of a graph.
+/// What is done with packages of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tests {
-    /// Those of these packages.
+pub struct AskedTask {
+    /// With which: at least one.
     pub packages: BTreeSet<String>,
-    /// Options of `cargo test` that choose among them: the graph is planned with them.
-    pub options: Vec<String>,
+    /// What.
+    pub task: Task,
 }
 
 /// What cargo is told when a graph is planned (beside the target).

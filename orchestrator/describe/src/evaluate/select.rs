@@ -46,7 +46,7 @@ fn may_be_in<'p>(mut parts: impl ExactSizeIterator<Item = Option<&'p Pattern>>, 
 /// The problem that there is nothing to build.
 fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
     let cells = || variants.iter().flat_map(|variant| &variant.cells);
-    if request.tests.is_none() && cells().next().is_some() && cells().all(|cell| cell.outputs.is_empty()) {
+    if request.task.is_none() && cells().next().is_some() && cells().all(|cell| cell.outputs.is_empty()) {
         return Problem::new(
             Kind::NothingSelected,
             "the packages of the build have no program and no C library",
@@ -62,7 +62,7 @@ fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
         ("--variant", !request.variants.is_empty()),
     ];
     words.extend(flags.iter().filter(|(_, given)| *given).map(|(flag, _)| *flag));
-    let what = if request.tests.is_some() { "package" } else { "output" };
+    let what = if request.task.is_some() { "package" } else { "output" };
     let message = format!("nothing is selected: no {what} fits {} at once", suggest::list(&words));
     Problem::new(Kind::NothingSelected, message).help("leave one of them away")
 }
@@ -99,8 +99,8 @@ impl Words {
             && may_be_in(self.outputs.iter().map(|selector| selector.target.as_ref()), target.as_str())
     }
 
-    /// What is selected: for each variant and target with something selected, the outputs, or the packages whose tests
-    /// are asked for.
+    /// What is selected: for each variant and target with something selected, the outputs, or the packages that the
+    /// task is about.
     ///
     /// `variants` are those of which something may be asked for, and the names of all.
     pub(super) fn select<'a>(
@@ -119,8 +119,8 @@ impl Words {
         for variant in variants {
             for cell in &variant.cells {
                 let (mut outputs, mut packages) = (Vec::new(), BTreeSet::new());
-                if request.tests.is_some() {
-                    packages = self.tested(variant.name, cell);
+                if request.task.is_some() {
+                    packages = self.of_task(variant.name, cell);
                 } else {
                     let selected =
                         cell.outputs.iter().filter(|output| self.selects(variant.name, &cell.target, output));
@@ -182,8 +182,8 @@ impl Words {
             }
     }
 
-    /// The packages of a variant whose tests are wanted for a target.
-    fn tested(&self, variant: &VariantName, cell: &Cell<'_>) -> BTreeSet<String> {
+    /// The packages of a variant that a task is about for a target.
+    fn of_task(&self, variant: &VariantName, cell: &Cell<'_>) -> BTreeSet<String> {
         let target = &cell.target;
         let by_flag = self.targets.iter().any(|pattern| target.matches(pattern));
         let is_target = if self.targets.is_empty() { target.listed } else { by_flag };

@@ -178,7 +178,9 @@ pub struct Toolchain {
     pub rust: Vec<ComponentName>,
     /// The component with std's source, when it is one; the official distribution's is the archive `rust-src`.
     pub source: Option<ComponentName>,
-    /// Official archives: by package (`rustc`, `rust-std`, `cargo`, `rust-src`), then by target triple, or `*`
+    /// The component with `clippy-driver`, when it is one; the official distribution's is the archive `clippy`.
+    pub clippy: Option<ComponentName>,
+    /// Official archives: by package (`rustc`, `rust-std`, `cargo`, `rust-src`, `clippy`), then by target triple, or `*`
     /// for one that is the same for all. Empty for other distributions.
     pub archives: BTreeMap<String, BTreeMap<String, ArchivePin>>,
 }

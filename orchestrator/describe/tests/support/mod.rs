@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use xbuild_describe::{
-    Description, Member, Output, OutputKind, Override, Problems, Request, Source, TargetSpec, Targets,
-    Toolchains, Workspace,
+    Description, Member, Output, OutputKind, Override, Problems, Request, Source, TargetSpec, Targets, Task,
+    TaskKind, Toolchains, Workspace,
 };
 
 /// The root of the repository.
@@ -148,8 +148,9 @@ pub fn request(line: &str) -> Request {
             "--all-features" => request.all_features = true,
             "--no-default-features" => request.no_default_features = true,
             "--profile" => request.profile = Some(value()),
-            "--lib" => request.tests.get_or_insert_default().push(word),
-            "test" => request.tests = Some(Vec::new()),
+            "--lib" => request.task.as_mut().expect("a task comes first").options.push(word),
+            "test" => request.task = Some(Task::new(TaskKind::Test)),
+            "check" => request.task = Some(Task::new(TaskKind::Check)),
             "--glibc" => request.glibc = Some(value()),
             _ => request.outputs.push(word),
         }

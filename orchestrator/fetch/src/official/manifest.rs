@@ -74,7 +74,8 @@ impl Manifest {
         })
     }
 
-    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, and of std's source. The first host
+    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, of std's source, and of clippy for the
+    /// hosts that have it. The first host
     /// is this machine's; another that the manifest has no rustc for is left out, and so is a target that has no
     /// std in the distribution: its std is built from source.
     ///
@@ -88,7 +89,12 @@ impl Manifest {
     ) -> Result<BTreeMap<String, BTreeMap<String, ArchivePin>>, ToolchainError> {
         let mut pins: BTreeMap<String, BTreeMap<String, ArchivePin>> = BTreeMap::new();
         let mut add = |package: &str, target: &str, needed: bool| -> Result<(), ToolchainError> {
-            match self.pin(package, target)? {
+            let found = match package {
+                // Its name in manifests, to this day.
+                "clippy" => self.pin("clippy-preview", target)?,
+                package => self.pin(package, target)?,
+            };
+            match found {
                 Some(pin) => {
                     pins.entry(package.to_owned()).or_default().insert(target.to_owned(), pin);
                     Ok(())
@@ -104,6 +110,7 @@ impl Manifest {
             add("rustc", host.as_str(), true)?;
             add("cargo", host.as_str(), true)?;
             add("rust-std", host.as_str(), true)?;
+            add("clippy", host.as_str(), false)?;
         }
         for target in targets.iter().collect::<BTreeSet<_>>() {
             add("rust-std", target.as_str(), false)?;

@@ -6,6 +6,7 @@ use xbuild_base::{Digest, Tree};
 use xbuild_describe::{ComponentName, Distribution, Glibc, Std, TargetSpec, Toolchain};
 
 use super::composer::Composer;
+use super::problem::ToolchainError;
 use crate::error::FetchError;
 use crate::official::{Official, Server};
 
@@ -97,5 +98,21 @@ impl Composer<'_> {
             .then(|| toolchain.source.as_ref().map_or_else(|| archive("rust-src", self.host), tree))
             .flatten();
         Ok(Layers { host, targets, source, components })
+    }
+
+    /// The tree of a toolchain's clippy, which lies over its host's layers.
+    ///
+    /// # Errors
+    /// [`ToolchainError::NoClippy`], or as [`Composer::trees`] and [`Official::trees`].
+    pub fn clippy(&self, toolchain: &Toolchain, server: &Server) -> Result<Digest<Tree>, FetchError> {
+        if let Some(name) = &toolchain.clippy {
+            return self.tree(name);
+        }
+        let none = || ToolchainError::NoClippy { version: toolchain.version.to_string() };
+        if toolchain.archive("clippy", self.host).is_none() {
+            return Err(none().into());
+        }
+        let trees = Official { fetcher: self.fetcher, server, toolchain }.trees(&[("clippy", self.host)])?;
+        Ok(*trees.first().ok_or_else(none)?)
     }
 }

@@ -79,6 +79,12 @@ pub enum ToolchainError {
         /// The target.
         target: String,
     },
+    /// A toolchain has no clippy.
+    #[error("Rust {version} has no clippy in toolchains.toml")]
+    NoClippy {
+        /// The Rust version.
+        version: String,
+    },
     /// An official archive isn't laid out as one.
     #[error("{archive} is not laid out as an archive of the Rust distribution: {problem}")]
     Layout {
@@ -135,6 +141,12 @@ impl ToolchainError {
                 ));
             }
             Self::NoArchive { version, .. } => return Some(format!("xbuild toolchain add {version}")),
+            Self::NoClippy { version } => {
+                return Some(format!(
+                    "pin an official one's anew: xbuild toolchain add {version}; for one of packages: `clippy = \
+                     \"COMPONENT\"` in [toolchain.\"{version}\"]"
+                ));
+            }
             Self::Manifest { .. } => {
                 "give the manifest of an installed toolchain: xbuild toolchain add VERSION --manifest \
                  \"$(rustc +VERSION --print sysroot)/lib/rustlib/multirust-channel-manifest.toml\""

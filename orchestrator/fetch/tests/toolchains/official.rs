@@ -51,6 +51,11 @@ fn archives() -> Vec<(&'static str, String, Vec<u8>)> {
         ("rustc", HOST.to_owned(), archive("rustc", "rustc", &rustc)),
         ("cargo", HOST.to_owned(), archive("cargo", "cargo", &[("bin/cargo", "#!cargo"), ("etc/x", "no")])),
         ("rust-std", HOST.to_owned(), std(HOST)),
+        (
+            "clippy",
+            HOST.to_owned(),
+            archive("clippy", "clippy-preview", &[("bin/clippy-driver", "#!clippy")]),
+        ),
         ("rust-std", MUSL.to_owned(), std(MUSL)),
         (
             "rust-src",
@@ -67,16 +72,17 @@ fn name(package: &str, target: &str) -> String {
 
 fn manifest(server: &str) -> String {
     let mut text = "manifest-version = \"2\"\ndate = \"2026-04-16\"\n".to_owned();
-    for package in ["rustc", "cargo", "rust-std", "rust-src"] {
-        text.push_str(&format!("[pkg.{package}]\nversion = \"1.95.0 (59807616e 2026-04-14)\"\n"));
+    for package in ["rustc", "cargo", "rust-std", "rust-src", "clippy"] {
+        let entry = if package == "clippy" { "clippy-preview" } else { package };
+        text.push_str(&format!("[pkg.{entry}]\nversion = \"1.95.0 (59807616e 2026-04-14)\"\n"));
         for (_, target, bytes) in archives().iter().filter(|(of, ..)| *of == package) {
             let (name, hash) = (name(package, target), Sha256::of(bytes).to_hex());
             text.push_str(&format!(
-                "[pkg.{package}.target.\"{target}\"]\navailable = true\nurl = \"{server}/{name}.gz\"\nhash = \"{}\"\nxz_url = \"{server}/{name}\"\nxz_hash = \"{hash}\"\n",
+                "[pkg.{entry}.target.\"{target}\"]\navailable = true\nurl = \"{server}/{name}.gz\"\nhash = \"{}\"\nxz_url = \"{server}/{name}\"\nxz_hash = \"{hash}\"\n",
                 "0".repeat(64)
             ));
         }
-        text.push_str(&format!("[pkg.{package}.target.sparc-unknown-none-elf]\navailable = false\n"));
+        text.push_str(&format!("[pkg.{entry}.target.sparc-unknown-none-elf]\navailable = false\n"));
     }
     text
 }
@@ -120,7 +126,10 @@ fn a_release_is_added_from_the_server_and_its_archives_become_trees() {
     let distribution = Distribution::at(&server.url);
     let added = added(&distribution, None, "1.95.0").unwrap();
     assert_eq!(added.rust.iter().map(ToString::to_string).collect::<Vec<_>>(), ["base"]);
-    assert_eq!(added.archives.keys().collect::<Vec<_>>(), ["cargo", "rust-src", "rust-std", "rustc"]);
+    assert_eq!(
+        added.archives.keys().collect::<Vec<_>>(),
+        ["cargo", "clippy", "rust-src", "rust-std", "rustc"]
+    );
     assert_eq!(
         added.archives["rust-std"].keys().collect::<Vec<_>>(),
         [HOST, MUSL],

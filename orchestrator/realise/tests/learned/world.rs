@@ -67,6 +67,7 @@ impl World {
             isolation: Isolation::Full,
             keep_going: false,
             cancel: Cancel::default(),
+            again: None,
             merged: Default::default(),
         }
     }

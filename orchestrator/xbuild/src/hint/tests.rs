@@ -8,6 +8,7 @@ fn label(package: &str, what: What, platform: &str) -> Label {
         version: "0.1.0".to_owned(),
         package_id: format!("path+file:///build/ws/{package}#0.1.0"),
         what,
+        checker: None,
         platform: platform.to_owned(),
         local: true,
     }

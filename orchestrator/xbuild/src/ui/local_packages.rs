@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use xbuild_action::{Content, TreeBuilder};
+use xbuild_action::{Content, lookup};
 use xbuild_base::RelPath;
 use xbuild_plan::graph::Graph;
 use xbuild_plan::label::Label;
@@ -60,6 +60,6 @@ impl<'s> LocalPackages<'s> {
     /// Whether there is such a file or folder among the local sources.
     fn exists(&self, path: &RelPath) -> bool {
         let Some(sources) = &self.sources else { return false };
-        TreeBuilder::from_tree(sources.local).get(self.store, path).is_ok_and(|entry| entry.is_some())
+        lookup(self.store, sources.local, path).is_ok_and(|entry| entry.is_some())
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use xbuild_action::Content;
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
-use xbuild_describe::{Asked, ComponentName, Request, Toolchains, Unify, evaluate};
+use xbuild_describe::{Asked, ComponentName, Request, Task, Toolchains, Unify, evaluate};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
@@ -30,6 +30,7 @@ use crate::error::{XbuildError, counted};
 use crate::history::{History, UnitRecord};
 use crate::lock::{self, PackageSet};
 use crate::native::Supplied;
+use crate::record::Recalled;
 use crate::session::{Fetching, Session};
 use crate::timings::{self, Recorder};
 use crate::ui::{BuildDisplay, Diagnostics, LocalPackages, Said, Traced, Ui};
@@ -83,10 +84,13 @@ pub(crate) fn make(
     recorder.stage("sources");
     let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
-    let is_told =
-        build.trace.is_some() || build.record.is_some() || page.is_some() || build.proof || build.dry_run;
+    let is_told = build.trace.is_some() || build.record.is_some() || page.is_some() || build.proof;
     let terse = !is_told && ui.verbose == 0;
-    if terse && let Some((rows, said)) = record::recall(&session.store, work.key()) {
+    if terse && let Some(Recalled { units, rows, said }) = record::recall(&session.store, work.key()) {
+        if build.dry_run {
+            tell_dry_run(ui, 0, units);
+            return Ok(None);
+        }
         Diagnostics::repeat(ui, &said);
         return Ok(Some(rows));
     }
@@ -100,8 +104,8 @@ pub(crate) fn make(
         let told = timings::Told { described, asked: &planned.asked, jobs: work.engine.jobs };
         recorder.write(&page, &told, realised.as_ref().err(), ui)?;
     }
-    let Realised { rows, said, .. } = realised?;
-    record::remember(&session.store, work.key(), &rows, said);
+    let Realised { rows, said, units, .. } = realised?;
+    record::remember(&session.store, work.key(), Recalled { units, rows: rows.clone(), said });
     Ok(Some(rows))
 }
 
@@ -112,8 +116,8 @@ pub(crate) enum Wanted {
     Everything,
     /// Programs.
     Programs,
-    /// Tests: those that these options of `cargo test` choose.
-    Tests(Vec<String>),
+    /// What one of cargo's commands does with packages.
+    Task(Task),
 }
 
 /// A request for outputs of a project, on the way from its sources to them.
@@ -172,6 +176,8 @@ pub(crate) struct Finished<'w> {
 pub(crate) struct Realised {
     pub(crate) rows: Vec<Row>,
     pub(crate) said: Vec<Said>,
+    /// How many units the graphs have.
+    pub(crate) units: usize,
     /// What `rustc --print cfg` says of each target.
     pub(crate) cfgs: BTreeMap<Triple, Vec<Cfg>>,
     /// The libraries of packages that programs of a variant and target may need.
@@ -381,7 +387,12 @@ impl<'w> Work<'w> {
             (one.target.clone(), context.cfg(&one.target).unwrap_or_default().to_vec())
         };
         let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
-        Ok(Realised { rows, said, cfgs, libraries })
+        Ok(Realised { rows, said, units: graph.len(), cfgs, libraries })
+    }
+
+    /// The graph of what is planned, and not built: std may be missing in it.
+    pub(crate) fn look(&self, planned: &Planned<'_>) -> Result<Graph<'_>, XbuildError> {
+        Ok(self.graph(planned, &planned.asked)?.0)
     }
 
     /// What people call the graph of a variant and target, and of a package where each is planned alone.
@@ -438,14 +449,12 @@ impl<'w> Work<'w> {
             });
             said(what, format!("would build {label} [{}]", label.platform));
         }
-        let cached = graph.len() - nodes.len();
-        let what = json!({ "reason": "xbuild-dry-run", "would-build": nodes.len(), "cached": cached });
-        said(what, format!("{} would be built, {cached} cached", counted(nodes.len(), "unit")));
+        tell_dry_run(ui, nodes.len(), graph.len() - nodes.len());
         Ok(())
     }
 }
 
-fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
+pub(super) fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
     let mut engine = session.engine(build.execution);
     engine.keep_going = build.keep_going;
     let limits = &described.description.limits;
@@ -454,6 +463,13 @@ fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Eng
     engine.limits.processes = limits.processes.unwrap_or(engine.limits.processes);
     engine.limits.file_size = limits.file_size.unwrap_or(engine.limits.file_size);
     engine
+}
+
+/// Says how much would be built, and how much is there.
+fn tell_dry_run(ui: &Ui, would_build: usize, cached: usize) {
+    let what = json!({ "reason": "xbuild-dry-run", "would-build": would_build, "cached": cached });
+    let text = format!("{} would be built, {cached} cached", counted(would_build, "unit"));
+    ui.output_line(&if ui.json { what.to_string() } else { text });
 }
 
 /// Runs a graph on the display. Tells what happened to each node, and what was said that must be said again.
@@ -513,8 +529,8 @@ pub(crate) fn request(build: &Build, wanted: &Wanted) -> Request {
         no_default_features: build.features.no_default_features,
         profile: build.profile.name().map(str::to_owned),
         glibc: None,
-        tests: match wanted {
-            Wanted::Tests(options) => Some(options.clone()),
+        task: match wanted {
+            Wanted::Task(task) => Some(task.clone()),
             Wanted::Everything | Wanted::Programs => None,
         },
     }

@@ -1,12 +1,18 @@
 //! A file a verb.
 
 pub(crate) mod build;
+pub(crate) mod check;
+pub(crate) mod dist;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod image;
+pub(crate) mod init;
+pub(crate) mod plan;
+pub(crate) mod reproduce;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod store;
 pub(crate) mod test;
 pub(crate) mod toolchain;
 pub(crate) mod update;
+pub(crate) mod why;

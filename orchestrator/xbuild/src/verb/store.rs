@@ -1,21 +1,99 @@
-//! `xbuild store verify` and `xbuild gc`.
+//! `xbuild store verify`, `export` and `import`, and `xbuild gc`.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use indicatif::HumanBytes;
 use xbuild_action::Cancel;
-use xbuild_store::{Policy, Repair, Sweeping};
+use xbuild_store::{Packed, Policy, Repair, Sweeping, names_in_pack};
 
-use crate::cli::{Gc, Store};
+use super::plan::planned;
+use crate::cli::{Gc, Global, Outputs, Store};
 use crate::error::{XbuildError, counted};
-use crate::settings;
 use crate::ui::Ui;
+use crate::{record, settings};
 
-pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let Store::Verify { repair } = verb;
+pub(crate) fn run(global: &Global, verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    match verb {
+        Store::Verify { repair } => verify(*repair, ui),
+        Store::Export { file, without, outputs } => export(global, file, without.as_deref(), outputs, ui),
+        Store::Import { file } => import(file, ui),
+    }
+}
+
+/// What the outputs are planned and built from is looked up, all of it; and what was looked up since then is packed.
+#[expect(clippy::disallowed_methods, reason = "what was used since a moment is about the clock")]
+fn export(
+    global: &Global,
+    file: &Path,
+    without: Option<&Path>,
+    outputs: &Outputs,
+    ui: &Ui,
+) -> Result<ExitCode, XbuildError> {
+    let since = SystemTime::now();
+    let without = match without {
+        Some(pack) => names_in_pack(&mut open(pack)?)?,
+        None => BTreeSet::new(),
+    };
+    let packed = planned(global, outputs, ui, |work, planned| {
+        let engine = work.engine();
+        let unbuilt = |what: String| {
+            XbuildError::user(
+                format!("{what} not built, and a pack is of what was"),
+                "build it first: xbuild all",
+            )
+        };
+        let missing = planned.composed.without_std(engine)?;
+        if let Some(ground) = missing.first() {
+            return Err(unbuilt(format!("the std for {} is", ground.target)));
+        }
+        let mut graph = work.look(planned)?;
+        let missing = engine.missing_of_all_lookups(&mut graph)?;
+        if !missing.is_empty() {
+            return Err(unbuilt(format!("{} are", counted(missing.len(), "unit"))));
+        }
+        // With it nothing is planned where the same xbuild is asked for the same.
+        let _ = record::recall(engine.store, work.key());
+        let failed = |error: std::io::Error| XbuildError::Environment { what: error.to_string(), help: None };
+        if file == Path::new("-") {
+            return Ok(engine.store.export_pack(since, &without, &mut std::io::stdout().lock())?);
+        }
+        // Nobody finds half a pack under that name.
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let packed = engine.store.export_pack(since, &without, temporary.as_file_mut())?;
+        temporary.persist(file).map_err(|error| failed(error.error))?;
+        Ok(packed)
+    })?;
+    told("Packed", packed, ui);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(file: &Path, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let store = settings::open_store(&Cancel::default(), ui)?;
-    let mode = if *repair { Repair::Remove } else { Repair::Report };
+    let packed = match file == Path::new("-") {
+        true => store.import_pack(&mut std::io::stdin().lock())?,
+        false => store.import_pack(&mut open(file)?)?,
+    };
+    told("Took in", packed, ui);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(file: &Path) -> Result<fs_err::File, XbuildError> {
+    fs_err::File::open(file)
+        .map_err(|error| XbuildError::user(error.to_string(), "name a file that xbuild store export wrote"))
+}
+
+fn told(verb: &str, Packed { files, bytes }: Packed, ui: &Ui) {
+    let files = counted(usize::try_from(files).unwrap_or(usize::MAX), "file");
+    ui.status(verb, format!("{files}, {}", HumanBytes(bytes)));
+}
+
+fn verify(repair: bool, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let store = settings::open_store(&Cancel::default(), ui)?;
+    let mode = if repair { Repair::Remove } else { Repair::Report };
     let report = store.verify(mode, &Cancel::default())?;
     let width = report.checked.keys().map(|kind| kind.len()).max().unwrap_or(0);
     for (kind, count) in &report.checked {
@@ -25,7 +103,7 @@ pub(crate) fn run(verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
         ui.output_line(&format!("damaged: {}: {}", damage.path.display(), damage.problem));
     }
     let damaged = counted(report.damaged.len(), "damaged file");
-    match (report.damaged.is_empty(), *repair) {
+    match (report.damaged.is_empty(), repair) {
         (true, _) => {
             ui.output_line(&format!("{} in the store, all of it whole", HumanBytes(report.bytes)));
             Ok(ExitCode::SUCCESS)

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xbuild_describe::{Asked, ObjectFormat};
+use xbuild_describe::{Asked, ObjectFormat, Task, TaskKind};
 use xbuild_output::testing::junit;
 use xbuild_plan::graph::{Runner, TestRuns, UnitOf};
 use xbuild_realise::project;
@@ -19,7 +19,7 @@ use crate::ui::{TestDisplay, Ui, test_summary};
 
 pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
-    let (build, wanted) = (build(test), Wanted::Tests(options(test)));
+    let (build, wanted) = (build(test), Wanted::Task(task(test)));
     described.toolchains_for(&request(&build, &wanted))?;
     let session = Session::open(ui)?;
     let work = Work::new(global, &build, wanted, &described, &session, ui)?;
@@ -85,33 +85,17 @@ fn runners(work: &Work<'_>, described: &Described, asked: &[Asked]) -> Result<Ve
 }
 
 /// The options of `cargo test` that choose among tests.
-fn options(test: &Test) -> Vec<String> {
-    let Test { lib, all_bins, bins, all_tests, tests, all_examples, examples, doc, .. } = test;
-    let flags = [
-        (lib, "--lib"),
-        (all_bins, "--bins"),
-        (all_tests, "--tests"),
-        (all_examples, "--examples"),
-        (doc, "--doc"),
-    ];
-    let flags = flags.into_iter().filter(|(on, _)| **on).map(|(_, flag)| flag.to_owned());
-    let named = [(bins, "--bin"), (tests, "--test"), (examples, "--example")];
-    let named = named.into_iter().flat_map(|(names, flag)| names.iter().map(move |name| (flag, name)));
-    flags.chain(named.flat_map(|(flag, name)| [flag.to_owned(), name.clone()])).collect()
+fn task(test: &Test) -> Task {
+    let options = test.parts.options().into_iter().chain(test.doc.then(|| "--doc".to_owned()));
+    Task { options: options.collect(), ..Task::new(TaskKind::Test) }
 }
 
 /// What is built for the tests.
 fn build(test: &Test) -> Build {
     Build {
-        packages: test.packages.clone(),
-        targets: test.targets.clone(),
-        variants: test.variants.clone(),
-        features: test.features.clone(),
-        profile: test.profile.clone(),
         execution: test.execution,
         keep_going: test.no_fail_fast,
-        no_link: true,
         trace: test.trace.clone(),
-        ..Build::default()
+        ..test.of.clone().into()
     }
 }

@@ -57,6 +57,7 @@ pub(crate) fn with_machine<T>(
         isolation: Isolation::Full,
         keep_going: false,
         cancel: Cancel::default(),
+        again: None,
         merged: Default::default(),
     };
     let variable = |name: &str| std::env::var(name).ok();

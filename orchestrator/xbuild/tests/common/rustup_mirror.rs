@@ -7,7 +7,7 @@ use std::path::Path;
 
 use xbuild_base::Sha256;
 
-/// Packs rustc, cargo and std for `host` of the toolchain at `sysroot` into `folder/dist`, with
+/// Packs rustc, cargo, clippy and std for `host` of the toolchain at `sysroot` into `folder/dist`, with
 /// `channel-rust-<version>.toml` and its checksum. `server` is the address that the manifest's entries begin with.
 ///
 /// # Errors
@@ -26,6 +26,7 @@ pub(crate) fn mirror(
         ("rustc", format!("rustc-{host}")),
         ("cargo", format!("cargo-{host}")),
         ("rust-std", format!("rust-std-{host}")),
+        ("clippy", format!("clippy-preview-{host}")),
     ] {
         let file = format!("{package}-{version}-{host}.tar.gz");
         let top = format!("{package}-{version}-{host}");
@@ -52,6 +53,7 @@ pub(crate) fn mirror(
         let bytes = archive.into_inner()?.finish()?;
         let hash = Sha256::of(&bytes).to_hex();
         fs_err::File::create(dist.join(&file))?.write_all(&bytes)?;
+        let package = if package == "clippy" { "clippy-preview" } else { package };
         let _ = write!(
             manifest,
             "[pkg.{package}]\nversion = \"{version} (repacked)\"\n[pkg.{package}.target.{host}]\navailable = true\n\

@@ -22,6 +22,7 @@ pub(super) fn read(
         fields.need(reader, "distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
     let rust = component_names(fields.need(reader, "rust"), names, reader);
     let source = fields.get("source").and_then(|field| component_name(&field, names, reader));
+    let clippy = fields.get("clippy").and_then(|field| component_name(&field, names, reader));
     let archives_field = fields.get("archives");
     let archives_at = archives_field.as_ref().map(Field::at);
     let mut archives = BTreeMap::new();
@@ -51,7 +52,7 @@ pub(super) fn read(
         _ => {}
     }
     fields.finish(reader, &[]);
-    Some(Toolchain { version, distribution: distribution?, rust, source, archives })
+    Some(Toolchain { version, distribution: distribution?, rust, source, clippy, archives })
 }
 
 fn read_archive_pin(field: &Field<'_>, reader: &mut Reader) -> Option<ArchivePin> {

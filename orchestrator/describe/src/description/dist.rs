@@ -1,0 +1,121 @@
+//! `[dist]`: archives for people.
+
+use std::collections::BTreeSet;
+
+use xbuild_base::RelPath;
+
+use crate::problem::{Kind, Problem};
+use crate::reader::{Field, Reader};
+use crate::suggest;
+
+/// What stands in an archive's name for something else.
+const WORDS: [&str; 4] = ["package", "target", "variant", "version"];
+
+/// How programs are packed for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dist {
+    /// An archive's name without its ending, which is its folder's too: `{package}`, `{version}`, `{target}` and
+    /// `{variant}` stand for what they say.
+    pub name: String,
+    /// Files and folders of the project that lie beside the programs, by their paths from the workspace's folder;
+    /// `None`: those that people look for, such as `README.md` and `LICENSE`.
+    pub files: Option<BTreeSet<RelPath>>,
+}
+
+impl Default for Dist {
+    fn default() -> Self {
+        Self { name: "{package}-{version}-{target}".to_owned(), files: None }
+    }
+}
+
+impl Dist {
+    /// The name with what its words stand for. That of another variant than the unnamed one has the variant's name in it,
+    /// whether it asks for it or not.
+    #[must_use]
+    pub fn name(&self, package: &str, version: &str, target: &str, variant: &str) -> String {
+        let is_told = variant == "default" || self.name.contains("{variant}");
+        let name = if is_told { self.name.clone() } else { format!("{}-{{variant}}", self.name) };
+        let values = [package, target, variant, version];
+        WORDS.iter().zip(values).fold(name, |name, (word, value)| name.replace(&format!("{{{word}}}"), value))
+    }
+}
+
+pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Dist {
+    let mut dist = Dist::default();
+    let Some(mut fields) = field.table(reader) else { return dist };
+    if let Some(field) = fields.get("name")
+        && let Some(name) = field.text(reader)
+    {
+        match problem(name) {
+            Some((why, help)) => field.invalid(reader, why, help),
+            None => name.clone_into(&mut dist.name),
+        }
+    }
+    if let Some(field) = fields.get("files") {
+        const HELP: &str = "write a path from the workspace's folder, without `/` before it and without `..`";
+        let mut files = BTreeSet::new();
+        for item in field.items(reader).unwrap_or_default() {
+            let Some(text) = item.text(reader) else { continue };
+            match RelPath::new(text.trim_end_matches('/')) {
+                Ok(path) if path.is_root() => item.invalid(reader, "it is the whole workspace", HELP),
+                Ok(path) if !files.insert(path.clone()) => {
+                    reader
+                        .report(item.at(), Problem::new(Kind::Duplicate, format!("`{path}` is named twice")));
+                }
+                Ok(_) => {}
+                Err(error) => item.invalid(reader, error, HELP),
+            }
+        }
+        dist.files = Some(files);
+    }
+    fields.finish(reader, &[]);
+    dist
+}
+
+/// Why a name can't be that of archives, and what to do.
+fn problem(name: &str) -> Option<(String, String)> {
+    if name.contains(['/', '\\', '\n']) || name.starts_with('.') {
+        let why = "it begins with a dot, or holds a slash or a line break".to_owned();
+        return Some((why, "write one component of a path".to_owned()));
+    }
+    let mut rest = name;
+    while let Some((_, after)) = rest.split_once('{') {
+        let Some((word, after)) = after.split_once('}') else {
+            return Some(("a `{` has no `}`".to_owned(), "write a word such as `{package}`".to_owned()));
+        };
+        if !WORDS.contains(&word) {
+            return Some((format!("nothing is called `{{{word}}}`"), suggest::help(word, "words", &WORDS)));
+        }
+        rest = after;
+    }
+    let missing = ["package", "target"].into_iter().find(|word| !name.contains(&format!("{{{word}}}")));
+    missing.map(|word| {
+        let why = format!("archives of several {word}s would have one name");
+        (why, format!("put `{{{word}}}` into it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_tells_archives_apart() {
+        let dist = Dist::default();
+        assert_eq!(dist.name("foo", "1.2.0", "t", "default"), "foo-1.2.0-t");
+        assert_eq!(dist.name("foo", "1.2.0", "t", "small"), "foo-1.2.0-t-small");
+        let dist = Dist { name: "{variant}_{package}_{target}".to_owned(), ..dist };
+        assert_eq!(dist.name("foo", "1.2.0", "t", "small"), "small_foo_t");
+        assert_eq!(problem("{package}-{target}"), None);
+        for wrong in [
+            "{package}",
+            "{target}",
+            "{package}-{targt}",
+            "{package-{target}",
+            "a/{package}{target}",
+            ".{package}{target}",
+        ] {
+            assert!(problem(wrong).is_some(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! `xbuild dist`: programs, built and packed for people: an archive for each package, target and variant.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use indicatif::HumanBytes;
+use serde_json::json;
+use xbuild_action::{Content, Entry, File, lookup, walk};
+use xbuild_base::{RelPath, Triple};
+use xbuild_describe::{ArchiveFormat, OutputKind, evaluate};
+use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
+use xbuild_realise::{LocalSources, RealiseError, project};
+
+use super::build::{Wanted, make, request};
+use crate::choose::facts;
+use crate::cli::{Build, Dist, Global};
+use crate::composed::spec;
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::session::Session;
+use crate::ui::Ui;
+
+/// How the names of files begin that people look for beside a program.
+const LOOKED_FOR: [&str; 6] = ["README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG"];
+
+pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let described = Described::read(global)?;
+    let build = Build::from(dist.outputs.clone());
+    let wanted = request(&build, &Wanted::Programs);
+    described.toolchains_for(&wanted)?;
+    let session = Session::open(ui)?;
+    // Of which packages the programs are.
+    let facts = facts(&described, &session)?;
+    let asked = evaluate(&described.description, &facts, &described.targets, &wanted)?;
+    let lock = project::read_lock(&described.root)?;
+    let version = |package: &str| {
+        let own = lock.packages.iter().find(|one| one.name == package && one.source.is_none());
+        own.map_or_else(String::new, |one| one.version.to_string())
+    };
+    let beside = beside(&described, &session)?;
+    let rows = make(global, &build, &described, &session, ui)?.unwrap_or_default();
+
+    let settings = &described.description.dist;
+    let mut archives: BTreeMap<String, Archive> = BTreeMap::new();
+    for one in &asked {
+        let packing = match spec(&described, &one.target)?.archive {
+            ArchiveFormat::TarGz => Packing::TarGz,
+            ArchiveFormat::Zip => Packing::Zip,
+        };
+        for output in one.selected.iter().map(|selected| &selected.output) {
+            let Some(row) = program(&rows, one.variant.as_str(), &one.target, &output.name)
+                .filter(|_| output.kind == OutputKind::Bin)
+            else {
+                continue;
+            };
+            let (package, target) = (&output.package, one.target.as_str());
+            let name = settings.name(package, &version(package), target, one.variant.as_str());
+            let new = || Archive { name: name.clone(), packing, files: beside.clone() };
+            let archive = archives.entry(name.clone()).or_insert_with(new);
+            let path = RelPath::new(&row.artefact.name).map_err(|error| {
+                XbuildError::user(format!("`{}` can't be packed: {error}", row.artefact.name), "rename it")
+            })?;
+            archive.files.insert(path, File { executable: true, ..row.artefact.file });
+        }
+    }
+    let folder = dist.out_dir.clone().unwrap_or_else(|| described.root.join("result/dist"));
+    let archives: Vec<Archive> = archives.into_values().collect();
+    let written = write_archives(&session.store, &folder, &archives)?;
+    for Archived { name, size, sha256 } in &written {
+        let path = folder.join(name).display().to_string();
+        if ui.json {
+            let line =
+                json!({ "reason": "xbuild-archive", "path": path, "size": size, "sha256": sha256.to_hex() });
+            ui.output_line(&line.to_string());
+        } else {
+            ui.output_line(&format!("{path}  {}  {}", HumanBytes(*size), sha256.to_hex()));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The row of a program; its file may have an ending.
+fn program<'r>(rows: &'r [Row], variant: &str, target: &Triple, name: &str) -> Option<&'r Row> {
+    rows.iter().find(|row| {
+        let artefact = &row.artefact;
+        let stem = artefact.name.strip_suffix(".exe").unwrap_or(&artefact.name);
+        artefact.place == Place::Bin
+            && artefact.variant == variant
+            && artefact.target == *target
+            && (stem == name || artefact.name == name)
+    })
+}
+
+/// What lies beside the programs: what the description names, else what people look for in the workspace's folder.
+fn beside(described: &Described, session: &Session) -> Result<BTreeMap<RelPath, File>, XbuildError> {
+    let store: &dyn Content = &*session.store;
+    let local = LocalSources::import(&session.store, &described.root)?;
+    let mut files = BTreeMap::new();
+    let named: BTreeSet<RelPath> = match &described.description.dist.files {
+        Some(files) => files.clone(),
+        None => {
+            let Some(Entry::Directory(folder)) = lookup(store, local.tree, &local.workspace)? else {
+                return Ok(files);
+            };
+            let directory = store.directory(folder)?;
+            let is_looked_for =
+                |name: &&String| LOOKED_FOR.iter().any(|start| name.to_uppercase().starts_with(start));
+            directory
+                .entries
+                .keys()
+                .filter(is_looked_for)
+                .filter_map(|name| RelPath::new(name).ok())
+                .collect()
+        }
+    };
+    for path in named {
+        let gone = || {
+            XbuildError::user(
+                format!("[dist] files names `{path}`, and there is no such file among the project's sources"),
+                "correct the path; what git ignores is no source of the project",
+            )
+        };
+        match lookup(store, local.tree, &local.workspace.join(&path))?.ok_or_else(gone)? {
+            Entry::File(file) => {
+                files.insert(path, file);
+            }
+            Entry::Directory(tree) => walk::<RealiseError>(store, tree, &mut |below, entry| {
+                if let Entry::File(file) = entry {
+                    files.insert(path.join(below), *file);
+                }
+                Ok(())
+            })?,
+            // What it leads to may be outside of the archive.
+            Entry::Symlink(_) => {
+                return Err(XbuildError::user(
+                    format!("[dist] files: `{path}` is a link"),
+                    "name what it leads to",
+                ));
+            }
+        }
+    }
+    Ok(files)
+}

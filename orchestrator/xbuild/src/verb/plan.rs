@@ -1,0 +1,135 @@
+//! `xbuild plan`: the actions that outputs are made by, as JSON, DOT or SVG. `xbuild fetch`: what these actions take from
+//! outside.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use layout::backends::svg::SVGWriter;
+use layout::gv::{DotParser, GraphBuilder};
+use serde_json::{Value, json};
+use xbuild_plan::Work as _;
+use xbuild_plan::graph::Graph;
+use xbuild_plan::label::Label;
+use xbuild_plan::queue::Wait;
+
+use super::build::{Planned, Wanted, Work, request};
+use crate::cli::{Build, Fetch, Global, Outputs, Plan, PlanFormat};
+use crate::description::Described;
+use crate::error::{XbuildError, counted};
+use crate::session::Session;
+use crate::timings::Recorder;
+use crate::ui::Ui;
+
+pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    planned(global, &plan.outputs, ui, |work, planned| {
+        let graph = work.look(planned)?;
+        let actions = actions(&graph);
+        let text = match plan.format {
+            PlanFormat::Json => format!("{:#}", in_json(&actions)),
+            PlanFormat::Dot => in_dot(&actions),
+            PlanFormat::Svg => in_svg(&actions)?,
+        };
+        match &plan.output_file {
+            None => ui.output_line(text.trim_end()),
+            Some(file) => fs_err::write(file, text)
+                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?,
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+pub(crate) fn fetch(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    planned(global, &fetch.outputs, ui, |work, planned| {
+        // Which packages of Debian's the crates need is known when it is known which crates are built.
+        let graph = work.look(planned)?;
+        ui.status("Fetched", format!("all that {} need", counted(graph.len(), "unit")));
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Plans outputs, for whoever looks at what they would be made by.
+pub(super) fn planned<T>(
+    global: &Global,
+    outputs: &Outputs,
+    ui: &Ui,
+    look: impl FnOnce(&Work<'_>, &mut Planned<'_>) -> Result<T, XbuildError>,
+) -> Result<T, XbuildError> {
+    let described = Described::read(global)?;
+    let build = Build::from(outputs.clone());
+    described.toolchains_for(&request(&build, &Wanted::Everything))?;
+    let session = Session::open(ui)?;
+    let work = Work::new(global, &build, Wanted::Everything, &described, &session, ui)?;
+    let mut planned = work.plan(&Default::default(), &mut Recorder::default())?;
+    look(&work, &mut planned)
+}
+
+/// An action, with what it waits for: actions by their place in the list, which is before its own.
+struct Action<'g> {
+    label: &'g Label,
+    needs: BTreeMap<usize, Wait>,
+}
+
+/// The actions of a graph. What several targets share is one, by what tells units apart in any graph.
+fn actions<'g>(graph: &'g Graph<'_>) -> Vec<Action<'g>> {
+    let mut actions: Vec<Action<'g>> = Vec::new();
+    let mut known: BTreeMap<(&Label, &str), usize> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (node, (_, needs)) in graph.nodes().into_iter().enumerate() {
+        let of = graph.unit(node);
+        let (label, hash) = (&graph.labels()[node], graph.parts()[of.part].context.hash(of.unit));
+        let place = *known.entry((label, hash.name.as_str())).or_insert_with(|| {
+            actions.push(Action { label, needs: BTreeMap::new() });
+            actions.len() - 1
+        });
+        places.push(place);
+        let needs = needs.into_iter().map(|(node, wait)| (places[node], wait));
+        actions[place].needs.extend(needs);
+    }
+    actions
+}
+
+fn in_json(actions: &[Action<'_>]) -> Value {
+    let action = |(id, Action { label, needs }): (usize, &Action<'_>)| {
+        let needs = needs.iter().map(|(action, wait)| {
+            let until = if *wait == Wait::Metadata { "metadata" } else { "end" };
+            json!({ "action": action, "until": until })
+        });
+        json!({
+            "action": id,
+            "unit": label.to_string(),
+            "package_id": label.package_id,
+            "platform": label.platform,
+            "needs": needs.collect::<Vec<_>>(),
+        })
+    };
+    json!({ "actions": actions.iter().enumerate().map(action).collect::<Vec<_>>() })
+}
+
+fn in_dot(actions: &[Action<'_>]) -> String {
+    let quoted = |text: String| Value::from(text).to_string();
+    let mut text = "digraph plan {\n  rankdir=LR;\n  node [shape=box];\n".to_owned();
+    for (id, Action { label, needs }) in actions.iter().enumerate() {
+        let _ = writeln!(text, "  a{id} [label={}];", quoted(format!("{label}\n{}", label.platform)));
+        for (need, wait) in needs {
+            let style = if *wait == Wait::Metadata { " [style=dashed]" } else { "" };
+            let _ = writeln!(text, "  a{need} -> a{id}{style};");
+        }
+    }
+    text + "}\n"
+}
+
+fn in_svg(actions: &[Action<'_>]) -> Result<String, XbuildError> {
+    let graph = DotParser::new(&in_dot(actions)).process();
+    let graph = graph.map_err(|problem| {
+        XbuildError::environment(
+            format!("the plan can't be drawn: {problem}"),
+            "write it for Graphviz: --format dot",
+        )
+    })?;
+    let mut builder = GraphBuilder::new();
+    builder.visit_graph(&graph);
+    let mut writer = SVGWriter::new();
+    builder.get().do_it(false, false, false, &mut writer);
+    Ok(writer.finalize())
+}

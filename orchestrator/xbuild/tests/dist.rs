@@ -1,0 +1,76 @@
+//! `xbuild dist`: archives that people unpack with their own tools, the same bytes each time.
+
+mod common;
+
+use std::process::Command;
+
+use common::{Project, TARGETS};
+use fs_err as fs;
+
+const MUSL: &str = TARGETS[0];
+const WINDOWS: &str = TARGETS[2];
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn programs_are_packed_for_each_target_with_what_people_look_for() {
+    let project = Project::program("tool", "fn main() {\n    println!(\"packed\");\n}\n");
+    project.write("README.md", "Read me.\n");
+    project.write("LICENSE-MIT", "Do.\n");
+    project.write("notes.txt", "Not for people.\n");
+    let dist =
+        |more: &[&str]| project.xbuild(&[&["dist", "--target", MUSL, "--target", WINDOWS], more].concat());
+    dist(&[]).ok().says(&format!("tool-0.1.0-{MUSL}.tar.gz")).says(&format!("tool-0.1.0-{WINDOWS}.zip"));
+    let folder = project.root.join("result/dist");
+    let sums = || fs::read_to_string(folder.join("SHA256SUMS")).unwrap();
+    let first = sums();
+    said(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&folder));
+
+    let unpacked = project.folder.path().join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let tar = folder.join(format!("tool-0.1.0-{MUSL}.tar.gz"));
+    said(Command::new("tar").arg("-xzf").arg(tar).current_dir(&unpacked));
+    let inside = unpacked.join(format!("tool-0.1.0-{MUSL}"));
+    assert_eq!(said(&mut Command::new(inside.join("tool"))), "packed\n");
+    let mut names: Vec<_> = fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["LICENSE-MIT", "README.md", "tool"]);
+
+    dist(&[]).ok();
+    assert_eq!(sums(), first, "the same bytes");
+
+    // What the description says: names, files, and a variant beside the other.
+    project.write("man/tool.1", ".TH tool 1\n");
+    project.write(
+        "xbuild.toml",
+        "[dist]\nname = \"{package}_{target}\"\nfiles = [\"man/\", \"notes.txt\"]\n\n[variant.quick]\nprofile = \"dev\"\n",
+    );
+    let elsewhere = project.folder.path().join("else/where");
+    let named = dist(&["--out-dir", elsewhere.to_str().unwrap(), "--message-format", "json"]).ok();
+    let archives = named.json().into_iter().filter(|line| line["reason"] == "xbuild-archive").count();
+    assert_eq!(archives, 4);
+    let tar = elsewhere.join(format!("tool_{MUSL}-quick.tar.gz"));
+    let listed = said(Command::new("tar").arg("-tzf").arg(tar));
+    let folder = format!("tool_{MUSL}-quick");
+    let expected = ["", "man/", "man/tool.1", "notes.txt", "tool"].map(|path| format!("{folder}/{path}\n"));
+    assert_eq!(listed, expected.concat());
+}
+
+#[test]
+fn what_can_not_be_packed_is_said() {
+    let project = Project::program("tool", "fn main() {}\n");
+    project.write("xbuild.toml", "[dist]\nfiles = [\"LICENCE\"]\n");
+    project.xbuild(&["dist", "--target", MUSL]).fails(1).says("[dist] files names `LICENCE`");
+    project.write("xbuild.toml", "[dist]\nname = \"{package}-{tagret}\"\n");
+    project.xbuild(&["dist"]).fails(1).says("nothing is called `{tagret}`").says("did you mean `target`?");
+    project.write("xbuild.toml", "[dist]\nname = \"{package}\"\nfiles = [\"../up\"]\n");
+    project
+        .xbuild(&["dist"])
+        .fails(1)
+        .says("archives of several targets would have one name")
+        .says("`dist.files[0]`");
+}
