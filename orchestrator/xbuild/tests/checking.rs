@@ -20,7 +20,7 @@ fn workspace(part: &str) -> Project {
         locked("beside", ""),
         locked("part", on_beside),
     ];
-    Project::of(&[
+    let project = Project::of(&[
         (
             "Cargo.toml",
             "[workspace]\nmembers = [\"app\", \"part\"]\nexclude = [\"beside\"]\nresolver = \"3\"\n",
@@ -35,7 +35,13 @@ fn workspace(part: &str) -> Project {
         ("beside/Cargo.toml", &package("beside")),
         // clippy would have something to say to it.
         ("beside/src/lib.rs", "pub fn three() -> u8 {\n    return 3;\n}\n"),
-    ])
+    ]);
+    // Of what no other run has checked something is said.
+    let unique = project.folder.path().display().to_string();
+    for source in ["app/src/main.rs", "part/src/lib.rs"] {
+        project.append(source, &format!("// {unique}\n"));
+    }
+    project
 }
 
 const FINE: &str = "pub fn number() -> u8 {\n    beside::three() + 1\n}\n";
