@@ -2,13 +2,27 @@
 
 use std::ffi::{CStr, c_char};
 
+// Only its native library is used.
+use bzip2_sys as _;
+
 mod greeting {
     include!(concat!(env!("OUT_DIR"), "/greeting.rs"));
 }
 
-#[allow(dead_code, non_camel_case_types, non_upper_case_globals)]
+#[allow(
+    dead_code,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals
+)]
 mod shape {
     include!(concat!(env!("OUT_DIR"), "/shape.rs"));
+}
+
+// What the crates that bring these libraries don't declare.
+unsafe extern "C" {
+    fn BZ2_bzlibVersion() -> *const c_char;
+    fn mi_usable_size(memory: *const std::ffi::c_void) -> usize;
 }
 
 fn say(name: &str, value: impl std::fmt::Display) {
@@ -46,14 +60,14 @@ fn main() {
     say("bindgen and C++", name_of(2, 7));
     say("a C++ exception", name_of(9, 7));
 
-    say("bzip2", c_text(unsafe { bzip2_sys::BZ2_bzlibVersion() }));
+    say("bzip2", c_text(unsafe { BZ2_bzlibVersion() }));
 
     let (major, minor, _) = git2::Version::get().libgit2_version();
     say("libgit2", format!("{major}.{minor}"));
 
     say("mimalloc", {
         let memory = unsafe { libmimalloc_sys::mi_malloc(100) };
-        let usable = unsafe { libmimalloc_sys::mi_usable_size(memory) };
+        let usable = unsafe { mi_usable_size(memory) };
         unsafe { libmimalloc_sys::mi_free(memory) };
         usable >= 100
     });
