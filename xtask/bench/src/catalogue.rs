@@ -57,11 +57,6 @@ pub(crate) const RIPGREP: Project = Project {
             ["1.0.129", "6dbcf9b78a125ee667ae19388837dd12294b858d101fdd393cb9d5501ef09eb2"],
         ),
         bump(
-            "syn",
-            ["2.0.77", "9f35bcdf61fd8e7be6caf75f429fdca8beb3ed76584befb503b1569faee373ed"],
-            ["2.0.78", "81b9b4733a9c8b8aaa20634df36eeb68cc0c0669f2e18fb287006b496a14195d"],
-        ),
-        bump(
             "walkdir",
             ["2.5.0", "29790946404f91d9c5d06f9874efddea1dc06c5efe94541a7d6863108e3a5e4b"],
             ["2.5.1", "b42e295b7452c4604982280d8586001fcad9b8b201cac67bca9771e7a7475403"],

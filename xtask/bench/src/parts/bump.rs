@@ -30,7 +30,7 @@ pub(crate) const PART: Part = Part {
     minutes: 20,
     about: "\
 ripgrep 14.1.1 for three targets, built with the lock that it ships; then one crate in it after the other is moved to its \
-next release: bstr, cc, crossbeam-deque, globset, serde_json, syn, walkdir. These are all that need two others or more, \
+next release: bstr, cc, crossbeam-deque, globset, serde_json, walkdir. These are all that are built, need two others or more, \
 that another crate than the program needs, and that have a later release with the same dependencies, which the rest of the \
 lock allows. What cargo compiles then, in the target folder that it has, is its dirty set; xbuild must execute just as many \
 actions. (Cargo also runs the program's build script again for each target, for a file of its package has changed, the \
