@@ -8,15 +8,12 @@ use flate2::{Compression, GzBuilder};
 use xbuild_action::ContentExt as _;
 use xbuild_action::File;
 use xbuild_base::{RelPath, Sha256};
-use xbuild_store::Disk;
+use xbuild_store::{Disk, FILE_TIME};
 use zip::write::SimpleFileOptions;
 
 use crate::error::OutputError;
 use crate::install::make_folder;
 use crate::sums::{self, Sums};
-
-/// The seconds since 1970 that everything in an archive has: 1980-01-01T00:00:00Z, the earliest that zip can hold.
-const TIME: u64 = 315_532_800;
 
 /// An archive that is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +84,7 @@ impl Archive {
         for (path, file) in self.entries() {
             let bytes = file.map(|file| store.get(file.digest)).transpose()?;
             let mut header = tar::Header::new_ustar();
-            header.set_mtime(TIME);
+            header.set_mtime(FILE_TIME.cast_unsigned());
             header.set_mode(mode(file));
             let kind = if file.is_some() { tar::EntryType::Regular } else { tar::EntryType::Directory };
             header.set_entry_type(kind);
@@ -209,7 +206,7 @@ mod tests {
         let mut tar = tar::Archive::new(flate2::read::GzDecoder::new(bytes.as_slice()));
         let entries = tar.entries().unwrap().map(|entry| {
             let mut entry = entry.unwrap();
-            assert_eq!(entry.header().mtime().unwrap(), TIME);
+            assert_eq!(entry.header().mtime().unwrap(), FILE_TIME.cast_unsigned());
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
             let path = entry.path().unwrap().to_string_lossy().into_owned();

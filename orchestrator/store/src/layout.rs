@@ -148,7 +148,7 @@ impl Layout {
     }
 
     pub(crate) fn action(&self, action: Digest<Action>) -> PathBuf {
-        self.sharded("actions", action.sha256(), ".json")
+        self.action_named(action.sha256())
     }
 
     /// As [`Self::action`], by the digest's checksum alone.

@@ -61,11 +61,10 @@ impl Disk {
     pub fn memo(&self, namespace: Namespace, key: Sha256) -> Option<Vec<u8>> {
         let path = self.layout().memo(namespace.0, key);
         let mut record = files::read(&path).ok()??;
-        let stored = *record.first_chunk::<32>()?;
-        record.drain(..32);
-        if checksum(namespace.0, key, &record).as_bytes() != &stored {
+        if !is_whole(namespace.0, key, &record) {
             return None;
         }
+        record.drain(..32);
         files::touch(&path);
         Some(record)
     }

@@ -19,7 +19,7 @@ use xbuild_base::Sha256;
 use crate::actions::parse_named;
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::files::{self, io};
+use crate::files::{self, FILE_TIME, io};
 use crate::layout::Variant;
 use crate::memo;
 
@@ -37,9 +37,6 @@ const LARGE: u64 = 8 << 20;
 
 /// So many threads check and write what one reads.
 const WRITERS: usize = 2;
-
-/// The seconds since 1970 that all files of a pack have: 1980-01-01T00:00:00Z.
-const TIME: u64 = 315_532_800;
 
 /// What was packed, or taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -242,7 +239,7 @@ impl Pack<'_, '_> {
         let mut header = tar::Header::new_ustar();
         header.set_size(size);
         header.set_mode(mode);
-        header.set_mtime(TIME);
+        header.set_mtime(FILE_TIME.cast_unsigned());
         self.archive.append_data(&mut header, name, from).map_err(Error::PackNotWritten)?;
         if name != HEAD {
             self.packed.add(size);

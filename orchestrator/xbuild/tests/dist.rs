@@ -4,17 +4,11 @@ mod common;
 
 use std::process::Command;
 
-use common::{Project, TARGETS};
+use common::{Project, TARGETS, said};
 use fs_err as fs;
 
 const MUSL: &str = TARGETS[0];
 const WINDOWS: &str = TARGETS[2];
-
-fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
 
 #[test]
 fn programs_are_packed_for_each_target_with_what_people_look_for() {

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use common::{Project, TARGETS, XBUILD, repository, xbuild};
+use common::{Project, TARGETS, XBUILD, repository, said, xbuild};
 use fs_err as fs;
 
 const MUSL: &str = TARGETS[0];
@@ -19,12 +19,6 @@ fn new(template: &str, name: &str) -> Project {
         .ok()
         .says(&format!("Created {name}"));
     Project { root, ..project }
-}
-
-fn said(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]

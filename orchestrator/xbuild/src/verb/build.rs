@@ -18,7 +18,7 @@ use xbuild_fetch::toolchain::Composer;
 use xbuild_fetch::{Fetcher, FixedOutput};
 use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
-use xbuild_realise::engine::Engine;
+use xbuild_realise::engine::{Comparison, Engine};
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{LocalSources, Patches, RealiseError, project, workspace};
@@ -107,6 +107,22 @@ pub(crate) fn make(
     let Realised { rows, said, units, .. } = realised?;
     record::remember(&session.store, work.key(), Recalled { units, rows: rows.clone(), said });
     Ok(Some(rows))
+}
+
+/// Plans a request, for whoever wants something else of it than its outputs.
+pub(crate) fn planned<T>(
+    global: &Global,
+    build: Build,
+    wanted: Wanted,
+    ui: &Ui,
+    look: impl FnOnce(&Work<'_>, &mut Planned<'_>) -> Result<T, XbuildError>,
+) -> Result<T, XbuildError> {
+    let described = Described::read(global)?;
+    described.toolchains_for(&request(&build, &wanted))?;
+    let session = Session::open(ui)?;
+    let work = Work::new(global, &build, wanted, &described, &session, ui)?;
+    let mut planned = work.plan(&Extra::default(), &mut Recorder::default())?;
+    look(&work, &mut planned)
 }
 
 /// Which kinds of outputs a request is about where it names none.
@@ -234,6 +250,12 @@ impl<'w> Work<'w> {
     /// What runs actions.
     pub(crate) const fn engine(&self) -> &Engine<'w> {
         &self.engine
+    }
+
+    /// As [`Self::engine`]; it executes all actions again, and compares.
+    pub(crate) fn engine_again<'c>(&'c self, comparison: &'c Comparison) -> Engine<'c> {
+        let engine = engine(self.session, self.described, self.build);
+        Engine { again: Some(comparison), keep_going: true, ..engine }
     }
 
     /// The triple of this machine.
@@ -454,7 +476,7 @@ impl<'w> Work<'w> {
     }
 }
 
-pub(super) fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
+fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {
     let mut engine = session.engine(build.execution);
     engine.keep_going = build.keep_going;
     let limits = &described.description.limits;

@@ -5,11 +5,9 @@ use std::process::ExitCode;
 
 use xbuild_describe::{Task, TaskKind};
 
-use super::build::{Wanted, Work, request};
+use super::build::{Wanted, planned};
 use crate::cli::{Build, Check, Clippy, Global};
-use crate::description::Described;
 use crate::error::XbuildError;
-use crate::session::Session;
 use crate::timings::Recorder;
 use crate::ui::Ui;
 
@@ -23,14 +21,10 @@ pub(crate) fn run_clippy(global: &Global, clippy: &Clippy, ui: &Ui) -> Result<Ex
 }
 
 fn run_task(global: &Global, check: &Check, task: Task, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let described = Described::read(global)?;
     let build = Build { execution: check.execution, keep_going: check.keep_going, ..check.of.clone().into() };
     let wanted = Wanted::Task(Task { options: check.parts.options(), ..task });
-    described.toolchains_for(&request(&build, &wanted))?;
-    let session = Session::open(ui)?;
-    let work = Work::new(global, &build, wanted, &described, &session, ui)?;
-    let mut recorder = Recorder::default();
-    let mut planned = work.plan(&Default::default(), &mut recorder)?;
-    work.build(&mut planned, &mut recorder)?;
-    Ok(ExitCode::SUCCESS)
+    planned(global, build, wanted, ui, |work, planned| {
+        work.build(planned, &mut Recorder::default())?;
+        Ok(ExitCode::SUCCESS)
+    })
 }

@@ -13,16 +13,13 @@ use xbuild_plan::graph::Graph;
 use xbuild_plan::label::Label;
 use xbuild_plan::queue::Wait;
 
-use super::build::{Planned, Wanted, Work, request};
-use crate::cli::{Build, Fetch, Global, Outputs, Plan, PlanFormat};
-use crate::description::Described;
+use super::build::{Wanted, planned};
+use crate::cli::{Fetch, Global, Plan, PlanFormat};
 use crate::error::{XbuildError, counted};
-use crate::session::Session;
-use crate::timings::Recorder;
 use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    planned(global, &plan.outputs, ui, |work, planned| {
+    planned(global, plan.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         let graph = work.look(planned)?;
         let actions = actions(&graph);
         let text = match plan.format {
@@ -40,28 +37,12 @@ pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, Xbu
 }
 
 pub(crate) fn fetch(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    planned(global, &fetch.outputs, ui, |work, planned| {
+    planned(global, fetch.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         // Which packages of Debian's the crates need is known when it is known which crates are built.
         let graph = work.look(planned)?;
         ui.status("Fetched", format!("all that {} need", counted(graph.len(), "unit")));
         Ok(ExitCode::SUCCESS)
     })
-}
-
-/// Plans outputs, for whoever looks at what they would be made by.
-pub(super) fn planned<T>(
-    global: &Global,
-    outputs: &Outputs,
-    ui: &Ui,
-    look: impl FnOnce(&Work<'_>, &mut Planned<'_>) -> Result<T, XbuildError>,
-) -> Result<T, XbuildError> {
-    let described = Described::read(global)?;
-    let build = Build::from(outputs.clone());
-    described.toolchains_for(&request(&build, &Wanted::Everything))?;
-    let session = Session::open(ui)?;
-    let work = Work::new(global, &build, Wanted::Everything, &described, &session, ui)?;
-    let mut planned = work.plan(&Default::default(), &mut Recorder::default())?;
-    look(&work, &mut planned)
 }
 
 /// An action, with what it waits for: actions by their place in the list, which is before its own.

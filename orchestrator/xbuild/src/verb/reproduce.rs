@@ -12,14 +12,12 @@ use xbuild_base::{Action, Digest};
 use xbuild_output::differing_places;
 use xbuild_plan::label::Label;
 use xbuild_realise::RealiseError;
-use xbuild_realise::engine::{Comparison, Difference, Engine, differing_files};
+use xbuild_realise::engine::{Comparison, Difference, differing_files};
 use xbuild_store::Disk;
 
-use super::build::{Wanted, Work, engine, request};
-use crate::cli::{Build, Global, Reproduce};
-use crate::description::Described;
+use super::build::{Planned, Wanted, Work, planned};
+use crate::cli::{Global, Reproduce};
 use crate::error::{XbuildError, counted};
-use crate::session::Session;
 use crate::timings::Recorder;
 use crate::ui::{BuildDisplay, LocalPackages, Ui};
 
@@ -27,21 +25,18 @@ use crate::ui::{BuildDisplay, LocalPackages, Ui};
 const MOST: usize = 12;
 
 pub(crate) fn run(global: &Global, wanted: &Reproduce, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let described = Described::read(global)?;
-    let build = Build::from(wanted.outputs.clone());
-    described.toolchains_for(&request(&build, &Wanted::Everything))?;
-    let session = Session::open(ui)?;
-    let work = Work::new(global, &build, Wanted::Everything, &described, &session, ui)?;
-    let mut recorder = Recorder::default();
-    let mut planned = work.plan(&Default::default(), &mut recorder)?;
-    work.build(&mut planned, &mut recorder)?;
+    planned(global, wanted.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
+        work.build(planned, &mut Recorder::default())?;
+        execute_again(work, planned, ui)
+    })
+}
 
+fn execute_again(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<ExitCode, XbuildError> {
     ui.status("Again", "each unit is executed once more");
-    let mut graph = work.look(&planned)?;
+    let mut graph = work.look(planned)?;
     let labels = graph.labels().to_vec();
     let comparison = Comparison::default();
-    let own = engine(&session, &described, &build);
-    let again = Engine { again: Some(&comparison), keep_going: true, ..own };
+    let again = work.engine_again(&comparison);
     let sources = LocalPackages::of(again.store, &graph);
     let mut display = BuildDisplay::new(ui, &labels, again.store, sources);
     let summary = again.run(&mut graph, &mut display);
@@ -56,7 +51,7 @@ pub(crate) fn run(global: &Global, wanted: &Reproduce, ui: &Ui) -> Result<ExitCo
 
     let differences = comparison.differences();
     for difference in &differences {
-        tell(&session.store, difference, units.get(&difference.action).copied(), ui)?;
+        tell(work.engine().store, difference, units.get(&difference.action).copied(), ui)?;
     }
     let executed = counted(summary.executed, "unit");
     if differences.is_empty() {

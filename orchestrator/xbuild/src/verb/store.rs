@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use xbuild_action::Cancel;
 use xbuild_store::{Packed, Policy, Repair, Sweeping, names_in_pack};
 
-use super::plan::planned;
+use super::build::{Wanted, planned};
 use crate::cli::{Gc, Global, Outputs, Store};
 use crate::error::{XbuildError, counted};
 use crate::ui::Ui;
@@ -37,7 +37,7 @@ fn export(
         Some(pack) => names_in_pack(&mut open(pack)?)?,
         None => BTreeSet::new(),
     };
-    let packed = planned(global, outputs, ui, |work, planned| {
+    let packed = planned(global, outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         let engine = work.engine();
         let unbuilt = |what: String| {
             XbuildError::user(

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 
 use fs_err as fs;
 
-pub(crate) use program::{Program, run, runs, succeeds, text};
+pub(crate) use program::{Program, run, runs, said, succeeds, text};
 
 /// The targets that the example is built for, and that everything must work on.
 pub(crate) const TARGETS: [&str; 3] =

@@ -42,6 +42,14 @@ pub(crate) fn succeeds(program: &Program<'_>) -> String {
     stdout
 }
 
+/// What a program of this machine, which must succeed, wrote to standard output.
+#[track_caller]
+pub(crate) fn said(command: &mut std::process::Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// What a program wrote, with plain line ends.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace("\r\n", "\n")
