@@ -16,7 +16,7 @@ use crate::watch::Watch;
 use crate::zygote::{Forked, Process};
 
 /// How long it may take until a cancellation is seen.
-const PROMPTLY: Duration = Duration::from_millis(50);
+const PROMPTLY: Duration = Duration::from_millis(100);
 
 /// How long the helper may take to end the sandbox before it is killed itself.
 const GRACE: Duration = Duration::from_secs(5);
@@ -263,7 +263,7 @@ impl<'a> Guard<'a> {
             limits: request.limits,
             isolation: request.isolation,
             group,
-            group_next: Instant::now() + PROMPTLY * 4,
+            group_next: Instant::now() + PROMPTLY * 2,
             watch: None,
         }
     }
@@ -305,7 +305,7 @@ impl<'a> Guard<'a> {
         let over = match (&mut self.watch, self.group) {
             (Some(watch), _) => watch.look(),
             (None, Some(group)) if self.group_next <= Instant::now() => {
-                self.group_next = Instant::now() + PROMPTLY * 4;
+                self.group_next = Instant::now() + PROMPTLY * 2;
                 group.exceeded()
             }
             _ => Ok(None),

@@ -6,11 +6,15 @@ use xbuild_action::Limits;
 
 use crate::limits::bytes_in_words;
 
-/// How often it is looked, at most.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is looked, at most and at least.
+const INTERVALS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Looking may take this part of the time.
 const SHARE: u32 = 20;
+
+/// What processes can take in a second, about: bytes of memory, and threads. The farther a limit is from what they
+/// use, the later they can pass it, and the less often it is looked.
+const FASTEST: Usage = Usage { memory: 8 << 30, tasks: 8192 };
 
 /// Watches all processes below one.
 #[derive(Debug)]
@@ -39,7 +43,23 @@ impl Watch {
     /// `init` is the process on the host whose descendants are watched; it isn't counted itself.
     pub(crate) fn new(init: i32, limits: &Limits) -> Self {
         let Limits { time: _, memory, processes, file_size: _ } = *limits;
-        Self { init, memory, processes, next: Instant::now() + INTERVAL, unseen: false, seen: false }
+        let mut watch = Self { init, memory, processes, next: Instant::now(), unseen: false, seen: false };
+        watch.next += watch.interval(Usage::default());
+        watch
+    }
+
+    /// How long a limit can't be passed, from what is used now.
+    fn interval(&self, usage: Usage) -> Duration {
+        let thousandths = |limit: u64, used: u64, fastest: u64| {
+            u128::from(limit.saturating_sub(used)) * 1000 / u128::from(fastest)
+        };
+        let soonest = thousandths(self.memory, usage.memory, FASTEST.memory).min(thousandths(
+            self.processes,
+            usage.tasks,
+            FASTEST.tasks,
+        ));
+        let [least, most] = INTERVALS;
+        Duration::from_millis(u64::try_from(soonest).unwrap_or(u64::MAX)).clamp(least, most)
     }
 
     /// When to look next.
@@ -62,7 +82,7 @@ impl Watch {
         }
         let usage = usage.unwrap_or_default();
         let took = start.elapsed();
-        self.next = start + took + INTERVAL.max(took * SHARE);
+        self.next = start + took + self.interval(usage).max(took * SHARE);
         Ok(if usage.memory > self.memory {
             Some(bytes_in_words("memory", self.memory))
         } else if usage.tasks > self.processes {
@@ -143,6 +163,19 @@ mod tests {
                       VmSwap:\t 3 kB\nThreads:\t7\n";
         assert_eq!(parse_status(status), Usage { memory: 123 << 10, tasks: 7 });
         assert_eq!(parse_status("Name:\tzombie\n"), Usage::default());
+    }
+
+    #[test]
+    fn a_limit_that_is_far_away_is_looked_at_less_often() {
+        let [least, most] = INTERVALS;
+        let limits = |memory, processes| Limits { memory, processes, ..Limits::default() };
+        let interval = |limits: &Limits, usage| Watch::new(0, limits).interval(usage);
+        let used = |memory, tasks| Usage { memory, tasks };
+        assert_eq!(interval(&limits(64 << 20, 4096), Usage::default()), least);
+        assert_eq!(interval(&limits(16 << 30, 4096), Usage::default()), Duration::from_millis(500));
+        assert_eq!(interval(&limits(16 << 30, 4096), used(14 << 30, 1)), Duration::from_millis(250));
+        assert_eq!(interval(&limits(16 << 30, 4096), used(0, 5000)), least);
+        assert_eq!(interval(&limits(u64::MAX, u64::MAX), Usage::default()), most);
     }
 
     #[test]
