@@ -17,6 +17,8 @@ pub(crate) enum Limit {
     AtMost(f64),
     /// Just as much as the other side's.
     Equal,
+    /// As much as the other side's, or less.
+    NoMore,
     /// It is told for what it's worth.
     None,
 }
@@ -103,6 +105,10 @@ impl Row {
                 Some(ratio) => ratio.least == 1.0 && ratio.most == 1.0,
                 None => self.other? == self.xbuild?,
             }),
+            Limit::NoMore => Some(match self.ratio {
+                Some(ratio) => ratio.most <= 1.0,
+                None => self.xbuild?.most == 0.0,
+            }),
             Limit::None => None,
         }
     }
@@ -114,6 +120,7 @@ impl Row {
             Limit::Ratio(limit) => format!("{limit:.2} ×"),
             Limit::Absolute(limit) | Limit::AtMost(limit) => self.amount(limit),
             Limit::Equal => "as many".to_owned(),
+            Limit::NoMore => "as many, or fewer".to_owned(),
             Limit::Both { absolute, ratio } => format!("{}, {ratio:.2} ×", self.amount(absolute)),
             Limit::None => "–".to_owned(),
         };
@@ -261,6 +268,8 @@ mod tests {
         let equal = count(&[12.0], &[12.0], Limit::Equal);
         assert_eq!(equal.line(), "| a count | 12 | 12 | 1.00 (1.00–1.00) | as many | yes |\n");
         assert_eq!(count(&[9.0, 12.0], &[12.0, 9.0], Limit::Equal).held(), Some(false));
+        assert_eq!(count(&[9.0, 12.0], &[9.0, 9.0], Limit::NoMore).held(), Some(true));
+        assert_eq!(count(&[9.0, 12.0, 9.0], &[9.0, 9.0, 10.0], Limit::NoMore).held(), Some(false));
         let fewer = count(&[12.0], &[9.0], Limit::Equal).lost("cargo");
         assert_eq!(fewer.as_deref(), Some("a count: 0.75 × cargo: **not as many**"));
     }
