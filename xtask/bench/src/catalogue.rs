@@ -17,6 +17,7 @@ pub(crate) const EXAMPLE: Project = Project {
     folder: "examples/rust-app",
     leaf: "crates/foo/src/main.rs",
     origin: Origin::Repository(&["examples/rust-app", "examples/glaze"]),
+    is_restless: false,
     bumps: &[],
 };
 
@@ -30,6 +31,7 @@ pub(crate) const RIPGREP: Project = Project {
         version: "14.1.1",
         checksum: "f77b8032dc584527975f34aa5a897d0ef5a785573fda778771a614ff9da501d9",
     }),
+    is_restless: false,
     bumps: &[
         bump(
             "bstr",
@@ -74,6 +76,7 @@ pub(crate) const BAT: Project = Project {
         version: "0.26.1",
         checksum: "cf66d0164db6827afe1694b8d4939f36a5507b7186f8d3cc529c66baf03b0d09",
     }),
+    is_restless: false,
     bumps: &[],
 };
 
@@ -87,6 +90,7 @@ pub(crate) const STARSHIP: Project = Project {
         version: "1.27.0",
         checksum: "34cf67d88d9f637a5e235f11e2cd3678350e20fa840cf2559fc72c4e025cb8a9",
     }),
+    is_restless: true,
     bumps: &[],
 };
 
@@ -103,6 +107,7 @@ pub(crate) const SAMPLE: Project = Project {
         ("Cargo.lock", "version = 4\n\n[[package]]\nname = \"sample\"\nversion = \"0.1.0\"\n"),
         ("src/main.rs", "fn main() {\n    println!(\"sample\");\n}\n"),
     ]),
+    is_restless: false,
     bumps: &[],
 };
 
@@ -133,6 +138,7 @@ pub(crate) const BUMPED: Project = Project {
             "fn main() {\n    println!(\"{}\", aho_corasick::AhoCorasick::new([\"a\"]).is_ok());\n}\n",
         ),
     ]),
+    is_restless: false,
     bumps: &[bump(
         "aho-corasick",
         ["1.1.3", "8e60d3430d3a69478ad0993f19238d2df97c507009a52b3c10addcd7f6bcb916"],
@@ -184,6 +190,7 @@ pub(crate) const COUNTED: Project = Project {
         ("same/Cargo.toml", "[package]\nname = \"same\"\nversion = \"0.1.0\"\nedition = \"2024\"\n"),
         ("same/src/lib.rs", "pub fn same() -> bool {\n    true\n}\n"),
     ]),
+    is_restless: false,
     bumps: &[],
 };
 
@@ -194,6 +201,7 @@ pub(crate) const fn synthetic(units: usize) -> Project {
         folder: "synthetic",
         leaf: synthetic::LEAF,
         origin: Origin::Synthetic(units),
+        is_restless: false,
         bumps: &[],
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Project {
     /// A file of a crate that no other depends on, from the workspace's folder.
     pub(crate) leaf: &'static str,
     pub(crate) origin: Origin,
+    /// Whether cargo builds its program anew each time, though nothing has changed: its build script tells cargo to look
+    /// at a file that isn't there (`.git/HEAD`, where there is no repository).
+    pub(crate) is_restless: bool,
     /// Other releases of crates that it depends on, which its manifests allow.
     pub(crate) bumps: &'static [Bump],
 }

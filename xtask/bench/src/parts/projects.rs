@@ -15,7 +15,7 @@ use crate::one_call::OneCall;
 use crate::process::call;
 use crate::project::Project;
 use crate::row::{Limit, Unit, float};
-use crate::script::{Phase, append};
+use crate::script::{Built, Phase, append};
 use crate::slices::Turn;
 use crate::usage::Actions;
 use crate::xbuild::{self, Xbuild};
@@ -24,6 +24,9 @@ use super::{Part, Rows, STORE_ROWS, Spec, Steps, nothing_more, weigh};
 
 /// How often nothing changes in a round: it is short, and has the largest spread.
 const UNCHANGED: usize = 5;
+
+const RESTLESS: &str = "Where nothing has changed cargo builds the program anew all the same: its build script names a file \
+    that isn't there.";
 
 /// What is added to a leaf crate.
 const EDIT: &str = "// edited";
@@ -63,7 +66,7 @@ const ROWS: Rows = Rows::Of(&[
 ]);
 
 const ABOUT: &str = "\
-A round is a cold build, five with nothing changed, one in another folder, some with a comment added to a crate that no \
+A round is a cold build, five (where each takes minutes: one) with nothing changed, one in another folder, some with a comment added to a crate that no \
 other depends on, and one after a branch was left (where the edit is) and come back to, of each side. Cold builds and \
 edits run by turns. In the other folder and after the branch cargo has nothing to offer but what it does with a fresh \
 target folder, which is the cold build.";
@@ -96,6 +99,12 @@ pub(crate) const BAT: Part = part("bat", catalogue::BAT, 1, 30);
 pub(crate) const STARSHIP: Part =
     Part { about: ABOUT_MATRIX, ..part("starship", catalogue::STARSHIP, 1, 80) };
 pub(crate) const SAMPLE: Part = Part { about: ABOUT_MATRIX, ..part("sample", catalogue::SAMPLE, 1, 1) };
+
+/// How often nothing changes in a round.
+fn unchanged(project: &Project) -> usize {
+    // Cargo links it anew, which takes minutes.
+    if project.is_restless { 1 } else { UNCHANGED }
+}
 
 /// How often the leaf crate is edited in a round.
 fn edits(project: &Project) -> usize {
@@ -150,7 +159,12 @@ impl Round<'_> {
         let all = 0..plan.graphs.len();
         let edits = edits(project);
         let mut phases = vec![Phase::cold(all.clone())];
-        phases.extend(vec![Phase::unchanged(all.clone()); UNCHANGED]);
+        let mut still = Phase::unchanged(all.clone());
+        if project.is_restless {
+            still.built = Built::Anything;
+            step.tell(RESTLESS.to_owned());
+        }
+        phases.extend(vec![still; unchanged(project)]);
         phases.extend(vec![Phase::edited(all.clone(), append(project.leaf, EDIT)); edits]);
         let matrix = if has_matrix(project) { 1..all.end } else { 0..0 };
         for index in matrix.clone() {
@@ -238,7 +252,7 @@ impl Round<'_> {
         step: &mut Step,
     ) -> Result<(), Error> {
         println!("  nothing changed");
-        for _ in 0..UNCHANGED {
+        for _ in 0..unchanged(&self.project) {
             let mut samples = [None, None];
             for side in turn.both() {
                 match side {
