@@ -10,6 +10,7 @@
 //! | `overrides` | `--set KEY=VALUE` | [`Override`] |
 //! | `description` | `xbuild.toml` with overrides, or the defaults | [`Description`] |
 //! | `evaluate` | description × workspace × request | [`Asked`] graphs |
+//! | `schema` | what reading asks of a file | JSON schemas: [`schemas`] |
 //! | `document`, `reader` | TOML with places; reading by a schema, all problems at once | |
 //! | `problem`, `suggest` | what is wrong, where, and what to write instead | [`Problem`], [`Problems`] |
 //! | `names`, `units` | small types with a text form | |
@@ -27,15 +28,17 @@ mod problem;
 mod reader;
 mod resolve;
 mod rust_toolchain;
+mod schema;
 mod suggest;
 mod target;
 mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Description, Dist, Environment, FIRST_CLASS_TARGETS, FileSource, ImageFile, ImageSettings,
-    ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives, PackageSelector,
-    PackageSettings, PackageVersion, TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
+    Base, Build, Description, Dist, Environment, FIRST_CLASS_TARGETS, Fetch, FileSource, ImageFile,
+    ImageSettings, ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives,
+    PackageSelector, PackageSettings, PackageVersion, Stamp, Step, StepPart, StepSource, Steps,
+    TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
 };
 pub use evaluate::{
     Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,
@@ -45,6 +48,7 @@ pub use names::{ComponentName, Distribution, Glibc, NameError, VariantName};
 pub use overrides::Override;
 pub use problem::{Kind, Problem, Problems, Source};
 pub use rust_toolchain::{Channel, RustToolchain};
+pub use schema::schemas;
 pub use suggest::help as suggest;
 pub use target::{
     ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, PackageGround,
@@ -54,3 +58,4 @@ pub use toolchains::{
     Architecture, Archive, ArchivePin, Component, PackagePin, PinHost, Pins, Suite, Toolchain, Toolchains,
     Wheel, WheelPin,
 };
+pub use units::bytes as bytes_of;

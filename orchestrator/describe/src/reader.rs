@@ -1,6 +1,6 @@
 //! Reading a document by its schema: every value that does not fit is noted, and reading goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,11 +14,45 @@ use crate::suggest;
 pub(crate) struct Reader {
     sources: Vec<Arc<Source>>,
     problems: Vec<Problem>,
+    /// What was asked of the values, by their paths; only where somebody wants to know.
+    asked: Option<BTreeMap<String, Shape>>,
+}
+
+/// What a reading asks of a value: what it may be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) text: bool,
+    /// The words that a text must be one of.
+    pub(crate) words: BTreeSet<String>,
+    pub(crate) boolean: bool,
+    /// A whole number, from this upwards.
+    pub(crate) number: Option<u64>,
+    pub(crate) list: bool,
+    /// A table whose keys are names.
+    pub(crate) named: bool,
+    /// A table with these keys, and whether each must be there.
+    pub(crate) keys: Option<BTreeMap<String, bool>>,
 }
 
 impl Reader {
     pub(crate) fn new(document: &Document) -> Self {
-        Self { sources: document.sources.clone(), problems: Vec::new() }
+        Self { sources: document.sources.clone(), problems: Vec::new(), asked: None }
+    }
+
+    /// One that notes what is asked of values.
+    pub(crate) fn asking(document: &Document) -> Self {
+        Self { asked: Some(BTreeMap::new()), ..Self::new(document) }
+    }
+
+    /// What was asked of values, by their paths.
+    pub(crate) fn asked(self) -> BTreeMap<String, Shape> {
+        self.asked.unwrap_or_default()
+    }
+
+    fn ask(&mut self, path: &str, note: impl FnOnce(&mut Shape)) {
+        if let Some(asked) = &mut self.asked {
+            note(asked.entry(path.to_owned()).or_default());
+        }
     }
 
     /// Notes a problem.
@@ -85,6 +119,7 @@ impl<'a> Field<'a> {
 
     /// A string, empty or not.
     pub(crate) fn any_text(&self, reader: &mut Reader) -> Option<&'a str> {
+        reader.ask(&self.path, |shape| shape.text = true);
         if let Value::String(text) = &self.node.value {
             return Some(text);
         }
@@ -104,6 +139,7 @@ impl<'a> Field<'a> {
 
     /// A boolean.
     pub(crate) fn boolean(&self, reader: &mut Reader) -> Option<bool> {
+        reader.ask(&self.path, |shape| shape.boolean = true);
         match &self.node.value {
             Value::Boolean(boolean) => Some(*boolean),
             Value::String(text) if text == "true" || text == "false" => {
@@ -119,6 +155,7 @@ impl<'a> Field<'a> {
 
     /// A whole number from `least` upwards.
     pub(crate) fn number(&self, reader: &mut Reader, least: u64) -> Option<u64> {
+        reader.ask(&self.path, |shape| shape.number = Some(least));
         let Value::Integer(number) = &self.node.value else {
             self.wrong_type(reader, "an integer", None);
             return None;
@@ -144,6 +181,8 @@ impl<'a> Field<'a> {
 
     /// One of a few words.
     pub(crate) fn choice<T: Copy>(&self, reader: &mut Reader, choices: &[(&str, T)]) -> Option<T> {
+        let words = || choices.iter().map(|(word, _)| (*word).to_owned());
+        reader.ask(&self.path, |shape| shape.words.extend(words()));
         let text = self.text(reader)?;
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -155,6 +194,7 @@ impl<'a> Field<'a> {
 
     /// The items of a list.
     pub(crate) fn items(&self, reader: &mut Reader) -> Option<Vec<Field<'a>>> {
+        reader.ask(&self.path, |shape| shape.list = true);
         let Value::Array(items) = &self.node.value else {
             let help = match &self.node.value {
                 Value::String(text) => Some(format!("put it in brackets: `[\"{text}\"]`")),
@@ -233,18 +273,23 @@ impl<'a> Field<'a> {
 
     /// A table whose keys are known.
     pub(crate) fn table(&self, reader: &mut Reader) -> Option<Fields<'a>> {
+        reader.ask(&self.path, |shape| {
+            shape.keys.get_or_insert_default();
+        });
         let entries = self.raw_table(reader)?;
         Some(Fields {
             path: self.path.clone(),
             at: self.node.at,
             entries,
             known: Vec::new(),
+            needed: Vec::new(),
             refused: Vec::new(),
         })
     }
 
     /// The entries of a table whose keys are names: key, its place, value.
     pub(crate) fn entries(&self, reader: &mut Reader) -> Vec<(&'a str, At, Field<'a>)> {
+        reader.ask(&self.path, |shape| shape.named = true);
         let Some(entries) = self.raw_table(reader) else { return Vec::new() };
         entries
             .iter()
@@ -273,6 +318,8 @@ pub(crate) struct Fields<'a> {
     at: At,
     entries: &'a BTreeMap<String, Entry>,
     known: Vec<&'static str>,
+    /// Those of them that must be there.
+    needed: Vec<&'static str>,
     /// Keys that were told of already.
     refused: Vec<&'static str>,
 }
@@ -283,7 +330,14 @@ impl<'a> Fields<'a> {
         let Value::Table(entries) = &document.root.value else {
             unreachable!("a document's root is made as a table and replaced by nothing");
         };
-        Self { path: String::new(), at: At::TOP, entries, known: Vec::new(), refused: Vec::new() }
+        Self {
+            path: String::new(),
+            at: At::TOP,
+            entries,
+            known: Vec::new(),
+            needed: Vec::new(),
+            refused: Vec::new(),
+        }
     }
 
     /// The value of a key that may be there.
@@ -314,6 +368,7 @@ impl<'a> Fields<'a> {
     /// The value of a key that must be there.
     pub(crate) fn need(&mut self, reader: &mut Reader, key: &'static str) -> Option<Field<'a>> {
         let field = self.get(key);
+        self.needed.push(key);
         if field.is_none() {
             let place = if self.path.is_empty() { String::new() } else { format!(" in `{}`", self.path) };
             reader.report(self.at, Problem::new(Kind::Missing, format!("`{key}` is missing{place}")));
@@ -321,8 +376,8 @@ impl<'a> Fields<'a> {
         field
     }
 
-    /// The entries whose keys were not asked for yet: those of a table that mixes fixed keys and names.
-    pub(crate) fn rest(&self) -> Vec<(&'a str, At, Field<'a>)> {
+    /// The entries whose keys were not asked for yet.
+    fn rest(&self) -> Vec<(&'a str, At, Field<'a>)> {
         self.entries
             .iter()
             .filter(|(key, _)| !self.known.contains(&key.as_str()) && !self.refused.contains(&key.as_str()))
@@ -332,8 +387,24 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
+    /// Tells which keys were asked for until now.
+    fn tell_keys(&self, reader: &mut Reader) {
+        reader.ask(&self.path, |shape| {
+            let keys = self.known.iter().map(|key| ((*key).to_owned(), self.needed.contains(key)));
+            shape.keys.get_or_insert_default().extend(keys);
+        });
+    }
+
+    /// The entries whose keys were not asked for yet, of a table that mixes fixed keys and names.
+    pub(crate) fn named(&self, reader: &mut Reader) -> Vec<(&'a str, At, Field<'a>)> {
+        self.tell_keys(reader);
+        reader.ask(&self.path, |shape| shape.named = true);
+        self.rest()
+    }
+
     /// Notes the keys that nobody asked for; those of `reserved` as not implemented yet.
     pub(crate) fn finish(self, reader: &mut Reader, reserved: &[&str]) {
+        self.tell_keys(reader);
         for (key, at, field) in self.rest() {
             let problem = if reserved.contains(&key) {
                 Problem::new(
@@ -354,7 +425,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(crate) fn join(path: &str, key: &str) -> String {
     let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let key = if plain { key.to_owned() } else { format!("\"{key}\"") };
     if path.is_empty() { key } else { format!("{path}.{key}") }

@@ -16,7 +16,10 @@ const BYTES: [(&str, u64); 9] = [
 ];
 
 /// Parses a number of bytes: `8GiB`, `512 MiB`, `100MB`.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
     let (_, factor) = BYTES
         .iter()

@@ -23,12 +23,25 @@ const TREES: &str = "unpacked-tree";
 /// Counts up whenever the same archive would unpack to another tree.
 const UNPACK_VERSION: u32 = 1;
 
+/// All that was wanted of fetchers, whether it had to be fetched or not.
+#[derive(Debug, Default)]
+pub struct Noted(Mutex<BTreeMap<Sha256, FixedOutput>>);
+
+impl Noted {
+    /// What was wanted until now, each file once.
+    #[must_use]
+    pub fn outputs(&self) -> Vec<FixedOutput> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
 /// Fetches fixed outputs into a store. One is enough for a run; it may be used from many threads.
 pub struct Fetcher<'s> {
     store: &'s dyn Store,
     progress: &'s dyn Progress,
     settings: Settings,
     downloader: Downloader,
+    noted: Option<&'s Noted>,
 }
 
 impl std::fmt::Debug for Fetcher<'_> {
@@ -42,7 +55,7 @@ impl<'s> Fetcher<'s> {
     #[must_use]
     pub fn new(store: &'s dyn Store, settings: Settings, progress: &'s dyn Progress) -> Self {
         let downloader = Downloader::new(&settings);
-        Self { store, progress, settings, downloader }
+        Self { store, progress, settings, downloader, noted: None }
     }
 
     /// Lets `cancel` stop it: then everything that is asked for is [`FetchError::Cancelled`].
@@ -50,6 +63,25 @@ impl<'s> Fetcher<'s> {
     pub fn stopped_by(mut self, cancel: Cancel) -> Self {
         self.downloader.cancel = cancel;
         self
+    }
+
+    /// Notes what is wanted of it.
+    #[must_use]
+    pub fn noting(self, noted: Option<&'s Noted>) -> Self {
+        Self { noted, ..self }
+    }
+
+    /// Notes what would be wanted if nothing made of it were remembered.
+    pub(crate) fn note(&self, wanted: &[FixedOutput]) {
+        if let Some(Noted(noted)) = self.noted {
+            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            noted.extend(wanted.iter().map(|output| (output.sha256, output.clone())));
+        }
+    }
+
+    /// Whether somebody wants to know what is wanted.
+    pub(crate) const fn is_noting(&self) -> bool {
+        self.noted.is_some()
     }
 
     /// The store that it fetches into.
@@ -148,6 +180,7 @@ impl<'s> Fetcher<'s> {
         known: &Known<'_, T>,
         fetch: &Fetch<'_, T>,
     ) -> Result<Vec<T>, FetchError> {
+        self.note(wanted);
         let mut answers = Vec::with_capacity(wanted.len());
         for output in wanted {
             answers.push(known(output)?);

@@ -23,7 +23,7 @@ pub mod debian;
 mod download;
 mod error;
 mod fetcher;
-mod mirror;
+pub mod mirror;
 pub mod official;
 mod output;
 mod progress;
@@ -35,7 +35,7 @@ pub mod toolchain;
 mod unpack;
 
 pub use error::{FetchError, Tier};
-pub use fetcher::Fetcher;
+pub use fetcher::{Fetcher, Noted};
 pub use output::{FixedOutput, Locate, Place, Secret, Unpack};
 pub use progress::{Event, Progress, Quiet};
 pub use settings::Settings;

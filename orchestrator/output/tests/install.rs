@@ -200,7 +200,12 @@ fn links_keep_what_they_lead_to_and_nothing_else_does() {
     drop(place.store);
     place.store = Disk::open(&folder, None).unwrap();
     let far_future = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33);
-    let policy = Policy { now: far_future, max_age: Duration::from_secs(60), sweeping: Sweeping::Remove };
+    let policy = Policy {
+        now: far_future,
+        max_age: Duration::from_secs(60),
+        max_size: None,
+        sweeping: Sweeping::Remove,
+    };
     place.store.gc(&policy).unwrap();
     assert_eq!(fs_err::read_to_string(&paths[0]).unwrap(), "foo");
     assert!(place.is_installed(&[foo]));

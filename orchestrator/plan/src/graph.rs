@@ -18,7 +18,7 @@ use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitI
 use crate::label::{Checker, Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
-use crate::sources::{PackageFolders, PackageSources, Scope, Sources};
+use crate::sources::{PackageFolders, PackageSources, Scope, Sources, lone_commit};
 use crate::work::{Bound, Files, PlanError, Work};
 
 pub use testing::{Runner, TestRuns};
@@ -40,6 +40,8 @@ pub struct Part {
     pub wrapper: Vec<Digest<Tree>>,
     /// What units get besides, for the sake of crates: runs of build scripts, and what is linked with system libraries.
     pub native: BTreeMap<UnitIndex, Native>,
+    /// The units that are told of the commit that they are made from.
+    pub stamps: BTreeMap<UnitIndex, Stamp>,
     /// The units that were asked for.
     pub wanted: BTreeSet<UnitIndex>,
     /// What people call the target.
@@ -68,6 +70,16 @@ pub struct Native {
     pub layers: Vec<Digest<Tree>>,
     /// Environment variables; what cargo or the target sets comes first.
     pub environment: BTreeMap<String, String>,
+}
+
+/// What a unit is told of the commit that it is made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// Environment variables; they take the place of others.
+    pub environment: BTreeMap<String, String>,
+    /// The commit, 40 or 64 hexadecimal digits, and the bytes of its object, for those who look for a repository: one
+    /// lies in the package's folder then, which has nothing else.
+    pub commit: Option<(String, Vec<u8>)>,
 }
 
 /// A unit of a part.
@@ -378,10 +390,19 @@ impl Work for Graph<'_> {
         // Neither rustc nor a build script makes it.
         inputs.directories.insert(invocation.output.clone());
         let mut environment = invocation.environment;
-        if let Some(native) = self.parts[of.part].native.get(&of.unit) {
+        let part = &self.parts[of.part];
+        if let Some(native) = part.native.get(&of.unit) {
             inputs.layers.extend(&native.layers);
             for (name, value) in &native.environment {
                 environment.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        if let Some(stamp) = part.stamps.get(&of.unit) {
+            environment.extend(stamp.environment.clone());
+            if let Some((commit, object)) = &stamp.commit {
+                let repository = lone_commit(self.store, commit, object, false)?;
+                let folder = part.context.package(of.unit).root.join(&place(".git"));
+                inputs.mounts.insert(folder, repository);
             }
         }
         let command = Command {

@@ -120,29 +120,39 @@ impl GitTree {
     /// Lays out just as much of cargo's database and checkout that it finds the commit and fetches nothing: the
     /// commit object, a HEAD that names it, and cargo's mark of a complete checkout.
     fn lay_out(&self, store: &dyn Content, builder: &mut TreeBuilder) -> Result<(), TreeError> {
-        let mut put = |path: RelPath, bytes: &[u8]| {
-            let file = File { digest: store.put(bytes)?, executable: false };
-            builder.replace(store, &path, Entry::File(file))
-        };
-        let (prefix, rest) = self.commit.split_at(2.min(self.commit.len()));
-        let mut object = format!("commit {}\0", self.object.len()).into_bytes();
-        object.extend_from_slice(&self.object);
-        let mut loose = ZlibEncoder::new(Vec::new(), Compression::none());
-        // Writing to memory does not fail.
-        let loose = loose.write_all(&object).and_then(|()| loose.finish()).unwrap_or_default();
-        let folders = git_folders(&self.url, &self.commit);
-        let database = self.below_home(&folders.database);
-        let repository = self.place().join(&places::place(".git"));
-        for folder in [&database, &repository] {
-            put(folder.join(&places::place("HEAD")), format!("{}\n", self.commit).as_bytes())?;
-            let bare = if folder == &database { "true" } else { "false" };
-            let config = format!("[core]\n\trepositoryformatversion = 0\n\tbare = {bare}\n");
-            put(folder.join(&places::place("config")), config.as_bytes())?;
-            put(folder.join(&places::place(&format!("objects/{prefix}/{rest}"))), &loose)?;
-            put(folder.join(&places::place("refs/.keep")), b"")?;
+        let database = self.below_home(&git_folders(&self.url, &self.commit).database);
+        let checkout = self.place().join(&places::place(".git"));
+        for (folder, is_bare) in [(database, true), (checkout, false)] {
+            let repository = lone_commit(store, &self.commit, &self.object, is_bare)?;
+            builder.insert(store, &folder, Entry::Directory(repository))?;
         }
-        put(self.place().join(&places::place(".cargo-ok")), b"")
+        let file = File { digest: store.put(b"")?, executable: false };
+        builder.replace(store, &self.place().join(&places::place(".cargo-ok")), Entry::File(file))
     }
+}
+
+/// A git repository of which nothing is there but the commit that its HEAD names.
+pub(crate) fn lone_commit(
+    store: &dyn Content,
+    commit: &str,
+    object: &[u8],
+    is_bare: bool,
+) -> Result<Digest<Tree>, TreeError> {
+    let mut builder = TreeBuilder::default();
+    let mut put = |path: &str, bytes: &[u8]| {
+        let file = File { digest: store.put(bytes)?, executable: false };
+        builder.insert(store, &places::place(path), Entry::File(file))
+    };
+    let (prefix, rest) = commit.split_at(2.min(commit.len()));
+    let mut loose = ZlibEncoder::new(Vec::new(), Compression::none());
+    let head = format!("commit {}\0", object.len()).into_bytes();
+    // Writing to memory does not fail.
+    let loose = loose.write_all(&[&head, object].concat()).and_then(|()| loose.finish()).unwrap_or_default();
+    put("HEAD", format!("{commit}\n").as_bytes())?;
+    put("config", format!("[core]\n\trepositoryformatversion = 0\n\tbare = {is_bare}\n").as_bytes())?;
+    put(&format!("objects/{prefix}/{rest}"), &loose)?;
+    put("refs/.keep", b"")?;
+    builder.build(store)
 }
 
 /// All sources of one workspace.

@@ -54,6 +54,7 @@ fn join(needed: &mut Native, native: &Native) {
     };
     add(&mut needed.tools, &native.tools);
     add(&mut needed.packages, &native.packages);
+    needed.stamp = needed.stamp.max(native.stamp);
     needed.env.extend(native.env.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 

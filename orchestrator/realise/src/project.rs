@@ -214,6 +214,7 @@ impl Project {
             include,
             wrapper: layers.clippy.into_iter().collect(),
             native: BTreeMap::new(),
+            stamps: BTreeMap::new(),
             wanted,
             name: spec.triple.to_string(),
         })

@@ -13,7 +13,10 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::files::{self, if_there, io};
 use crate::layout::{LaidOut, laid_out_tree};
-use crate::roots::Standing;
+use crate::roots::{Keeps, Standing};
+
+/// How exactly the age is looked for with which a store is small enough.
+const PRECISION: Duration = Duration::from_secs(60);
 
 /// Whether collection really removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,9 @@ pub struct Policy {
     pub now: SystemTime,
     /// How long ago something may have been used last to be kept without a root.
     pub max_age: Duration,
+    /// How large the store may be, in bytes: where more is kept, what was used longest ago goes too, as far as no root
+    /// keeps it. `None`: any size.
+    pub max_size: Option<u64>,
     /// Whether to remove.
     pub sweeping: Sweeping,
 }
@@ -48,6 +54,8 @@ pub struct Swept {
     /// The sizes of the removed files together, in bytes. A laid-out tree counts nothing: its files are blobs, or
     /// copies of blobs.
     pub bytes: u64,
+    /// The sizes of those that are left, likewise.
+    pub kept_bytes: u64,
 }
 
 /// What collection did, or would do.
@@ -64,6 +72,12 @@ impl GcReport {
         self.kinds.values().map(|swept| swept.bytes).sum()
     }
 
+    /// The sizes of all files that are left, in bytes.
+    #[must_use]
+    pub fn kept_bytes(&self) -> u64 {
+        self.kinds.values().map(|swept| swept.kept_bytes).sum()
+    }
+
     /// How many things were removed.
     #[must_use]
     pub fn removed(&self) -> u64 {
@@ -73,9 +87,9 @@ impl GcReport {
 
 /// Everything that is needed. By checksum alone: the names on disk have no sizes.
 #[derive(Default)]
-struct Marked {
-    blobs: HashSet<Sha256>,
-    trees: HashSet<Sha256>,
+pub(crate) struct Marked {
+    pub(crate) blobs: HashSet<Sha256>,
+    pub(crate) trees: HashSet<Sha256>,
     actions: HashSet<Sha256>,
 }
 
@@ -92,11 +106,11 @@ pub(crate) struct Used {
 }
 
 /// One file of the store, seen while listing.
-struct Seen {
-    path: std::path::PathBuf,
+pub(crate) struct Seen {
+    pub(crate) path: std::path::PathBuf,
     /// Its name up to the first dot.
-    name: Option<Sha256>,
-    size: u64,
+    pub(crate) name: Option<Sha256>,
+    pub(crate) size: u64,
     /// Whether it was made or used since the age limit.
     young: bool,
 }
@@ -112,7 +126,7 @@ struct Seated {
 
 /// Which of a file's times tells when it was used last.
 #[derive(Clone, Copy)]
-enum Clock {
+pub(crate) enum Clock {
     /// The modification time: records are touched when used.
     Modified,
     /// The time of the last change of the inode, linking included: the modification time is a constant.
@@ -132,15 +146,36 @@ impl Disk {
             ),
             Sweeping::DryRun => None,
         };
-        let result = Collection::new(self, policy).run();
+        let result = self
+            .age_for_size(policy)
+            .and_then(|max_age| Collection::new(self, &Policy { max_age, ..*policy }).run());
         self.forget();
         Ok(result?)
     }
 
+    /// The greatest age, up to the policy's, with which no more is kept than its size; nothing but what roots keep, where
+    /// even that is more.
+    fn age_for_size(&self, policy: &Policy) -> Result<Duration, StoreError> {
+        let Some(max_size) = policy.max_size else { return Ok(policy.max_age) };
+        let kept = |max_age: Duration| {
+            let looked = Policy { max_age, sweeping: Sweeping::DryRun, ..*policy };
+            Ok::<u64, StoreError>(Collection::new(self, &looked).run()?.kept_bytes())
+        };
+        if kept(policy.max_age)? <= max_size {
+            return Ok(policy.max_age);
+        }
+        // Less is kept with a smaller age. A minute is exact enough.
+        let (mut fits, mut too_much) = (Duration::ZERO, policy.max_age);
+        while too_much - fits > PRECISION {
+            let middle = fits + (too_much - fits) / 2;
+            if kept(middle)? <= max_size { fits = middle } else { too_much = middle }
+        }
+        Ok(fits)
+    }
+
     /// What was used since a moment, by its records, and all that it needs.
     pub(crate) fn used_since(&self, since: SystemTime) -> Result<Used, StoreError> {
-        let policy = Policy { now: since, max_age: Duration::ZERO, sweeping: Sweeping::DryRun };
-        let mut collection = Collection::new(self, &policy);
+        let mut collection = Collection::since(self, since);
         let mut actions = self.sharded(&self.layout().part("actions"), Clock::Modified, collection.limit)?;
         actions.retain(|seen| seen.young);
         for action in &actions {
@@ -162,7 +197,7 @@ impl Disk {
     }
 
     /// The files two levels below `folder`, as `ab/<hex>…`.
-    fn sharded(&self, folder: &Path, clock: Clock, limit: i128) -> Result<Vec<Seen>, StoreError> {
+    pub(crate) fn sharded(&self, folder: &Path, clock: Clock, limit: i128) -> Result<Vec<Seen>, StoreError> {
         let mut seen = Vec::new();
         for (shard, _) in files::list(folder)? {
             let shard = folder.join(shard);
@@ -189,7 +224,7 @@ fn look(folder: &Path, name: &str, clock: Clock, limit: i128) -> Result<Option<S
     Ok(Some(Seen { path, name: Sha256::from_hex(hex).ok(), size, young: used > limit }))
 }
 
-struct Collection<'a> {
+pub(crate) struct Collection<'a> {
     store: &'a Disk,
     sweeping: Sweeping,
     /// What was used after this moment (in nanoseconds since 1970) is kept.
@@ -199,6 +234,12 @@ struct Collection<'a> {
 }
 
 impl<'a> Collection<'a> {
+    /// One that removes nothing, for which what was used since a moment is young.
+    pub(crate) fn since(store: &'a Disk, since: SystemTime) -> Self {
+        let (now, max_age) = (since, Duration::ZERO);
+        Self::new(store, &Policy { now, max_age, max_size: None, sweeping: Sweeping::DryRun })
+    }
+
     fn new(store: &'a Disk, policy: &Policy) -> Self {
         let now = policy.now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let nanoseconds = |time: Duration| i128::try_from(time.as_nanos()).unwrap_or(i128::MAX);
@@ -260,7 +301,7 @@ impl<'a> Collection<'a> {
         Ok(self.report)
     }
 
-    fn memos(&self) -> Result<Vec<Seen>, StoreError> {
+    pub(crate) fn memos(&self) -> Result<Vec<Seen>, StoreError> {
         let folder = self.store.layout().part("memo");
         let mut memos = Vec::new();
         for (namespace, _) in files::list(&folder)? {
@@ -271,6 +312,18 @@ impl<'a> Collection<'a> {
         Ok(memos)
     }
 
+    /// Marks what a root keeps. What its actions name is marked with them.
+    pub(crate) fn mark_keeps(&mut self, keeps: &Keeps) -> Result<(), StoreError> {
+        self.marked.blobs.extend(keeps.blobs.iter().map(Digest::sha256));
+        self.marked.actions.extend(keeps.actions.iter().map(Digest::sha256));
+        keeps.trees.iter().try_for_each(|tree| self.mark_tree(tree.sha256()))
+    }
+
+    /// What was marked; from now on nothing is.
+    pub(crate) fn take_marked(&mut self) -> Marked {
+        std::mem::take(&mut self.marked)
+    }
+
     /// Marks what living roots keep; the files of the dead ones.
     fn mark_roots(&mut self) -> Result<Vec<std::path::PathBuf>, StoreError> {
         let mut dead = Vec::new();
@@ -278,11 +331,7 @@ impl<'a> Collection<'a> {
             match standing {
                 Standing::Living(keeps) => {
                     self.report.kinds.entry("roots").or_default().kept += 1;
-                    self.marked.blobs.extend(keeps.blobs.iter().map(Digest::sha256));
-                    self.marked.actions.extend(keeps.actions.iter().map(Digest::sha256));
-                    for tree in keeps.trees {
-                        self.mark_tree(tree.sha256())?;
-                    }
+                    self.mark_keeps(&keeps)?;
                 }
                 Standing::Dead => dead.push(path),
                 Standing::Unreadable(problem) => {
@@ -294,7 +343,7 @@ impl<'a> Collection<'a> {
         Ok(dead)
     }
 
-    fn mark_action(&mut self, seen: &Seen) -> Result<(), StoreError> {
+    pub(crate) fn mark_action(&mut self, seen: &Seen) -> Result<(), StoreError> {
         let Some(name) = seen.name else { return Ok(()) };
         if !seen.young && !self.marked.actions.contains(&name) {
             return Ok(());
@@ -318,7 +367,7 @@ impl<'a> Collection<'a> {
     }
 
     /// Marks what a memo's value names in text form: whether as a blob or a tree, its bytes don't say.
-    fn mark_memo(&mut self, path: &Path) -> Result<(), StoreError> {
+    pub(crate) fn mark_memo(&mut self, path: &Path) -> Result<(), StoreError> {
         let bytes = files::read(path)?.unwrap_or_default();
         for sha256 in named_digests(&bytes) {
             self.marked.blobs.insert(sha256);
@@ -378,7 +427,9 @@ impl<'a> Collection<'a> {
     fn sweep_all(&mut self, kind: &'static str, all: &[Seen], is_kept: &[bool]) -> Result<(), StoreError> {
         for (seen, is_kept) in all.iter().zip(is_kept) {
             if *is_kept {
-                self.report.kinds.entry(kind).or_default().kept += 1;
+                let kept = self.report.kinds.entry(kind).or_default();
+                kept.kept += 1;
+                kept.kept_bytes += seen.size;
             } else {
                 self.sweep(kind, &seen.path, seen.size)?;
             }

@@ -56,6 +56,7 @@ mod roots;
 mod session;
 mod statcache;
 mod trees;
+mod usage;
 mod verify;
 mod written;
 
@@ -69,4 +70,5 @@ pub use lock::ActionLock;
 pub use memo::Namespace;
 pub use pack::{Packed, names_in_pack};
 pub use roots::Keeps;
+pub use usage::{Held, Usage};
 pub use verify::{Damage, Repair, VerifyReport};

@@ -42,6 +42,14 @@ pub(crate) enum Standing {
     Unreadable(String),
 }
 
+/// The link of a root, by the root's file.
+pub(crate) fn link_of(path: &Path) -> Result<PathBuf, StoreError> {
+    let damaged = |problem: String| StoreError::Damaged { path: path.to_owned(), problem };
+    let bytes = files::read(path)?.ok_or_else(|| damaged("it is gone".to_owned()))?;
+    let root: Root = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    Ok(root.link)
+}
+
 impl Disk {
     /// Keeps what the link or folder at `link` (an absolute path) needs, for as long as it is there. In place
     /// of what it kept before.

@@ -17,7 +17,7 @@ const MEMO: Namespace = Namespace::new("test");
 /// Keeps only what has a root: seen from the far future everything is old.
 fn roots_only(sweeping: Sweeping) -> Policy {
     let now = later(1_000);
-    Policy { now, max_age: Duration::from_secs(1), sweeping }
+    Policy { now, max_age: Duration::from_secs(1), max_size: None, sweeping }
 }
 
 /// So many days after everything in these tests was made.
@@ -31,6 +31,66 @@ fn contents(folder: &Path) -> Vec<PathBuf> {
         .iter()
         .flat_map(|part| files_below(&folder.join(part)))
         .collect()
+}
+
+/// Makes a record look as if it had been used then.
+fn touch(path: &Path, used: SystemTime) {
+    let seconds = used.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let time = Timespec { tv_sec: seconds.cast_signed(), tv_nsec: 0 };
+    let times = Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
+}
+
+#[test]
+fn what_was_used_longest_ago_goes_until_the_store_is_small_enough() {
+    let Temporary { store, folder, host } = temporary();
+    let (old, new): (Digest<Action>, Digest<Action>) = (Digest::of(b"old"), Digest::of(b"new"));
+    let large = |text: &str| text.repeat(10_000);
+    for (key, text) in [(old, "o"), (new, "n")] {
+        store.record(key, &success(&store, &[("f", file(&store, &large(text)))])).unwrap();
+    }
+    let rooted = store.put(large("r").as_bytes()).unwrap();
+    let link = host.path().join("result");
+    fs_err::os::unix::fs::symlink("anywhere", &link).unwrap();
+    store.add_root(&link, &Keeps { blobs: [rooted].into(), ..Keeps::default() }).unwrap();
+    let record = |key: Digest<Action>| {
+        let named = |path: &PathBuf| path.to_string_lossy().contains(&key.sha256().to_hex());
+        files_below(&folder.join("actions")).into_iter().find(named).unwrap()
+    };
+    touch(&record(old), later(80));
+    touch(&record(new), later(90));
+
+    let usage = store.usage().unwrap();
+    assert_eq!(usage.roots, [(link, Some(xbuild_store::Held { files: 1, bytes: 10_000 }))]);
+    assert_eq!(usage.needs["roots"].bytes, 10_000);
+    assert!(usage.needs["actions"].bytes > 20_000 && usage.needs["nothing"].bytes == 0, "{usage:?}");
+
+    let policy = |max_size| Policy {
+        now: later(100),
+        max_age: Duration::from_secs(200 * 86_400),
+        max_size,
+        sweeping: Sweeping::Remove,
+    };
+    let has = |key| store.result(key).unwrap().is_some();
+    for (max_size, kept) in [
+        (None, [true, true]),
+        (Some(1 << 20), [true, true]),
+        (Some(25_000), [false, true]),
+        (Some(1), [false, false]),
+    ] {
+        let report = store.gc(&policy(max_size)).unwrap();
+        // A result that is asked for counts as used: records are looked at by their files.
+        let there = [old, new].map(|key| {
+            files_below(&folder.join("actions"))
+                .iter()
+                .any(|path| path.to_string_lossy().contains(&key.sha256().to_hex()))
+        });
+        assert_eq!(there, kept, "{max_size:?}");
+        assert!(max_size.is_none_or(|size| size == 1 || report.kept_bytes() <= size), "{report:?}");
+    }
+    assert!(!has(old) && !has(new));
+    assert_eq!(store.get(rooted).unwrap().len(), 10_000, "what a root keeps stays, whatever the size");
+    assert_eq!(store.verify(Repair::Report, &Cancel::default()).unwrap().damaged, []);
 }
 
 #[test]
@@ -103,6 +163,7 @@ fn what_was_used_within_the_age_limit_stays_with_all_that_it_needs() {
     let policy = |days| Policy {
         now: later(days),
         max_age: Duration::from_secs(30 * 86_400),
+        max_size: None,
         sweeping: Sweeping::Remove,
     };
     assert_eq!(store.gc(&policy(29)).unwrap().removed(), 0);
@@ -112,14 +173,7 @@ fn what_was_used_within_the_age_limit_stays_with_all_that_it_needs() {
     let old = |path: &PathBuf| {
         path.starts_with(folder.join("blobs")) || path.starts_with(folder.join("directories"))
     };
-    let future = later(40);
-    let touch = |path: &Path| {
-        let seconds = future.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        let time = Timespec { tv_sec: seconds.cast_signed(), tv_nsec: 0 };
-        let times = Timestamps { last_access: time, last_modification: time };
-        rustix::fs::utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
-    };
-    before.iter().filter(|path| !old(path)).for_each(|path| touch(path));
+    before.iter().filter(|path| !old(path)).for_each(|path| touch(path, later(40)));
     assert_eq!(store.gc(&policy(41)).unwrap().removed(), 0);
     assert_eq!(contents(&folder), before);
     store.gc(&policy(100)).unwrap();

@@ -122,7 +122,7 @@ fn a_tree_is_laid_out_at_a_place_kept_checked_and_collected() {
     });
 
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 33);
-    store.gc(&Policy { now, max_age: Duration::ZERO, sweeping: Sweeping::Remove }).unwrap();
+    store.gc(&Policy { now, max_age: Duration::ZERO, max_size: None, sweeping: Sweeping::Remove }).unwrap();
     assert_eq!(
         fs_err::read_dir(folder.join("trees"))
             .unwrap()

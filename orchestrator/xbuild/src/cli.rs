@@ -105,6 +105,8 @@ pub(crate) enum Verb {
     Reproduce(Reproduce),
     /// Fetch all that outputs need: crates, toolchain parts, packages; nothing is built
     Fetch(Fetch),
+    /// Lay out all that outputs are made from by hash, in a folder: a mirror for machines without a network
+    Bundle(Bundle),
     /// Move the pins in xbuild.lock to what their names lead to now
     Update(Update),
     /// What this machine allows: each part of the sandbox, and what to run where one is missing
@@ -511,6 +513,16 @@ pub(crate) struct Fetch {
     pub(crate) outputs: Outputs,
 }
 
+/// What is laid out, and where.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Bundle {
+    /// The folder; what is there already stays
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
+}
+
 /// What is packed.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Dist {
@@ -660,6 +672,8 @@ pub(crate) enum Store {
         #[arg(long)]
         repair: bool,
     },
+    /// Show where the bytes are: by what needs them, and by the links in projects that keep them
+    Usage,
     /// Write what outputs are built from, and what was built of them, into one file: for another machine's store
     Export {
         /// The file; `-` for standard output
@@ -688,4 +702,7 @@ pub(crate) struct Gc {
     /// Keep what was used in the last N days
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
     pub(crate) keep_days: u32,
+    /// Remove more, what was used longest ago first, until the store is as small: 20GiB
+    #[arg(long, value_name = "SIZE", value_parser = xbuild_describe::bytes_of)]
+    pub(crate) max_size: Option<u64>,
 }

@@ -17,8 +17,11 @@ mod outputs;
 mod packages;
 mod proof;
 mod record;
+mod revision;
 mod session;
 mod settings;
+mod stamp;
+mod steps;
 mod timings;
 mod ui;
 mod verb;
@@ -59,6 +62,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Why(why) => verb::why::run(&cli.global, why, ui),
         Verb::Plan(plan) => verb::plan::run(&cli.global, plan, ui),
         Verb::Fetch(fetch) => verb::plan::fetch(&cli.global, fetch, ui),
+        Verb::Bundle(bundle) => verb::bundle::run(&cli.global, bundle, ui),
         Verb::Reproduce(wanted) => verb::reproduce::run(&cli.global, wanted, ui),
         Verb::Dist(dist) => verb::dist::run(&cli.global, dist, ui),
         Verb::Image(image) => verb::image::run(&cli.global, image, ui),

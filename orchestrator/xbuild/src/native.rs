@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use xbuild_action::{Content, Directory, Entry, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::UnitIndex;
-use xbuild_describe::{Asked, ComponentName, Native, Natives, PackageGround, TargetSpec, is_debian_name};
+use xbuild_describe::{
+    Asked, ComponentName, Native, Natives, PackageGround, TargetSpec, VariantName, is_debian_name,
+};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::toolchain::{beside, with_usr_at};
 use xbuild_plan::graph::{self, Part};
@@ -32,9 +34,7 @@ pub(crate) fn provide(
     let mut wants: Vec<BTreeMap<UnitIndex, Wants>> = Vec::new();
     for (part, one) in parts.iter().zip(asked) {
         let mut of_part = BTreeMap::new();
-        let of_variant = described.description.variants.get(&one.variant).map(|build| &build.natives);
-        let natives = [&described.recipes, &described.description.natives];
-        let natives: Vec<&Natives> = natives.into_iter().chain(of_variant).collect();
+        let natives = recipes_of(described, &one.variant);
         for (run, needed) in native::recipes(&part.context, part.needed(), &natives) {
             let is_for_target = part.context.unit(run).platform.is_some();
             let target = is_for_target.then(|| spec(described, &one.target)).transpose()?;
@@ -57,6 +57,12 @@ pub(crate) fn provide(
     Ok(supplied)
 }
 
+/// The recipes that hold for a variant, the later over the earlier.
+pub(crate) fn recipes_of<'d>(described: &'d Described, variant: &VariantName) -> Vec<&'d Natives> {
+    let of_variant = described.description.variants.get(variant).map(|build| &build.natives);
+    [&described.recipes, &described.description.natives].into_iter().chain(of_variant).collect()
+}
+
 /// What a run of a build script needs, in the words of `toolchains.toml` and `xbuild.lock`.
 #[derive(Debug)]
 struct Wants {
@@ -75,7 +81,7 @@ impl Wants {
         asked: &Asked,
         needed: Native,
     ) -> Result<Self, XbuildError> {
-        let Native { tools, packages, env } = needed;
+        let Native { tools, packages, env, stamp: _ } = needed;
         let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
         for tool in tools.into_iter().flatten() {
             match tool.parse::<ComponentName>() {

@@ -22,7 +22,7 @@ use crate::verb::build::Work;
 
 pub(crate) use grounds::Grounds;
 
-/// The recipes that name a tool or a package, as they are written.
+/// The recipes and steps that name a tool or a package, as they are written.
 pub(crate) fn named_by(described: &Described, package: &str) -> String {
     let names = |natives: &Natives| -> Vec<String> {
         let tables = std::iter::once(&natives.common).chain(natives.by_target.iter().map(|(_, table)| table));
@@ -34,10 +34,12 @@ pub(crate) fn named_by(described: &Described, package: &str) -> String {
     let description = &described.description;
     let variants = description.variants.values().map(|build| &build.natives);
     let all = [&description.natives, &described.recipes].into_iter().chain(variants).flat_map(names);
+    let steps = description.steps.steps.iter().filter(|(_, step)| step.tools.contains(package));
+    let all = all.chain(steps.map(|(name, _)| format!("step.{name}")));
     all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a recipe may still ask for it.
+/// Whether a recipe or a step may still ask for it.
 fn is_named(described: &Described, set: &PackageSet) -> bool {
     let is_known = set.suites.iter().all(|suite| described.toolchains.suites.contains_key(suite));
     is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())

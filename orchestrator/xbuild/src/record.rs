@@ -5,6 +5,7 @@
 //! |---|---|
 //! | the format of this file; xbuild's version, and size and time of its file | another xbuild may plan otherwise |
 //! | descriptions: built-in data, `xbuild.toml`, `.xbuild/`, `rust-toolchain.toml`, `--set` | they say what is built and with what |
+//! | what programs are told of the commit | they hold it |
 //! | the request, the isolation, the host's triple | they select and change |
 //! | the packages that `xbuild.lock` pins, added by [`crate::packages::fingerprint`] | they are built with |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
@@ -20,10 +21,11 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::cli::{Build, Execution, Features};
 use crate::description::Described;
+use crate::stamp::Stamp;
 use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-5");
+const REQUESTS: Namespace = Namespace::new("request-6");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
@@ -43,7 +45,13 @@ struct Recorded {
 }
 
 /// The key of a request.
-pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, host: &Triple) -> Sha256 {
+pub(crate) fn key(
+    described: &Described,
+    local: &LocalSources,
+    build: &Build,
+    host: &Triple,
+    stamp: Option<&Stamp>,
+) -> Sha256 {
     let mut key = Hasher::default();
     let mut add = |text: &str| {
         key.update(&(text.len() as u64).to_le_bytes());
@@ -53,6 +61,7 @@ pub(crate) fn key(described: &Described, local: &LocalSources, build: &Build, ho
     add(&this_program());
     add(described.fingerprint.to_string().as_str());
     add(host.as_str());
+    add(&format!("{:?}", stamp.map(Stamp::key)));
     add(&format!("{:?} {}", local.tree, local.workspace));
     let Build {
         outputs,

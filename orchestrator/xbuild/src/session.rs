@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
 use xbuild_describe::Toolchains;
 use xbuild_exec::Sandbox;
-use xbuild_fetch::Fetcher;
 use xbuild_fetch::debian::{Indexes, MirrorSettings, Mirrors};
 use xbuild_fetch::source::wheel::PackageIndex;
+use xbuild_fetch::{Fetcher, Noted};
 use xbuild_realise::engine::Engine;
 use xbuild_realise::fetching::FetchStore;
 use xbuild_store::Disk;
@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) store: Arc<Disk>,
     pub(crate) sandbox: Sandbox,
     pub(crate) cancel: Cancel,
+    /// Where it is noted what is wanted of the net.
+    pub(crate) noted: Option<Noted>,
 }
 
 impl Session {
@@ -45,7 +47,7 @@ impl Session {
         });
         let store = Arc::new(settings::open_store(&cancel, ui)?);
         let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
-        Ok(Self { store, sandbox: Sandbox::new(staging), cancel })
+        Ok(Self { store, sandbox: Sandbox::new(staging), cancel, noted: None })
     }
 
     pub(crate) fn engine(&self, Execution { jobs, isolation }: Execution) -> Engine<'_> {
@@ -78,6 +80,7 @@ pub(crate) struct Fetching<'s> {
     /// The environment, for cargo's configuration.
     pub(crate) variables: BTreeMap<String, String>,
     cancel: Cancel,
+    noted: Option<&'s Noted>,
 }
 
 impl<'s> Fetching<'s> {
@@ -98,13 +101,14 @@ impl<'s> Fetching<'s> {
             display: FetchDisplay::new(ui),
             variables,
             cancel: session.cancel.clone(),
+            noted: session.noted.as_ref(),
         })
     }
 
     /// A fetcher, which Ctrl-C stops.
     pub(crate) fn fetcher(&self) -> Fetcher<'_> {
         let fetcher = Fetcher::new(&self.store, self.settings.clone(), &self.display);
-        fetcher.stopped_by(self.cancel.clone())
+        fetcher.stopped_by(self.cancel.clone()).noting(self.noted)
     }
 
     /// Debian's indexes, of which each is fetched when it is asked for.

@@ -28,6 +28,7 @@ fn help_says_what_each_verb_does_and_takes() {
         "plan",
         "reproduce",
         "fetch",
+        "bundle",
         "log",
         "explain",
         "completions",
@@ -43,6 +44,7 @@ fn help_says_what_each_verb_does_and_takes() {
         "toolchain verify",
         "store",
         "store verify",
+        "store usage",
         "store export",
         "store import",
         "gc",
@@ -68,7 +70,7 @@ fn a_wrong_command_line_is_refused_with_code_2() {
         let ran = xbuild(arguments).fails(2);
         assert_eq!(ran.stdout, "", "{arguments:?}");
     }
-    xbuild(&["biuld"]).says("a similar subcommand exists: 'build'");
+    xbuild(&["biuld"]).says("similar subcommands exist: 'bundle', 'build'");
 }
 
 #[test]
@@ -182,7 +184,7 @@ fn gc_says_what_would_go_and_then_removes_it() {
     };
     let dry = xbuild.run(&["gc", "--dry-run", "--keep-days", "0"]).ok();
     assert_eq!(row(&dry), "blobs 3 would go 11 B 0 kept");
-    assert!(dry.stdout.ends_with("would free 11 B\n"), "{}", dry.stdout);
+    assert!(dry.stdout.ends_with("would free 11 B, 0 B left\n"), "{}", dry.stdout);
     assert!(blob.exists(), "a dry run removes nothing");
     let kept = xbuild.run(&["gc"]).ok();
     assert_eq!(row(&kept), "blobs 0 removed 0 B 3 kept", "what is young is kept");
@@ -206,9 +208,25 @@ fn a_result_is_a_root_of_collection() {
     };
     let links = install(&disk, &project, &[artefact], Extent::Part).unwrap();
     drop(disk);
-    xbuild.run(&["gc", "--keep-days", "0"]).ok().says("freed 11 B\n");
+    xbuild.run(&["gc", "--keep-days", "0"]).ok().says("freed 11 B, ");
     assert_eq!(fs::read_to_string(&links[0]).unwrap(), "a program");
     xbuild.run(&["store", "verify"]).ok();
+
+    // Where the bytes are, and what a link keeps however small the store is to be.
+    let usage = xbuild.run(&["store", "usage"]).ok();
+    assert!(
+        usage.stdout.contains("in all") && usage.stdout.contains("results that links keep"),
+        "{}",
+        usage.stdout
+    );
+    usage.says(&links[0].display().to_string());
+    let lines = xbuild.run(&["store", "usage", "--message-format", "json"]).ok().json();
+    assert!(
+        lines.iter().any(|line| line["reason"] == "xbuild-store-root" && line["bytes"].as_u64() > Some(8))
+    );
+    xbuild.run(&["gc", "--max-size", "1B"]).ok().says("links in projects keep the rest");
+    assert_eq!(fs::read_to_string(&links[0]).unwrap(), "a program");
+    xbuild.run(&["gc", "--max-size", "1"]).fails(2).says("has no unit of size");
 
     fs::remove_dir_all(&project).unwrap();
     xbuild.run(&["gc", "--keep-days", "0"]).ok();

@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::Project;
+use common::{Project, Xbuild};
 use fs_err as fs;
 
 fn git(folder: &Path, arguments: &[&str]) {
@@ -108,8 +108,31 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
     let dough = Command::new(dough).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 vendored vendored\n");
 
+    // A mirror of all that it is made from: another machine, with an empty store and no network, builds from it.
+    let mirror = made.path().join("mirror");
+    const GNU: &str = "x86_64-unknown-linux-gnu";
+    project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok().says("and 1 git commit");
+
     // With the commit in the store its repository is not asked again.
     fs::remove_dir_all(&kneading).unwrap();
+    fs::remove_dir_all(&words).unwrap();
     project.append("src/main.rs", "\n// edited\n");
     project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl", "--offline"]).ok();
+
+    let store = made.path().join("store");
+    let elsewhere = Xbuild::new().store(&store).folder(&project.root);
+    elsewhere.run(&["build", "--target", GNU, "--offline"]).fails(1).says("missing from the store");
+    let elsewhere = elsewhere.env("XBUILD_MIRRORS", mirror.to_str().unwrap());
+    elsewhere.run(&["build", "--target", GNU, "--offline"]).ok();
+    let dough = Command::new(project.result(&format!("default/{GNU}/bin/dough"))).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 two cups of flour a pinch of salt\n");
+    // The project's links lead into that store, which goes away.
+    fs::remove_dir_all(project.root.join("result")).unwrap();
+
+    let nowhere = made.path().join("words-were-here/x");
+    fs::write(made.path().join("words-were-here"), "").unwrap();
+    project
+        .xbuild(&["bundle", nowhere.to_str().unwrap(), "--target", GNU])
+        .fails(3)
+        .says("xbuild bundle DIR");
 }

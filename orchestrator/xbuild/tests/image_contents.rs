@@ -2,8 +2,7 @@
 
 mod common;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +10,7 @@ use std::time::Instant;
 
 use common::image::{blob, blobs, config, files, images, manifest, run_in};
 use common::registry::Registry;
-use common::{Project, Ran, Xbuild, shared_store};
+use common::{Project, Ran, Xbuild, serve_once, shared_store};
 use fs_err as fs;
 use serde_json::{Value, json};
 use xbuild_base::{Blob, Digest};
@@ -55,20 +54,6 @@ fn redacted(text: &str) -> String {
         None => line.split("  ").map(field).collect::<Vec<_>>().join("  "),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
-}
-
-/// Serves one file to whoever asks, once. Gives its address.
-fn serve_once(bytes: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = [0; 4096];
-        let _ = stream.read(&mut request).unwrap();
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
-        stream.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
-    });
-    format!("http://{address}/model.bin")
 }
 
 #[test]

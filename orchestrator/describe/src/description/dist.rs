@@ -1,9 +1,10 @@
 //! `[dist]`: archives for people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::RelPath;
 
+use super::step::{Named, StepPart};
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Reader};
 use crate::suggest;
@@ -20,11 +21,13 @@ pub struct Dist {
     /// Files and folders of the project that lie beside the programs, by their paths from the workspace's folder;
     /// `None`: those that people look for, such as `README.md` and `LICENSE`.
     pub files: Option<BTreeSet<RelPath>>,
+    /// What steps make that lies beside the programs, by where.
+    pub steps: BTreeMap<RelPath, StepPart>,
 }
 
 impl Default for Dist {
     fn default() -> Self {
-        Self { name: "{package}-{version}-{target}".to_owned(), files: None }
+        Self { name: "{package}-{version}-{target}".to_owned(), files: None, steps: BTreeMap::new() }
     }
 }
 
@@ -40,7 +43,7 @@ impl Dist {
     }
 }
 
-pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Dist {
+pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Dist {
     let mut dist = Dist::default();
     let Some(mut fields) = field.table(reader) else { return dist };
     if let Some(field) = fields.get("name")
@@ -55,6 +58,10 @@ pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Dist {
         const HELP: &str = "write a path from the workspace's folder, without `/` before it and without `..`";
         let mut files = BTreeSet::new();
         for item in field.items(reader).unwrap_or_default() {
+            if !item.is_text() {
+                dist.steps.extend(read_step(&item, named, reader));
+                continue;
+            }
             let Some(text) = item.text(reader) else { continue };
             match RelPath::new(text.trim_end_matches('/')) {
                 Ok(path) if path.is_root() => item.invalid(reader, "it is the whole workspace", HELP),
@@ -70,6 +77,21 @@ pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Dist {
     }
     fields.finish(reader, &[]);
     dist
+}
+
+/// `{ step = "NAME/PATH", to = "PATH" }`.
+fn read_step(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<(RelPath, StepPart)> {
+    let mut fields = item.table(reader)?;
+    let part = fields.need(reader, "step").and_then(|field| named.step(&field, true, reader));
+    let to = fields.get("to").and_then(|field| {
+        let path = RelPath::new(field.text(reader)?.trim_end_matches('/'));
+        let help = "write a path in the archive, without `/` before it and without `..`";
+        path.map_err(|error| field.invalid(reader, error, help)).ok()
+    });
+    fields.finish(reader, &[]);
+    let part = part?;
+    let last = part.path.file_name().unwrap_or(&part.name);
+    Some((to.or_else(|| RelPath::new(last).ok())?, part))
 }
 
 /// Why a name can't be that of archives, and what to do.

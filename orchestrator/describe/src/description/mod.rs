@@ -6,6 +6,8 @@ mod image;
 mod native;
 mod package;
 mod read;
+mod stamp;
+mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -28,7 +30,9 @@ pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, 
 pub use native::{Native, Natives, is_debian_name};
 pub(crate) use package::unknown as unknown_package;
 pub use package::{IncludePath, PackageSelector, PackageSettings, PackageVersion};
-pub(crate) use read::{feature_problem, profile_problem};
+pub(crate) use read::{feature_problem, profile_problem, read};
+pub use stamp::Stamp;
+pub use step::{Fetch, Step, StepPart, StepSource, Steps};
 
 /// The targets of a project that names none: those that are tested most.
 pub const FIRST_CLASS_TARGETS: [&str; 3] =
@@ -54,6 +58,10 @@ pub struct Description {
     pub images: Images,
     /// How programs are packed for people.
     pub dist: Dist,
+    /// Files of the net, and programs that make files of others.
+    pub steps: Steps,
+    /// Whether programs are told of the commit that they are made from, and what isn't asked of git.
+    pub stamp: Option<Stamp>,
     /// What an action may use.
     pub limits: Limits,
     /// The `--set` flags that are in it, in their order: for the provenance.
@@ -102,6 +110,8 @@ pub struct Build {
     pub env: Variables,
     /// What packages need beside Rust, over what [`Description::natives`] has for all variants.
     pub natives: Natives,
+    /// Whether its programs are told of the commit, where [`Description::stamp`] has it so.
+    pub stamp: bool,
     /// The keys of [`TargetSettings`] that a variant says by itself: there a target's values don't count.
     pub(crate) own: BTreeSet<&'static str>,
 }
@@ -122,6 +132,7 @@ impl Default for Build {
             toolchain: ToolchainWish::default(),
             env: Variables::new(),
             natives: Natives::default(),
+            stamp: true,
             own: BTreeSet::new(),
         }
     }

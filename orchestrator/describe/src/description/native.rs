@@ -51,12 +51,15 @@ pub struct Native {
     pub packages: Option<BTreeSet<String>>,
     /// Environment variables of its units.
     pub env: Variables,
+    /// Whether its build script asks for the commit that programs are made from.
+    pub stamp: Option<bool>,
 }
 
 impl Native {
     /// Lays another one over this: a list that it has takes the place of this one's, variables are joined.
     pub fn lay(&mut self, over: &Self) {
-        let Self { tools, packages, env } = over;
+        let Self { tools, packages, env, stamp } = over;
+        self.stamp = stamp.or(self.stamp);
         if tools.is_some() {
             self.tools.clone_from(tools);
         }
@@ -96,8 +99,9 @@ pub(super) fn read(
             names(&field, reader, ("a Debian package", help), is_debian_name)
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
+        let stamp = fields.get("stamp").and_then(|field| field.boolean(reader));
         fields.finish(reader, &[]);
-        natives.insert(name.to_owned(), Native { tools, packages, env });
+        natives.insert(name.to_owned(), Native { tools, packages, env, stamp });
     }
     natives
 }
@@ -143,8 +147,14 @@ mod tests {
             tools: list(&["perl-base", "make"]),
             packages: list(&["zlib1g-dev"]),
             env: [variable("A")].into(),
+            stamp: None,
         };
-        let gnu = Native { tools: None, packages: list(&["libssl-dev"]), env: [variable("B")].into() };
+        let gnu = Native {
+            tools: None,
+            packages: list(&["libssl-dev"]),
+            env: [variable("B")].into(),
+            stamp: Some(true),
+        };
         let none = Native { packages: list(&[]), ..Native::default() };
         let natives = Natives {
             common: [("openssl-sys".to_owned(), common)].into(),
@@ -162,6 +172,7 @@ mod tests {
         assert_eq!(gnu.tools, list(&["make", "perl-base"]));
         assert_eq!(gnu.packages, list(&["libssl-dev"]));
         assert_eq!(gnu.env, [variable("A"), variable("B")].into());
+        assert_eq!(gnu.stamp, Some(true));
         assert_eq!(of(&["windows", "target_env=\"gnu\""]).packages, list(&[]));
         assert_eq!(of(&[]).packages, list(&["zlib1g-dev"]));
     }

@@ -9,6 +9,7 @@ use xbuild_base::RelPath;
 
 use super::Description;
 use super::environment::{self, Variables};
+use super::step::Named;
 use crate::document::At;
 use crate::names::{NameError, VariantName};
 use crate::problem::{Kind, Problem, Problems};
@@ -16,7 +17,7 @@ use crate::reader::{Field, Reader};
 use crate::suggest;
 
 /// Keys that the design has and this version does not.
-const RESERVED: &[&str] = &["inputs", "native"];
+const RESERVED: &[&str] = &["native"];
 
 /// Which package of the graph is meant: `name`, or `name@version` where there are several versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +71,8 @@ pub struct PackageSettings {
     pub env: Variables,
     /// Unified diffs that are applied to its sources, in this order, by their paths from the workspace's root.
     pub patches: Vec<RelPath>,
+    /// The steps whose files its build reads.
+    pub inputs: BTreeSet<String>,
 }
 
 /// A path from a package's folder, which may lead out of it: normalised, `..` only at its start.
@@ -115,7 +118,8 @@ impl Description {
             match chosen(selector, known) {
                 Ok(version) => {
                     let package = found.entry((selector.name.clone(), version.clone())).or_default();
-                    let PackageSettings { include, env, patches } = settings.clone();
+                    let PackageSettings { include, env, patches, inputs } = settings.clone();
+                    package.inputs.extend(inputs);
                     package.include.extend(include);
                     package.env.extend(env);
                     package.patches.extend(patches);
@@ -184,6 +188,7 @@ pub(crate) fn unknown(name: &str, known: &BTreeMap<String, BTreeSet<Version>>) -
 /// it is, `package` or `patch`.
 pub(super) fn read(
     field: &Field<'_>,
+    steps: &mut Named,
     reader: &mut Reader,
     mut named: impl FnMut(&str, &str, At),
 ) -> BTreeMap<PackageSelector, PackageSettings> {
@@ -209,12 +214,22 @@ pub(super) fn read(
             let help = "write the path of a file of the project, from the workspace's root";
             field.distinct(reader, |item, reader| path(item, reader, patch_path, help))
         });
+        let inputs = fields.get("inputs").and_then(|field| {
+            field.distinct(reader, |item, reader| {
+                let part = steps.step(item, false, reader)?;
+                if !part.path.is_root() {
+                    item.invalid(reader, "it is a part of what the step makes", "name the step alone");
+                }
+                Some(part.name)
+            })
+        });
         fields.finish(reader, RESERVED);
         let include = include.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
         let patches = patches.unwrap_or_default();
         patches.iter().for_each(|(path, at)| named("patch", path.as_str(), *at));
         let patches = patches.into_iter().map(|(path, _)| path).collect();
-        found.insert(selector, PackageSettings { include, env, patches });
+        let inputs = inputs.unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+        found.insert(selector, PackageSettings { include, env, patches, inputs });
     }
     found
 }

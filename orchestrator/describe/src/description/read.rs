@@ -7,8 +7,8 @@ use cargo_platform::Platform;
 use xbuild_base::Triple;
 
 use super::{
-    Build, Description, Environment, Images, Limits, Natives, Origins, TargetSettings, ToolchainWish, Unify,
-    dist, environment, image, native, package,
+    Build, Description, Environment, Images, Limits, Natives, Origins, Steps, TargetSettings, ToolchainWish,
+    Unify, dist, environment, image, native, package, stamp, step,
 };
 use crate::document::{At, Document, Value};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -23,8 +23,8 @@ use crate::units;
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] = &["develop", "fetch", "files", "inputs", "stamp", "step"];
-const RESERVED_BUILD: &[&str] = &["inputs", "stamp"];
+const RESERVED: &[&str] = &["develop", "files", "inputs"];
+const RESERVED_BUILD: &[&str] = &["inputs"];
 /// Tables that a variant has beside what `[build]` has, which holds what all variants start from: what these say for
 /// all stands at the top.
 const OF_VARIANTS: &[&str] = &["env", "image", "native", "toolchain"];
@@ -55,11 +55,12 @@ impl Description {
     }
 }
 
-fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Description {
+pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Description {
     let mut root = Fields::root(document);
     let mut origins = Origins::default();
     let toolchain = root.get("toolchain").map(|field| read_toolchain(&field, reader)).unwrap_or_default();
     let mut places = Places { document, targets, origins: &mut origins };
+    let mut steps = step::Named::default();
     let build = root.get("build").map_or_else(Build::default, |field| {
         let mut build =
             read_build(&field, Build::default(), &VariantName::default(), &mut places, None, reader);
@@ -67,7 +68,7 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
         build.own.clear();
         build
     });
-    let mut tables = Tables { images: image::read(&mut root, reader), ..Tables::default() };
+    let mut tables = Tables { images: image::read(&mut root, &mut steps, reader), ..Tables::default() };
     if let Some(field) = root.get("env") {
         tables.environment.common = environment::read(&field, reader);
     }
@@ -76,18 +77,27 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
     }
     let mut variants = BTreeMap::from([(VariantName::default(), build)]);
     if let Some(field) = root.get("variant") {
-        read_variants(&field, &mut variants, &mut places, &mut tables.images, reader);
+        let images = (&mut tables.images, &mut steps);
+        read_variants(&field, &mut variants, &mut places, images, reader);
     }
     let target_settings = root
         .get("target")
-        .map(|field| read_targets(&field, &mut places, &mut tables, reader))
+        .map(|field| read_targets(&field, &mut places, (&mut tables, &mut steps), reader))
         .unwrap_or_default();
     let packages = root
         .get("package")
-        .map(|field| package::read(&field, reader, |list, name, at| places.remember(list, name, at)))
+        .map(|field| {
+            package::read(&field, &mut steps, reader, |list, name, at| places.remember(list, name, at))
+        })
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
-    let dist = root.get("dist").map(|field| dist::read(&field, reader)).unwrap_or_default();
+    let dist = root.get("dist").map(|field| dist::read(&field, &mut steps, reader)).unwrap_or_default();
+    let stamp = root.get("stamp").map(|field| stamp::read(&field, reader));
+    let tables_of_steps = Steps {
+        fetches: root.get("fetch").map(|field| step::read_fetches(&field, reader)).unwrap_or_default(),
+        steps: root.get("step").map(|field| step::read_steps(&field, &mut steps, reader)).unwrap_or_default(),
+    };
+    steps.check(&tables_of_steps, reader);
     root.finish(reader, RESERVED);
     let Tables { images, environment, natives } = tables;
     Description {
@@ -99,6 +109,8 @@ fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Descript
         natives,
         images,
         dist,
+        steps: tables_of_steps,
+        stamp,
         limits,
         overrides: Vec::new(),
         origins,
@@ -163,7 +175,7 @@ fn read_variants(
     field: &Field<'_>,
     variants: &mut BTreeMap<VariantName, Build>,
     places: &mut Places<'_>,
-    images: &mut Images,
+    (images, steps): (&mut Images, &mut step::Named),
     reader: &mut Reader,
 ) {
     let mut waiting: BTreeMap<VariantName, (Field<'_>, Option<Inherited>)> = BTreeMap::new();
@@ -217,7 +229,7 @@ fn read_variants(
             Some((from, build)) => (Some(from), build.clone()),
             None => (None, variants[&VariantName::default()].clone()),
         };
-        let read = read_build(&field, start, &name, places, Some(images), reader);
+        let read = read_build(&field, start, &name, places, Some((&mut *images, &mut *steps)), reader);
         if let Some(from) = &from {
             places.origins.inherit(&name, from);
             images.inherit(&name, from);
@@ -242,7 +254,7 @@ fn read_build(
     start: Build,
     variant: &VariantName,
     places: &mut Places<'_>,
-    images: Option<&mut Images>,
+    images: Option<(&mut Images, &mut step::Named)>,
     reader: &mut Reader,
 ) -> Build {
     let Places { document, targets, origins } = places;
@@ -293,7 +305,10 @@ fn read_build(
     if let Some(field) = fields.get("rustflags") {
         build.rustflags = rustflags(&field, reader);
     }
-    let Some(images) = images else {
+    if let Some(stamp) = fields.get("stamp").and_then(|field| field.boolean(reader)) {
+        build.stamp = stamp;
+    }
+    let Some((images, steps)) = images else {
         for key in OF_VARIANTS {
             fields.refuse(reader, key, || {
                 let help = format!("write what holds for all variants at the top: [{key}]");
@@ -307,7 +322,7 @@ fn read_build(
     };
     if let Some(field) = fields.get("image") {
         images.is_described = true;
-        images.by_variant.insert(variant.clone(), image::read_for_variant(&field, reader));
+        images.by_variant.insert(variant.clone(), image::read_for_variant(&field, steps, reader));
     }
     if let Some(field) = fields.get("env") {
         build.env.extend(environment::read(&field, reader));
@@ -479,7 +494,7 @@ fn read_features(
 fn read_targets(
     field: &Field<'_>,
     places: &mut Places<'_>,
-    tables: &mut Tables,
+    (tables, steps): (&mut Tables, &mut step::Named),
     reader: &mut Reader,
 ) -> Vec<(Platform, TargetSettings)> {
     let targets = places.targets;
@@ -497,7 +512,7 @@ fn read_targets(
             known.map(|triple| Platform::Name(triple.to_string()))
         };
         let Some(mut fields) = field.table(reader) else { continue };
-        let image = fields.get("image").map(|field| image::read_for_target(&field, reader));
+        let image = fields.get("image").map(|field| image::read_for_target(&field, steps, reader));
         let variables = fields.get("env").map(|field| environment::read(&field, reader));
         let natives = fields
             .get("native")

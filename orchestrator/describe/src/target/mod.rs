@@ -12,6 +12,8 @@ use crate::problem::{Kind, Problem, Problems};
 use crate::suggest;
 use crate::toolchains::Toolchains;
 
+pub(crate) use read::read;
+
 /// A target: its std, sysroot, compiler, linker, and what its programs may need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetSpec {

@@ -32,7 +32,7 @@ impl TargetSpec {
     }
 }
 
-fn read(
+pub(crate) fn read(
     triple: Triple,
     mut root: Fields<'_>,
     toolchains: &Toolchains,
@@ -117,7 +117,7 @@ fn read_glibc(field: &Field<'_>, toolchains: &Toolchains, reader: &mut Reader) -
     let default_field = fields.need(reader, "default");
     let default: Option<Glibc> = default_field.as_ref().and_then(|field| field.parsed(reader, GLIBC_HELP));
     let mut sysroots = BTreeMap::new();
-    for (version, at, field) in fields.rest() {
+    for (version, at, field) in fields.named(reader) {
         match version.parse::<Glibc>() {
             Ok(version) => {
                 sysroots.insert(version, names(Some(field), toolchains, reader));

@@ -12,6 +12,8 @@ use crate::names::{ComponentName, Distribution};
 use crate::problem::{Kind, Problem};
 use crate::suggest;
 
+pub(crate) use read::read_document;
+
 /// A validated `toolchains.toml`, the built-in one or that with a project's laid over it. Every component named
 /// anywhere in it exists; whether one is pinned for a host is asked with [`Toolchains::pins`] when it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -46,6 +46,7 @@ impl Official<'_> {
         let (mut trees, mut missing) = (Vec::new(), Vec::new());
         for (package, target) in wanted {
             let output = self.output(package, target)?;
+            self.fetcher.note(std::slice::from_ref(&output));
             let known = self.fetcher.remembered_tree(REPACKED, key(&output))?;
             if known.is_none() {
                 missing.push(output.clone());

@@ -15,6 +15,7 @@ use xbuild_base::{Digest, RelPath, Sha256, Tree};
 use super::lock::GitSource;
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
+use crate::mirror;
 use crate::output::without_credentials;
 use crate::progress::Event;
 use crate::unpack::{ArchiveError, Assembler, checked_path};
@@ -48,7 +49,7 @@ pub fn fetch(fetcher: &Fetcher<'_>, commits: &[GitCommit]) -> Result<Vec<Digest<
     let mut known = Vec::with_capacity(commits.len());
     for commit in commits {
         let tree = fetcher.remembered_tree(TREES, key(&commit.source))?;
-        if tree.is_none() && fetcher.settings().offline && !is_local(&commit.source.url) {
+        if tree.is_none() && fetcher.settings().offline && !is_there(fetcher, &commit.source) {
             missing.push(name(&commit.source));
         }
         known.push(tree);
@@ -96,6 +97,62 @@ fn key(source: &GitSource) -> Sha256 {
     let GitSource { url, reference: _, commit } = source;
     let url = without_credentials(url.trim_end_matches('/'));
     Sha256::of(format!("{VERSION}\0{}\0{commit}", url.strip_suffix(".git").unwrap_or(&url)).as_bytes())
+}
+
+/// Whether a commit can be had without a network.
+fn is_there(fetcher: &Fetcher<'_>, source: &GitSource) -> bool {
+    is_local(&source.url) || mirror::repository(&fetcher.settings().mirrors, &source.commit).is_some()
+}
+
+/// Lays commits, and those of their submodules, out as a mirror has them.
+///
+/// # Errors
+/// When a commit can't be had, or `folder` can't be written.
+pub fn mirror_commits(fetcher: &Fetcher<'_>, sources: &[GitSource], folder: &Path) -> Result<(), FetchError> {
+    let mut open: Vec<(GitSource, usize)> = sources.iter().map(|source| (source.clone(), 0)).collect();
+    while let Some((source, depth)) = open.pop() {
+        let place = folder.join(mirror::path_of_commit(&source.commit));
+        let error = |problem: String| FetchError::Git {
+            repository: without_credentials(&source.url),
+            commit: source.commit.clone(),
+            problem,
+        };
+        if depth > DEEPEST {
+            return Err(error(format!("its submodules lie more than {DEEPEST} deep in each other")));
+        }
+        let repository = Repository::with_commit(fetcher, &source)?;
+        let submodules = repository.submodules(&source.commit).map_err(error)?;
+        for Listed { mode, id, path } in repository.entries(&source.commit).map_err(error)? {
+            let url = submodules.get(String::from_utf8_lossy(&path).as_ref());
+            if let Some(url) = url.filter(|_| mode == "160000") {
+                let url = submodule_url(&source.url, url);
+                open.push((GitSource { url, reference: None, commit: id }, depth + 1));
+            }
+        }
+        if place.is_dir() {
+            continue;
+        }
+        // A branch that has it: what no name leads to is not given out.
+        repository.output(&["update-ref", "refs/heads/mirrored", &source.commit]).map_err(error)?;
+        let beside = place.with_extension("new");
+        copy(repository.folder.path(), &beside)?;
+        fs_err::rename(&beside, &place)?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), FetchError> {
+    fs_err::create_dir_all(to)?;
+    for entry in fs_err::read_dir(from)? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &place)?;
+        } else {
+            fs_err::copy(entry.path(), place)?;
+        }
+    }
+    Ok(())
 }
 
 fn is_local(url: &str) -> bool {
@@ -169,12 +226,12 @@ fn add(
                 // A commit that `.gitmodules` doesn't speak of is an empty folder for git as well.
                 let Some(url) = submodules.get(path.as_str()) else { continue };
                 let url = submodule_url(&source.url, url);
-                if fetcher.settings().offline && !is_local(&url) {
+                let below = GitSource { url, reference: None, commit: id };
+                if fetcher.settings().offline && !is_there(fetcher, &below) {
                     let missing =
-                        vec![format!("{} (submodule {path} of {shown})", without_credentials(&url))];
+                        vec![format!("{} (submodule {path} of {shown})", without_credentials(&below.url))];
                     return Err(FetchError::Offline { missing });
                 }
-                let below = GitSource { url, reference: None, commit: id };
                 add(fetcher, &below, &place, depth + 1, tree)?;
             }
             other => return Err(error(format!("`{path}` has the mode {other}, which is not known"))),
@@ -231,6 +288,13 @@ impl Repository {
             commit: commit.clone(),
             problem,
         };
+        if let Some(place) = mirror::repository(&fetcher.settings().mirrors, commit) {
+            let place = place.to_string_lossy();
+            if repository.fetch(fetcher, &place, &["--depth=1"], &[commit])?.is_ok() && repository.has(commit)
+            {
+                return Ok(repository);
+            }
+        }
         // Most servers give a commit alone; those that don't give all their branches and tags, in which it is
         // unless a manifest names a reference of another kind (a merge request).
         if repository.fetch(fetcher, url, &["--depth=1"], &[commit])?.is_err() {

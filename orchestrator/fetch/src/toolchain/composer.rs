@@ -68,6 +68,11 @@ impl<'c> Composer<'c> {
             self.part(name, &mut parts, &mut Vec::new())?;
             self.gather(name, &parts, &mut done, &mut missing)?;
         }
+        if self.fetcher.is_noting() {
+            for part in parts.values() {
+                self.fetcher.note(&self.sources(part)?);
+            }
+        }
         if !missing.is_empty() {
             let mut wanted = Vec::new();
             for name in &missing {

@@ -11,6 +11,7 @@ use xbuild_realise::LocalSources;
 use xbuild_store::Disk;
 
 use crate::error::XbuildError;
+use crate::steps::Steps;
 
 /// Where files come from.
 pub(super) struct Files<'f> {
@@ -20,6 +21,8 @@ pub(super) struct Files<'f> {
     pub(super) fetched: &'f [Digest<Blob>],
     /// All outputs of the variant and target.
     pub(super) outputs: &'f [&'f Row],
+    /// What steps make; none where no image wants it.
+    pub(super) steps: Option<&'f Steps<'f>>,
 }
 
 impl Files<'_> {
@@ -75,30 +78,44 @@ impl Files<'_> {
                     let why = format!("it is the output {name} of the project");
                     root.add(at, Node { owner, ..Node::file(file_of.digest, mode, Role::Application, why) })?;
                 }
-                FileSource::Project(source) => self.add_source(root, &at, source, file.mode, owner)?,
+                FileSource::Project(source) => {
+                    let entry = self.source(&at, source)?;
+                    let path = source.trim_end_matches('/');
+                    self.add_entry(root, (&at, entry), (path, " of the project"), file.mode, owner)?;
+                }
+                FileSource::Step(part) => {
+                    let steps = self.steps.ok_or_else(|| gone(path, "made by a step", "run it again"))?;
+                    let entry = steps.part(part, self.outputs)?;
+                    let what = part.to_string();
+                    self.add_entry(root, (&at, entry), (&what, ", which a step makes"), file.mode, owner)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Adds a file of the project, or a folder with all that is in it.
-    fn add_source(
-        &self,
-        root: &mut RootFs,
-        at: &RelPath,
-        source: &str,
-        mode: Option<u32>,
-        owner: Owner,
-    ) -> Result<(), XbuildError> {
+    /// A file or folder of the project.
+    fn source(&self, at: &RelPath, source: &str) -> Result<Entry, XbuildError> {
         let place = self.sources.workspace.resolve(source).map_err(ImageError::from)?;
         let mut tree = TreeBuilder::from_tree(self.sources.tree);
         // What lies below a file is not there either.
-        let entry = tree.get(self.store, &place).ok().flatten().ok_or_else(|| {
+        tree.get(self.store, &place).ok().flatten().ok_or_else(|| {
             let help = "it must be there, and what git ignores is no source of the project";
             gone(&format!("/{at}"), &format!("`{source}` in the project"), help)
-        })?;
+        })
+    }
+
+    /// Adds a file, or a folder with all that is in it.
+    fn add_entry(
+        &self,
+        root: &mut RootFs,
+        (at, entry): (&RelPath, Entry),
+        (path, of): (&str, &str),
+        mode: Option<u32>,
+        owner: Owner,
+    ) -> Result<(), XbuildError> {
         let node = |entry: &Entry, path: &str| -> Node {
-            let why = format!("it is {path} of the project");
+            let why = format!("it is {path}{of}");
             let mut node = match entry {
                 Entry::File(file) => {
                     let mode = mode.unwrap_or(if file.executable { 0o755 } else { 0o644 });
@@ -110,7 +127,6 @@ impl Files<'_> {
             node.owner = owner;
             node
         };
-        let path = source.trim_end_matches('/');
         // The image's root is there already.
         if !(at.is_root() && matches!(entry, Entry::Directory(_))) {
             root.add(at.clone(), node(&entry, path))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_platform::Cfg;
 use xbuild_base::{RelPath, Triple};
-use xbuild_describe::{Base, ImageSettings, LayerCompression};
+use xbuild_describe::{Base, FileSource, ImageSettings, LayerCompression};
 use xbuild_image::{
     BaseOptions, Compression, ImageError, Libraries, NONROOT, Node, Owner, Role, RootFs, Settings, add_base,
     add_libraries, check_leaks,
@@ -15,12 +15,13 @@ use xbuild_store::Disk;
 use super::Made;
 use super::base::{Bases, Pins};
 use super::files::Files;
-use super::revision::{self, Revision};
 use super::select::{STATIC, is_wanted, platform};
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::native::Supplied;
+use crate::revision::{self, Revision};
+use crate::steps::Steps;
 use crate::verb::build::{Planned, Realised, Work};
 
 /// Where programs go.
@@ -202,7 +203,10 @@ impl One<'_> {
             let why = format!("the program {} of the project", row.artefact.name);
             root.add(path, Node::file(row.artefact.file.digest, 0o755, Role::Application, why))?;
         }
-        let files = Files { store, sources: &work.local, fetched: &planned.files, outputs: self.rows };
+        let takes_steps = settings.files.values().any(|file| matches!(file.from, FileSource::Step(_)));
+        let steps = takes_steps.then(|| Steps::new(described, work)).transpose()?;
+        let (sources, fetched, outputs) = (&work.local, &*planned.files, self.rows);
+        let files = Files { store, sources, fetched, outputs, steps: steps.as_ref() };
         files.add(&mut root, &settings.files)?;
         let of_base = || match &pulled {
             Some(base) => base.user().map(str::to_owned),

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `select` | request × description → targets, and what must be built |
 //! | `base` | what images are based on: pinned in `xbuild.lock`, pulled |
-//! | `revision` | the commit that they are made of |
 //! | `files` | `[image.files]` → what lies at each path |
 //! | `make` | outputs → images in the store |
 //! | `place` | images → folders, archives, daemons |
@@ -17,7 +16,6 @@ pub(crate) mod inspect;
 mod make;
 pub(crate) mod place;
 pub(crate) mod push;
-mod revision;
 pub(crate) mod select;
 
 use serde::{Deserialize, Serialize};

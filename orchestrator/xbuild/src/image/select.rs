@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::Triple;
-use xbuild_describe::{Base, FileSource, ImageGround, VariantName, name_matches};
+use xbuild_describe::{Base, FileSource, ImageFile, ImageGround, VariantName, name_matches};
 use xbuild_fetch::{FixedOutput, Place, Unpack};
 use xbuild_image::Platform;
 
@@ -180,7 +180,13 @@ pub(crate) fn extra(described: &Described, names: &[String]) -> Result<Extra, Xb
 /// Whether some image takes outputs other than programs.
 pub(crate) fn wants_outputs(described: &Described, names: &[String]) -> bool {
     let settings = described.description.images.every(|name| is_wanted(names, name));
-    settings.iter().flat_map(|one| one.files.values()).any(|file| matches!(file.from, FileSource::Output(_)))
+    let steps = &described.description.steps;
+    let takes_outputs = |file: &ImageFile| match &file.from {
+        FileSource::Output(_) => true,
+        FileSource::Step(part) => steps.output_of(&part.name).is_some(),
+        _ => false,
+    };
+    settings.iter().flat_map(|one| one.files.values()).any(takes_outputs)
 }
 
 /// What must be built for the images that are asked for.

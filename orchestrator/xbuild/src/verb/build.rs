@@ -7,10 +7,12 @@ use std::process::ExitCode;
 use cargo_platform::Cfg;
 use semver::Version;
 use serde_json::json;
-use xbuild_action::Content;
+use xbuild_action::{Content, Entry, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
-use xbuild_describe::{Asked, ComponentName, Request, Task, Toolchains, Unify, evaluate};
+use xbuild_describe::{
+    Asked, ComponentName, PackageSettings, PackageVersion, Request, Task, Toolchains, Unify, evaluate,
+};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
@@ -32,9 +34,10 @@ use crate::lock::{self, PackageSet};
 use crate::native::Supplied;
 use crate::record::Recalled;
 use crate::session::{Fetching, Session};
+use crate::stamp::Stamp;
 use crate::timings::{self, Recorder};
 use crate::ui::{BuildDisplay, Diagnostics, LocalPackages, Said, Traced, Ui};
-use crate::{native, outputs, packages, record, settings};
+use crate::{native, outputs, packages, record, settings, steps};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
@@ -152,6 +155,8 @@ pub(crate) struct Work<'w> {
     patches: Patches<'w>,
     pub(crate) local: LocalSources,
     configuration: Configuration,
+    /// What programs are told of the commit.
+    stamp: Option<Stamp>,
     /// Everything that the outputs depend on, but for what is pinned on the way.
     key: Sha256,
     /// `xbuild.lock`, which planning may add to.
@@ -173,6 +178,8 @@ pub(crate) struct Planned<'w> {
     /// What each toolchain's cargo says of the packages.
     metadata: BTreeMap<Version, String>,
     pub(crate) asked: Vec<Asked>,
+    /// What the description says of packages.
+    packages: BTreeMap<PackageVersion, PackageSettings>,
     pub(crate) composed: Composed<'w>,
     /// The trees of the components that were asked for besides.
     pub(crate) components: BTreeMap<ComponentName, Digest<Tree>>,
@@ -217,7 +224,8 @@ impl<'w> Work<'w> {
         let patches = Patches::new(&described.description, &described.patches, &lock)?;
         let local = LocalSources::import(&session.store, &described.root)?;
         let local = patches.apply_to_local(&*session.store, &lock, local)?;
-        let key = record::key(described, &local, build, &host);
+        let stamp = stamp(described, &wanted)?;
+        let key = record::key(described, &local, build, &host, stamp.as_ref());
         let pins = RefCell::new(lock::Lock::read(&described.root)?);
         let configuration = project::configuration(&*session.store, &local)?;
         for notice in configuration.notices() {
@@ -237,6 +245,7 @@ impl<'w> Work<'w> {
             patches,
             local,
             configuration,
+            stamp,
             key,
             pins,
         })
@@ -256,6 +265,11 @@ impl<'w> Work<'w> {
     pub(crate) fn engine_again<'c>(&'c self, comparison: &'c Comparison) -> Engine<'c> {
         let engine = engine(self.session, self.described, self.build);
         Engine { again: Some(comparison), keep_going: true, ..engine }
+    }
+
+    /// What `Cargo.lock` names.
+    pub(crate) fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// The triple of this machine.
@@ -305,7 +319,10 @@ impl<'w> Work<'w> {
                 .iter()
                 .map(|(name, variant)| (name.clone(), variant.env.clone()))
                 .collect(),
-            packages: packages.into_iter().map(|(package, settings)| (package, settings.env)).collect(),
+            packages: packages
+                .iter()
+                .map(|(package, settings)| (package.clone(), settings.env.clone()))
+                .collect(),
         };
         recorder.stage("fetch");
         let composed = Composed::new(described, &composer, &server, &asked)?;
@@ -318,7 +335,35 @@ impl<'w> Work<'w> {
                 metadata.insert(ground.rust.clone(), said);
             }
         }
-        Ok(Planned { project, metadata, asked, composed, components, files })
+        Ok(Planned { project, metadata, asked, packages, composed, components, files })
+    }
+
+    /// The sandbox's root for what runs on this machine, with nothing of a target.
+    pub(crate) fn host_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        let fetcher = fetching.fetcher();
+        let builder = ComponentBuilder { engine: &self.engine };
+        let composer = self.composer(&self.described.toolchains, &fetching, &fetcher, &builder);
+        let layers = composer.layers(first, &[], &Server::from_environment(&settings::variable))?.host;
+        fetching.display.finish();
+        Ok(layers)
+    }
+
+    /// A file of the net, or what is in it.
+    pub(crate) fn fetch(&self, wanted: &FixedOutput, is_archive: bool) -> Result<Entry, XbuildError> {
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        let fetcher = fetching.fetcher();
+        let wanted = std::slice::from_ref(wanted);
+        let entry = match is_archive {
+            true => fetcher.trees(wanted)?.first().copied().map(Entry::Directory),
+            false => {
+                let file = |&digest: &Digest<Blob>| Entry::File(File { digest, executable: false });
+                fetcher.blobs(wanted)?.first().map(file)
+            }
+        };
+        fetching.display.finish();
+        entry.ok_or_else(|| XbuildError::user("nothing was fetched", "run the same command again"))
     }
 
     fn composer<'c>(
@@ -442,6 +487,13 @@ impl<'w> Work<'w> {
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
         let supplied = native::provide(self, self.described, asked, &mut parts)?;
+        steps::provide(self.described, self, &planned.packages, &mut parts)?;
+        let variants = &self.described.description.variants;
+        for (part, one) in parts.iter_mut().zip(asked) {
+            let stamp = self.stamp.as_ref();
+            let stamp = stamp.filter(|_| variants.get(&one.variant).is_some_and(|build| build.stamp));
+            stamp.inspect(|stamp| stamp.tell(self.described, one, part));
+        }
         Ok((Graph::new(self.engine.store, parts).map_err(RealiseError::from)?, supplied))
     }
 
@@ -474,6 +526,16 @@ impl<'w> Work<'w> {
         tell_dry_run(ui, nodes.len(), graph.len() - nodes.len());
         Ok(())
     }
+}
+
+/// What programs are told of the commit, where the description has it so.
+fn stamp(described: &Described, wanted: &Wanted) -> Result<Option<Stamp>, XbuildError> {
+    let Some(stamp) = &described.description.stamp else { return Ok(None) };
+    let stamp = match wanted {
+        Wanted::Task(_) => Stamp::none(),
+        Wanted::Everything | Wanted::Programs => Stamp::find(&described.root, stamp)?,
+    };
+    Ok(Some(stamp))
 }
 
 fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {

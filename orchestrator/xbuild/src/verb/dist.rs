@@ -11,13 +11,14 @@ use xbuild_describe::{ArchiveFormat, OutputKind, evaluate};
 use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
 use xbuild_realise::{LocalSources, RealiseError, project};
 
-use super::build::{Wanted, make, request};
+use super::build::{Wanted, Work, make, request};
 use crate::choose::facts;
 use crate::cli::{Build, Dist, Global};
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::session::Session;
+use crate::steps::Steps;
 use crate::ui::Ui;
 
 /// How the names of files begin that people look for beside a program.
@@ -41,6 +42,11 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let rows = make(global, &build, &described, &session, ui)?.unwrap_or_default();
 
     let settings = &described.description.dist;
+    let work = match settings.steps.is_empty() {
+        true => None,
+        false => Some(Work::new(global, &build, Wanted::Programs, &described, &session, ui)?),
+    };
+    let steps = work.as_ref().map(|work| Steps::new(&described, work)).transpose()?;
     let mut archives: BTreeMap<String, Archive> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
@@ -55,8 +61,20 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             };
             let (package, target) = (&output.package, one.target.as_str());
             let name = settings.name(package, &version(package), target, one.variant.as_str());
-            let new = || Archive { name: name.clone(), packing, files: beside.clone() };
-            let archive = archives.entry(name.clone()).or_insert_with(new);
+            if !archives.contains_key(&name) {
+                let mut files = beside.clone();
+                if let Some(steps) = &steps {
+                    let is_of = |row: &&Row| {
+                        row.artefact.variant == one.variant.as_str() && row.artefact.target == one.target
+                    };
+                    let outputs: Vec<&Row> = rows.iter().filter(is_of).collect();
+                    for (to, part) in &settings.steps {
+                        add(&mut files, to, steps.part(part, &outputs)?, &session)?;
+                    }
+                }
+                archives.insert(name.clone(), Archive { name: name.clone(), packing, files });
+            }
+            let Some(archive) = archives.get_mut(&name) else { continue };
             let path = RelPath::new(&row.artefact.name).map_err(|error| {
                 XbuildError::user(format!("`{}` can't be packed: {error}", row.artefact.name), "rename it")
             })?;
@@ -120,24 +138,32 @@ fn beside(described: &Described, session: &Session) -> Result<BTreeMap<RelPath, 
                 "correct the path; what git ignores is no source of the project",
             )
         };
-        match lookup(store, local.tree, &local.workspace.join(&path))?.ok_or_else(gone)? {
-            Entry::File(file) => {
-                files.insert(path, file);
-            }
-            Entry::Directory(tree) => walk::<RealiseError>(store, tree, &mut |below, entry| {
-                if let Entry::File(file) = entry {
-                    files.insert(path.join(below), *file);
-                }
-                Ok(())
-            })?,
-            // What it leads to may be outside of the archive.
-            Entry::Symlink(_) => {
-                return Err(XbuildError::user(
-                    format!("[dist] files: `{path}` is a link"),
-                    "name what it leads to",
-                ));
-            }
-        }
+        let entry = lookup(store, local.tree, &local.workspace.join(&path))?.ok_or_else(gone)?;
+        add(&mut files, &path, entry, session)?;
     }
     Ok(files)
+}
+
+/// Adds a file, or all files of a folder.
+fn add(
+    files: &mut BTreeMap<RelPath, File>,
+    path: &RelPath,
+    entry: Entry,
+    session: &Session,
+) -> Result<(), XbuildError> {
+    match entry {
+        Entry::File(file) => drop(files.insert(path.clone(), file)),
+        Entry::Directory(tree) => walk::<RealiseError>(&*session.store, tree, &mut |below, entry| {
+            if let Entry::File(file) = entry {
+                files.insert(path.join(below), *file);
+            }
+            Ok(())
+        })?,
+        // What it leads to may be outside of the archive.
+        Entry::Symlink(_) => {
+            let what = format!("[dist] files: `{path}` is a link");
+            return Err(XbuildError::user(what, "name what it leads to"));
+        }
+    }
+    Ok(())
 }

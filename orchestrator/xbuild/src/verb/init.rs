@@ -9,8 +9,20 @@ use crate::description::find_workspace;
 use crate::error::XbuildError;
 use crate::ui::Ui;
 
+/// What is written.
+const FILE: &str = "xbuild.toml";
+
 /// What templates call the new package, and what stands for it where a word can have no hyphen.
 const NAMES: [&str; 2] = ["app-name", "app_name"];
+
+/// What editors complete and check a description by.
+const SCHEMA: &str = concat!(
+    "#:schema ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/raw/v",
+    env!("CARGO_PKG_VERSION"),
+    "/schema/xbuild.json\n\n"
+);
 
 /// What git shall pass over: what xbuild leaves in a project.
 const IGNORED: &str = "/result";
@@ -25,8 +37,8 @@ pub(crate) fn run(global: &Global, init: &Init, ui: &Ui) -> Result<ExitCode, Xbu
 /// Writes `xbuild.toml` beside the workspace's manifest.
 fn describe(project: &Path, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let root = find_workspace(project)?.root;
-    write_new(&root.join("xbuild.toml"), DESCRIPTION)?;
-    ui.status("Wrote", root.join("xbuild.toml").display());
+    write_new(&root.join(FILE), &format!("{SCHEMA}{DESCRIPTION}"))?;
+    ui.status("Wrote", root.join(FILE).display());
     if ignore_results(&root)? {
         ui.status("Added", format!("{IGNORED} to {}", root.join(".gitignore").display()));
     }
@@ -64,7 +76,9 @@ fn from_template(folder: &Path, (_, files): &Template, ui: &Ui) -> Result<ExitCo
         if let Some(above) = path.parent() {
             fs_err::create_dir_all(above).map_err(|error| failed(&error))?;
         }
-        write_new(&path, &text.replace(NAMES[0], name).replace(NAMES[1], &name.replace('-', "_")))?;
+        let text = text.replace(NAMES[0], name).replace(NAMES[1], &name.replace('-', "_"));
+        let schema = if path.file_name() == Some(FILE.as_ref()) { SCHEMA } else { "" };
+        write_new(&path, &format!("{schema}{text}"))?;
         ui.verbose("Wrote", path.display());
     }
     ui.status("Created", format!("{name} in {}", place.display()));

@@ -1,6 +1,7 @@
 //! A file a verb.
 
 pub(crate) mod build;
+pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod dist;
 pub(crate) mod doctor;

@@ -1,13 +1,14 @@
-//! `xbuild store verify`, `export` and `import`, and `xbuild gc`.
+//! `xbuild store verify`, `usage`, `export` and `import`, and `xbuild gc`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use indicatif::HumanBytes;
+use serde_json::json;
 use xbuild_action::Cancel;
-use xbuild_store::{Packed, Policy, Repair, Sweeping, names_in_pack};
+use xbuild_store::{Held, Packed, Policy, Repair, Sweeping, names_in_pack};
 
 use super::build::{Wanted, planned};
 use crate::cli::{Gc, Global, Outputs, Store};
@@ -18,6 +19,7 @@ use crate::{record, settings};
 pub(crate) fn run(global: &Global, verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
     match verb {
         Store::Verify { repair } => verify(*repair, ui),
+        Store::Usage => usage(ui),
         Store::Export { file, without, outputs } => export(global, file, without.as_deref(), outputs, ui),
         Store::Import { file } => import(file, ui),
     }
@@ -87,8 +89,71 @@ fn open(file: &Path) -> Result<fs_err::File, XbuildError> {
 }
 
 fn told(verb: &str, Packed { files, bytes }: Packed, ui: &Ui) {
-    let files = counted(usize::try_from(files).unwrap_or(usize::MAX), "file");
-    ui.status(verb, format!("{files}, {}", HumanBytes(bytes)));
+    ui.status(verb, format!("{}, {}", counted_u64(files), HumanBytes(bytes)));
+}
+
+/// What the namespaces of memos are of, for people; those that aren't here are of builds.
+const KINDS: [(&str, &[&str]); 3] = [
+    ("toolchains", &["memo/component", "memo/official", "memo/std"]),
+    (
+        "crates",
+        &[
+            "memo/fetched-blob",
+            "memo/git-commit",
+            "memo/git-tree",
+            "memo/unpacked-tree",
+            "memo/vendored-tree",
+        ],
+    ),
+    (
+        "images",
+        &["memo/image-1", "memo/image-2", "memo/image-base-1", "memo/image-layer-1", "memo/image-scan-1"],
+    ),
+];
+
+fn usage(ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let store = settings::open_store(&Cancel::default(), ui)?;
+    let usage = store.usage()?;
+    let mut kinds: BTreeMap<&str, Held> = BTreeMap::new();
+    for (need, held) in &usage.needs {
+        let kind = match need.as_str() {
+            "roots" => "results that links keep",
+            "nothing" => "nothing",
+            need => KINDS.iter().find(|(_, needs)| needs.contains(&need)).map_or("builds", |(kind, _)| kind),
+        };
+        let of_kind = kinds.entry(kind).or_default();
+        *of_kind = Held { files: of_kind.files + held.files, bytes: of_kind.bytes + held.bytes };
+    }
+    let mut kinds: Vec<(&str, Held)> = kinds.into_iter().filter(|(_, held)| held.files > 0).collect();
+    kinds.sort_by_key(|(_, held)| std::cmp::Reverse(held.bytes));
+    let whole: u64 = kinds.iter().map(|(_, held)| held.bytes).sum();
+    let roots = usage.roots.iter().map(|(link, held)| (link.display().to_string(), *held));
+    if ui.json {
+        for (kind, Held { files, bytes }) in kinds {
+            let line = json!({ "reason": "xbuild-store-usage", "of": kind, "files": files, "bytes": bytes });
+            ui.output_line(&line.to_string());
+        }
+        for (link, held) in roots {
+            let bytes = held.map(|held| held.bytes);
+            let line = json!({ "reason": "xbuild-store-root", "link": link, "bytes": bytes });
+            ui.output_line(&line.to_string());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let size = |bytes: u64| HumanBytes(bytes).to_string();
+    for (kind, Held { files, bytes }) in kinds {
+        ui.output_line(&format!("{:>12}  {kind} ({})", size(bytes), counted_u64(files)));
+    }
+    ui.output_line(&format!("{:>12}  in all", size(whole)));
+    for (link, held) in roots {
+        let kept = held.map_or_else(|| "gone".to_owned(), |held| size(held.bytes));
+        ui.output_line(&format!("{kept:>12}  {link}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn counted_u64(files: u64) -> String {
+    counted(usize::try_from(files).unwrap_or(usize::MAX), "file")
 }
 
 fn verify(repair: bool, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -124,6 +189,7 @@ pub(crate) fn gc(options: Gc, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let policy = Policy {
         now: SystemTime::now(),
         max_age: Duration::from_secs(u64::from(options.keep_days) * 24 * 3600),
+        max_size: options.max_size,
         sweeping: if options.dry_run { Sweeping::DryRun } else { Sweeping::Remove },
     };
     let report = store.gc(&policy)?;
@@ -137,6 +203,16 @@ pub(crate) fn gc(options: Gc, ui: &Ui) -> Result<ExitCode, XbuildError> {
         ));
     }
     let verb = if options.dry_run { "would free" } else { "freed" };
-    ui.output_line(&format!("{verb} {}", HumanBytes(report.bytes())));
+    ui.output_line(&format!(
+        "{verb} {}, {} left",
+        HumanBytes(report.bytes()),
+        HumanBytes(report.kept_bytes())
+    ));
+    if let Some(size) = options.max_size.filter(|size| *size < report.kept_bytes()) {
+        ui.note(format!(
+            "it is more than {}: links in projects keep the rest (xbuild store usage)",
+            HumanBytes(size)
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }

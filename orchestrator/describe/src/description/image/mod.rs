@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_platform::Platform;
 
+use super::step::StepPart;
 use crate::names::VariantName;
 
 pub(super) use read::{read, read_for_target, read_for_variant};
@@ -236,6 +237,8 @@ pub enum FileSource {
     Project(String),
     /// An output of the same variant and target: a program or a library.
     Output(String),
+    /// What a step makes, for the same variant and target, or a part of it.
+    Step(StepPart),
     /// A file of the net, by its SHA-256.
     Url {
         /// Where it is.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Base, FileSource, ImageFile, ImageTable, Images, LayerCompression};
 use crate::description::read::SIZE_HELP;
+use crate::description::step::Named;
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Fields, Reader};
 use crate::units;
@@ -11,32 +12,40 @@ use crate::units;
 const ENTRYPOINT_HELP: &str = "write the program's path in the image and its arguments: `[\"/bin/foo\"]`";
 
 /// Reads `[image]` and `[images.NAME]`.
-pub(in crate::description) fn read(root: &mut Fields<'_>, reader: &mut Reader) -> Images {
+pub(in crate::description) fn read(root: &mut Fields<'_>, named: &mut Named, reader: &mut Reader) -> Images {
     let common = root.get("image");
-    let named = root.get("images");
-    let is_described = common.is_some() || named.is_some();
-    let common = common.map(|field| read_table(&field, Place::Image, reader)).unwrap_or_default();
+    let tables = root.get("images");
+    let is_described = common.is_some() || tables.is_some();
+    let common = common.map(|field| read_table(&field, Place::Image, named, reader)).unwrap_or_default();
     let mut images = Images { is_described, common, ..Images::default() };
-    for (name, at, field) in named.map(|field| field.entries(reader)).unwrap_or_default() {
+    for (name, at, field) in tables.map(|field| field.entries(reader)).unwrap_or_default() {
         if !is_name(name) {
             let problem = Problem::new(Kind::Invalid, format!("`{name}` can't be the name of an image"))
                 .label("not a name")
                 .help("write lower-case letters and digits, with `-`, `_` and `.` between them");
             reader.report(at, problem);
         }
-        images.named.insert(name.to_owned(), read_table(&field, Place::Image, reader));
+        images.named.insert(name.to_owned(), read_table(&field, Place::Image, named, reader));
     }
     images
 }
 
 /// Reads `[target.….image]`.
-pub(in crate::description) fn read_for_target(field: &Field<'_>, reader: &mut Reader) -> ImageTable {
-    read_table(field, Place::Target, reader)
+pub(in crate::description) fn read_for_target(
+    field: &Field<'_>,
+    named: &mut Named,
+    reader: &mut Reader,
+) -> ImageTable {
+    read_table(field, Place::Target, named, reader)
 }
 
 /// Reads `[variant.….image]`.
-pub(in crate::description) fn read_for_variant(field: &Field<'_>, reader: &mut Reader) -> ImageTable {
-    read_table(field, Place::Variant, reader)
+pub(in crate::description) fn read_for_variant(
+    field: &Field<'_>,
+    named: &mut Named,
+    reader: &mut Reader,
+) -> ImageTable {
+    read_table(field, Place::Variant, named, reader)
 }
 
 /// Where a table stands.
@@ -60,7 +69,7 @@ fn is_name(name: &str) -> bool {
         && between.into_iter().all(allowed)
 }
 
-fn read_table(field: &Field<'_>, place: Place, reader: &mut Reader) -> ImageTable {
+fn read_table(field: &Field<'_>, place: Place, named: &mut Named, reader: &mut Reader) -> ImageTable {
     let mut image = ImageTable::default();
     let Some(mut fields) = field.table(reader) else { return image };
     image.base = fields.get("base").and_then(|field| read_base(&field, reader));
@@ -91,7 +100,7 @@ fn read_table(field: &Field<'_>, place: Place, reader: &mut Reader) -> ImageTabl
     image.stop_signal = fields.get("stop-signal").and_then(|field| field.text(reader)).map(str::to_owned);
     image.labels = read_map(fields.get("labels"), false, reader);
     image.annotations = read_map(fields.get("annotations"), false, reader);
-    image.files = fields.get("files").map(|field| read_files(&field, reader)).unwrap_or_default();
+    image.files = fields.get("files").map(|field| read_files(&field, named, reader)).unwrap_or_default();
     image.dlopen = fields.get("dlopen").and_then(|field| read_names(&field, reader));
     let compressions = [
         ("none", LayerCompression::None),
@@ -171,7 +180,7 @@ fn read_entrypoint(field: &Field<'_>, reader: &mut Reader) -> Vec<String> {
 }
 
 /// `files`: a text is a file or folder of the project; a table says more.
-fn read_files(field: &Field<'_>, reader: &mut Reader) -> BTreeMap<String, ImageFile> {
+fn read_files(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> BTreeMap<String, ImageFile> {
     let mut files = BTreeMap::new();
     for (path, at, field) in field.entries(reader) {
         if !path.starts_with('/') {
@@ -180,16 +189,16 @@ fn read_files(field: &Field<'_>, reader: &mut Reader) -> BTreeMap<String, ImageF
                 .help("write the path in the image, from its root");
             reader.report(at, problem);
         }
-        if let Some(file) = read_file(&field, reader) {
+        if let Some(file) = read_file(&field, named, reader) {
             files.insert(path.to_owned(), file);
         }
     }
     files
 }
 
-fn read_file(field: &Field<'_>, reader: &mut Reader) -> Option<ImageFile> {
-    const HELP: &str = "write one of `from = \"path\"`, `output = \"program\"`, `url = \"…\"` with its `sha256`, \
-        `folder = true`, `link = \"target\"`";
+fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<ImageFile> {
+    const HELP: &str = "write one of `from = \"path\"`, `output = \"program\"`, `step = \"name\"`, `url = \"…\"` with \
+        its `sha256`, `folder = true`, `link = \"target\"`";
     if field.is_text() {
         let from = FileSource::Project(read_source(field, reader)?);
         return Some(ImageFile { from, mode: None, owner: None });
@@ -201,6 +210,9 @@ fn read_file(field: &Field<'_>, reader: &mut Reader) -> Option<ImageFile> {
     }
     if let Some(name) = fields.get("output").and_then(|field| field.text(reader)) {
         sources.push(FileSource::Output(name.to_owned()));
+    }
+    if let Some(part) = fields.get("step").and_then(|field| named.step(&field, true, reader)) {
+        sources.push(FileSource::Step(part));
     }
     let sha256 = fields.get("sha256").and_then(|field| read_sha256(&field, reader));
     if let Some(at) = fields.get("url") {

@@ -52,25 +52,33 @@ struct Names {
 fn read(source: Source, base: Option<&Toolchains>) -> Result<Toolchains, Problems> {
     let document = Document::parse(Arc::new(source))?;
     let mut reader = Reader::new(&document);
-    let reader_ref = &mut reader;
-    let mut root = Fields::root(&document);
+    let toolchains = read_document(&document, base, &mut reader);
+    reader.finish(toolchains).map(|toolchains| toolchains.expect("a problem was noted"))
+}
 
-    if !read_format(&mut root, reader_ref) {
+/// Reads a document. `None` where a problem was noted that leaves the rest unread.
+pub(crate) fn read_document(
+    document: &Document,
+    base: Option<&Toolchains>,
+    reader: &mut Reader,
+) -> Option<Toolchains> {
+    let mut root = Fields::root(document);
+    if !read_format(&mut root, reader) {
         // The rest is not judged by rules that it was not written for.
-        return reader.finish(None).map(|value: Option<Toolchains>| value.expect("a problem was noted"));
+        return None;
     }
     let default = match base {
-        None => root.need(reader_ref, "default"),
+        None => root.need(reader, "default"),
         Some(_) => root.get("default"),
     };
     let suites_field = root.get("suites");
     let components_field = root.get("component");
     let pins_field = root.get("pins");
     let toolchains_field = root.get("toolchain");
-    root.finish(reader_ref, &[]);
+    root.finish(reader, &[]);
 
-    let suite_fields = entries(suites_field, reader_ref);
-    let component_fields = entries(components_field, reader_ref);
+    let suite_fields = entries(suites_field, reader);
+    let component_fields = entries(components_field, reader);
     let mut names = Names {
         suites: suite_fields.iter().map(|(name, ..)| (*name).to_owned()).collect(),
         components: component_fields.iter().map(|(name, ..)| (*name).to_owned()).collect(),
@@ -82,32 +90,32 @@ fn read(source: Source, base: Option<&Toolchains>) -> Result<Toolchains, Problem
 
     let suites: BTreeMap<String, Suite> = suite_fields
         .into_iter()
-        .filter_map(|(name, _, field)| Some((name.to_owned(), read_suite(&field, reader_ref)?)))
+        .filter_map(|(name, _, field)| Some((name.to_owned(), read_suite(&field, reader)?)))
         .collect();
     let mut components = BTreeMap::new();
     for (name, at, field) in component_fields {
-        let Some(name) = parse_name(name, at, reader_ref) else { continue };
-        if let Some(component) = component::read(name.clone(), &field, &names, reader_ref) {
+        let Some(name) = parse_name(name, at, reader) else { continue };
+        if let Some(component) = component::read(name.clone(), &field, &names, reader) {
             components.insert(name, component);
         }
     }
     let mut pins = BTreeMap::new();
-    for (host, at, field) in entries(pins_field, reader_ref) {
-        if let Some(host) = parse_host(host, at, reader_ref) {
-            pins.insert(host, pins::read(&field, &names, reader_ref));
+    for (host, at, field) in entries(pins_field, reader) {
+        if let Some(host) = parse_host(host, at, reader) {
+            pins.insert(host, pins::read(&field, &names, reader));
         }
     }
     let mut toolchains = BTreeMap::new();
-    for (version, at, field) in entries(toolchains_field, reader_ref) {
-        let Some(version) = parse_version(version, at, reader_ref) else { continue };
-        if let Some(toolchain) = toolchain::read(version.clone(), &field, &names, reader_ref) {
+    for (version, at, field) in entries(toolchains_field, reader) {
+        let Some(version) = parse_version(version, at, reader) else { continue };
+        if let Some(toolchain) = toolchain::read(version.clone(), &field, &names, reader) {
             toolchains.insert(version, toolchain);
         }
     }
 
     let default_version = default.as_ref().and_then(|field| {
-        let text = field.text(reader_ref)?;
-        parse_version(text, field.at(), reader_ref)
+        let text = field.text(reader)?;
+        parse_version(text, field.at(), reader)
     });
     if let (Some(field), Some(version)) = (&default, &default_version) {
         let known = toolchains.contains_key(version)
@@ -115,7 +123,7 @@ fn read(source: Source, base: Option<&Toolchains>) -> Result<Toolchains, Problem
         if !known {
             let versions: Vec<String> = toolchains.keys().map(ToString::to_string).collect();
             let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-            reader_ref.report(
+            reader.report(
                 field.at(),
                 Problem::new(Kind::UnknownName, format!("there is no toolchain `{version}`"))
                     .help(suggest::help(&version.to_string(), "toolchains", &versions)),
@@ -126,7 +134,7 @@ fn read(source: Source, base: Option<&Toolchains>) -> Result<Toolchains, Problem
         .or_else(|| base.map(|base| base.default.clone()))
         // Where there is none, a problem was noted, and nobody gets to see this one.
         .unwrap_or_else(|| Version::new(0, 0, 0));
-    reader.finish(Toolchains { default, suites, components, pins, toolchains })
+    Some(Toolchains { default, suites, components, pins, toolchains })
 }
 
 fn read_format(root: &mut Fields<'_>, reader: &mut Reader) -> bool {

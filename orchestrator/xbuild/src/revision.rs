@@ -1,4 +1,5 @@
-//! The commit that images are made of. It stands in their configuration and annotations, never in a layer.
+//! The commit that the sources are of. It stands in images' configuration and annotations, never in a layer, and in
+//! programs that are stamped.
 //!
 //! git is asked, and a repository may come from anywhere: nothing that it configures is run.
 
@@ -14,10 +15,30 @@ pub(crate) struct Revision {
     pub(crate) time: String,
 }
 
+/// What git says of a folder's repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The hash of the commit.
+    pub(crate) commit: String,
+    /// Whether a file differs from it, or is new. What xbuild and cargo make does not count.
+    pub(crate) is_dirty: bool,
+}
+
 /// The commit of the repository that holds `root`; `None` outside git, without the git command, before the first
 /// commit, and where a file of the repository differs from it, or where it doesn't have the folder (an ignored one):
-/// then what is made is no commit's. What xbuild and cargo make does not count.
+/// then what is made is no commit's.
 pub(crate) fn find(root: &Path) -> Option<Revision> {
+    let Head { commit, is_dirty } = head(root)?;
+    if is_dirty {
+        return None;
+    }
+    let date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ";
+    let time = log(root, &["--format=%cd", date, &commit])?;
+    Some(Revision { commit, time })
+}
+
+/// As [`find`], where files may differ.
+pub(crate) fn head(root: &Path) -> Option<Head> {
     git(root, &[], &["rev-parse", "--verify", "--quiet", "HEAD:./"])?;
     let filters = filters(root);
     let status = [
@@ -34,13 +55,32 @@ pub(crate) fn find(root: &Path) -> Option<Revision> {
     let status = git(root, &filters, &status)?;
     let (head, changes): (Vec<&str>, Vec<&str>) = status.lines().partition(|line| line.starts_with('#'));
     let commit = head.iter().find_map(|line| line.strip_prefix("# branch.oid "))?;
-    if !changes.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    let date = "--date=format-local:%Y-%m-%dT%H:%M:%SZ";
+    let is_hash = commit.chars().all(|c| c.is_ascii_hexdigit());
+    is_hash.then(|| Head { commit: commit.to_owned(), is_dirty: !changes.is_empty() })
+}
+
+/// When a commit was made, in seconds since 1970.
+pub(crate) fn time(root: &Path, commit: &str) -> Option<u64> {
+    log(root, &["--format=%ct", commit])?.parse().ok()
+}
+
+/// The nearest tag before a commit, and how many commits lie between.
+pub(crate) fn tag(root: &Path, commit: &str) -> Option<(String, u64)> {
+    let said = git(root, &[], &["describe", "--tags", "--long", commit])?;
+    let mut parts = said.trim().rsplitn(3, '-').skip(1);
+    let (distance, tag) = (parts.next()?, parts.next()?);
+    Some((tag.to_owned(), distance.parse().ok()?))
+}
+
+/// The bytes of a commit's object.
+pub(crate) fn object(root: &Path, commit: &str) -> Option<Vec<u8>> {
+    git(root, &[], &["cat-file", "commit", commit]).map(String::into_bytes)
+}
+
+fn log(root: &Path, arguments: &[&str]) -> Option<String> {
     let plain = ["-c", "log.showSignature=false"].map(str::to_owned);
-    let time = git(root, &plain, &["log", "-1", "--no-show-signature", "--format=%cd", date, commit])?;
-    Some(Revision { commit: commit.to_owned(), time: time.trim().to_owned() })
+    let arguments = [&["log", "-1", "--no-show-signature"], arguments].concat();
+    git(root, &plain, &arguments).map(|said| said.trim().to_owned())
 }
 
 /// Settings that take the repository's own filters away: `git status` would run them. The user's stay.
@@ -110,9 +150,15 @@ mod tests {
         let found = find(&app).unwrap();
         assert_eq!(found.time, "2024-02-03T02:05:06Z");
         assert_eq!(found.commit.len(), 40);
+        assert_eq!(time(&app, &found.commit), Some(1_706_925_906));
+        assert_eq!(tag(&app, &found.commit), None);
+        run(root, &["tag", "v1.0.0-rc.1"]);
+        assert_eq!(tag(&app, &found.commit), Some(("v1.0.0-rc.1".to_owned(), 0)));
+        assert!(object(&app, &found.commit).unwrap().starts_with(b"tree "));
         for (path, after) in [("app/a", "1"), ("beside", "1")] {
             fs_err::write(root.join(path), "2").unwrap();
             assert_eq!(find(&app), None, "{path} has changed");
+            assert_eq!(head(&app), Some(Head { commit: found.commit.clone(), is_dirty: true }));
             fs_err::write(root.join(path), after).unwrap();
         }
         fs_err::create_dir(app.join("result")).unwrap();

@@ -1,0 +1,278 @@
+//! `[step.NAME]` and `[fetch.NAME]`: programs that are run, in the sandbox and cached like units, where something needs
+//! what they make: a package's build, an image, an archive.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_action::{Command, Entry, InputRoot, Output, TreeBuilder, TreeError, lookup};
+use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_describe::{ComponentName, Fetch, PackageSettings, Step, StepPart, StepSource};
+use xbuild_fetch::toolchain::beside;
+use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
+use xbuild_output::Row;
+use xbuild_plan::graph::Part;
+use xbuild_plan::planning::environment;
+
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::packages::Grounds;
+use crate::verb::build::Work;
+
+/// Where a step runs.
+const FOLDER: &str = "build/step";
+/// Where a package's build finds what steps have made for it.
+const INPUTS: &str = "build/inputs";
+/// Where the sandbox has its programs.
+const PROGRAMS: &str = "/usr/bin";
+
+/// What steps make, for those who need it.
+pub(crate) struct Steps<'s> {
+    described: &'s Described,
+    work: &'s Work<'s>,
+    /// The sandbox's root without a step's own tools.
+    layers: Vec<Digest<Tree>>,
+}
+
+impl<'s> Steps<'s> {
+    /// Fetches what the sandbox needs.
+    pub(crate) fn new(described: &'s Described, work: &'s Work<'s>) -> Result<Self, XbuildError> {
+        Ok(Self { described, work, layers: work.host_layers()? })
+    }
+
+    /// What a step makes, or a part of it, for a variant and target that have these outputs.
+    pub(crate) fn part(&self, part: &StepPart, outputs: &[&Row]) -> Result<Entry, XbuildError> {
+        let made = self.run(&part.name, outputs)?;
+        let mut tree = TreeBuilder::from_tree(made);
+        let found = if part.path.is_root() {
+            Some(Entry::Directory(made))
+        } else {
+            tree.get(self.work.content(), &part.path).ok().flatten()
+        };
+        found.ok_or_else(|| {
+            let help = "name what it makes, from the folder where it runs";
+            XbuildError::user(format!("the step `{}` has made no `{}`", part.name, part.path), help)
+        })
+    }
+
+    /// What a step makes.
+    fn run(&self, name: &str, outputs: &[&Row]) -> Result<Digest<Tree>, XbuildError> {
+        let store = self.work.content();
+        let step = self.described.description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
+        let folder = path(FOLDER)?;
+        let mut inputs = TreeBuilder::default();
+        for (to, source) in &step.inputs {
+            inputs.insert(store, to, self.source(name, source, outputs)?).map_err(FetchError::from)?;
+        }
+        let inputs = inputs.build(store).map_err(FetchError::from)?;
+        let parents = step.outputs.iter().filter_map(RelPath::parent).map(|parent| folder.join(&parent));
+        let inputs = InputRoot {
+            layers: self.layers_of(step)?,
+            mounts: [(folder.clone(), inputs)].into(),
+            files: BTreeMap::new(),
+            directories: parents.chain([folder.clone()]).collect(),
+        };
+        self.check_program(name, step, &inputs.layers)?;
+        let mut environment = environment(&[]);
+        environment.extend(step.env.clone());
+        let command = Command {
+            argv: argv(&step.argv, &folder),
+            environment,
+            working_directory: folder.clone(),
+            outputs: step.outputs.iter().map(|output| folder.join(output)).collect(),
+        };
+        let result = self.work.engine().run_one(&format!("the step `{name}`"), &command, &inputs)?;
+        let mut made = TreeBuilder::default();
+        for output in &step.outputs {
+            let entry = match result.outputs.get(&folder.join(output)) {
+                Some(Output::File(file)) => Entry::File(*file),
+                Some(Output::Tree(tree)) => Entry::Directory(*tree),
+                None => {
+                    return Err(XbuildError::user(
+                        format!("the step `{name}` ended well, and has not made `{output}`"),
+                        "correct its `argv`, or its `outputs`, which are paths from the folder where it runs",
+                    ));
+                }
+            };
+            made.insert(store, output, entry).map_err(FetchError::from)?;
+        }
+        Ok(made.build(store).map_err(FetchError::from)?)
+    }
+
+    /// That a program is missing is best told by the name that people gave it.
+    fn check_program(&self, name: &str, step: &Step, layers: &[Digest<Tree>]) -> Result<(), XbuildError> {
+        let Some(program) = step.argv.first().filter(|program| !program.contains('/')) else { return Ok(()) };
+        let place = path(PROGRAMS.trim_start_matches('/'))?.join(&path(program)?);
+        for layer in layers {
+            if lookup(self.work.content(), *layer, &place)?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(XbuildError::user(
+            format!("the step `{name}` runs `{program}`, which the sandbox does not have"),
+            format!("name the Debian package that has it: [step.{name}] tools = [\"…\"]"),
+        ))
+    }
+
+    /// The sandbox's root with a step's tools.
+    fn layers_of(&self, step: &Step) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        let (described, work) = (self.described, self.work);
+        let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
+        for tool in &step.tools {
+            match tool.parse::<ComponentName>() {
+                Ok(name) if described.toolchains.components.contains_key(&name) => {
+                    components.insert(name);
+                }
+                _ => {
+                    programs.insert(tool.clone());
+                }
+            }
+        }
+        let mut layers = self.layers.clone();
+        if !components.is_empty() {
+            layers.extend(work.trees(&described.toolchains, &components)?.into_values());
+        }
+        if !programs.is_empty() {
+            let toolchain = described.toolchain(&xbuild_describe::VariantName::default())?;
+            let set = Grounds::new(described, toolchain, work.host())?.tools(programs);
+            for tree in work.packages(&[set].into())?.into_values() {
+                layers.push(beside(work.content(), tree, &layers).map_err(FetchError::from)?);
+            }
+        }
+        Ok(layers)
+    }
+
+    fn source(&self, step: &str, source: &StepSource, outputs: &[&Row]) -> Result<Entry, XbuildError> {
+        let store = self.work.content();
+        match source {
+            StepSource::Project(below) => {
+                let local = &self.work.local;
+                let place = local.workspace.join(below);
+                let found = TreeBuilder::from_tree(local.tree).get(store, &place).ok().flatten();
+                found.ok_or_else(|| {
+                    XbuildError::user(
+                        format!("[step.{step}] inputs names `{below}`, and there is no such file among the sources"),
+                        "correct the path; what git ignores is no source of the project",
+                    )
+                })
+            }
+            StepSource::Fetch(name) => self.fetched(name),
+            StepSource::Step(part) => self.part(part, outputs),
+            StepSource::Output(name) => {
+                let row = outputs.iter().find(|row| is_output(row, name));
+                row.map(|row| Entry::File(row.artefact.file)).ok_or_else(|| {
+                    let there: Vec<&str> = outputs.iter().map(|row| row.artefact.name.as_str()).collect();
+                    XbuildError::user(
+                        format!("[step.{step}] inputs names the output `{name}`, which is not built for it"),
+                        format!("there are {}", there.join(", ")),
+                    )
+                })
+            }
+        }
+    }
+
+    /// A file of the net, or what is in it.
+    fn fetched(&self, name: &str) -> Result<Entry, XbuildError> {
+        let fetch = self.described.description.steps.fetches.get(name).ok_or_else(|| unknown(name))?;
+        let Fetch { url, sha256, unpack } = fetch;
+        let file_name = fetch.file_name().to_owned();
+        let kind = match unpack {
+            None => Unpack::Blob { file_name: file_name.clone(), executable: false },
+            // The form of a wheel is that of any zip archive.
+            Some(0) if file_name.ends_with(".zip") => {
+                Unpack::Wheel { keep: RelPath::root(), prefix: RelPath::root() }
+            }
+            Some(_) if file_name.ends_with(".zip") => {
+                return Err(XbuildError::user(
+                    format!("[fetch.{name}] strip: nothing is stripped of a zip archive's paths"),
+                    "take `strip` away, and name the folder where it is used",
+                ));
+            }
+            Some(strip) => Unpack::tar(*strip),
+        };
+        let places = vec![Place::from_url(url)?];
+        let wanted = FixedOutput { name: file_name, sha256: *sha256, size: None, places, kind };
+        self.work.fetch(&wanted, unpack.is_some())
+    }
+}
+
+/// Gives units the files that steps make for their packages: each finds them in the folder that the variable
+/// `XBUILD_INPUT_<NAME>` names.
+pub(crate) fn provide(
+    described: &Described,
+    work: &Work<'_>,
+    packages: &BTreeMap<xbuild_describe::PackageVersion, PackageSettings>,
+    parts: &mut [Part],
+) -> Result<(), XbuildError> {
+    let mut steps = None;
+    let mut made: BTreeMap<String, Digest<Tree>> = BTreeMap::new();
+    for part in parts {
+        for unit in part.needed() {
+            let package = part.context.package(unit);
+            let key = (package.name.clone(), package.version.clone());
+            let Some(settings) = packages.get(&key).filter(|settings| !settings.inputs.is_empty()) else {
+                continue;
+            };
+            for name in &settings.inputs {
+                if !made.contains_key(name) {
+                    let steps = match &steps {
+                        Some(steps) => steps,
+                        None => steps.insert(Steps::new(described, work)?),
+                    };
+                    made.insert(name.clone(), layer(work, name, steps.run(name, &[])?)?);
+                }
+                let native = part.native.entry(unit).or_default();
+                native.layers.push(made[name]);
+                let variable = format!("XBUILD_INPUT_{}", name.to_uppercase().replace('-', "_"));
+                native.environment.insert(variable, format!("/{INPUTS}/{name}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A tree as it lies in the sandbox's root.
+fn layer(work: &Work<'_>, name: &str, tree: Digest<Tree>) -> Result<Digest<Tree>, XbuildError> {
+    let mut root = TreeBuilder::default();
+    let at = path(INPUTS)?.join(&path(name)?);
+    root.insert(work.content(), &at, Entry::Directory(tree)).map_err(FetchError::from)?;
+    Ok(root.build(work.content()).map_err(FetchError::from)?)
+}
+
+/// Whether a row is of an output; its file may have an ending.
+fn is_output(row: &Row, name: &str) -> bool {
+    let file = &row.artefact.name;
+    file == name || file.strip_suffix(".exe") == Some(name)
+}
+
+/// The program by its place in the sandbox, and its arguments.
+fn argv(argv: &[String], folder: &RelPath) -> Vec<String> {
+    let mut argv = argv.to_vec();
+    if let Some(program) = argv.first_mut().filter(|program| !program.starts_with('/')) {
+        *program = match program.contains('/') {
+            true => format!("{}/{}", folder.in_sandbox(), program.trim_start_matches("./")),
+            false => format!("{PROGRAMS}/{program}"),
+        };
+    }
+    argv
+}
+
+/// The description has been checked.
+fn unknown(name: &str) -> XbuildError {
+    XbuildError::user(format!("there is no `{name}`"), "see [step] and [fetch] in xbuild.toml")
+}
+
+fn path(text: &str) -> Result<RelPath, XbuildError> {
+    Ok(RelPath::new(text).map_err(|_| FetchError::from(TreeError::Missing(RelPath::root())))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_of_the_sandbox_or_of_the_inputs() {
+        let of = |program: &str| argv(&[program.to_owned(), "x".to_owned()], &RelPath::new(FOLDER).unwrap());
+        assert_eq!(of("jq"), ["/usr/bin/jq", "x"]);
+        assert_eq!(of("./tools/gen.sh"), ["/build/step/tools/gen.sh", "x"]);
+        assert_eq!(of("/usr/lib/x"), ["/usr/lib/x", "x"]);
+    }
+}

@@ -1,0 +1,117 @@
+//! `[step.NAME]` and `[fetch.NAME]`: what programs make of files goes into packages, images and archives.
+
+mod common;
+
+use std::process::Command;
+
+use common::{Project, TARGETS, said, serve_once};
+use xbuild_base::Sha256;
+
+const MUSL: &str = TARGETS[0];
+
+#[test]
+fn a_package_reads_what_steps_have_made_of_sources_of_others_and_of_the_net() {
+    const WORDS: &str = "zwei\neins\nzwei\n";
+    let url = serve_once(WORDS.as_bytes());
+    let project = Project::program(
+        "reader",
+        "fn main() {\n    print!(\"{}\", include_str!(concat!(env!(\"XBUILD_INPUT_ALL_WORDS\"), \"/out/all.json\")));\n}\n",
+    );
+    project.write("own/more.txt", "drei\n");
+    project.write(
+        "tools/join.sh",
+        "#!/bin/sh\nset -e\nmkdir out\njq --null-input --raw-input '[inputs]' \"$@\" > out/all.json\n",
+    );
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[package.reader]\ninputs = [\"all-words\"]\n\n\
+             [fetch.words]\nurl = \"{url}\"\nsha256 = \"{}\"\n\n\
+             [step.sorted]\nargv = [\"sort\", \"-u\", \"words\", \"-o\", \"sorted.txt\"]\n\
+             inputs = [{{ fetch = \"words\" }}]\noutputs = [\"sorted.txt\"]\n\n\
+             [step.all-words]\nargv = [\"sh\", \"tools/join.sh\", \"own/more.txt\", \"sorted.txt\"]\ntools = [\"jq\"]\n\
+             inputs = [\"tools/\", \"own/more.txt\", {{ step = \"sorted/sorted.txt\", to = \"sorted.txt\" }}]\n\
+             outputs = [\"out\"]\n",
+            Sha256::of(WORDS.as_bytes()).to_hex(),
+        ),
+    );
+    let run = || project.xbuild(&["run", "--target", MUSL, "reader"]);
+    let printed = run().ok().stdout;
+    let printed: Vec<String> = serde_json::from_str(&printed).unwrap();
+    assert_eq!(printed, ["drei", "eins", "zwei"]);
+    assert!(project.read("xbuild.lock").contains("jq"), "the tool is pinned");
+
+    // Cached as a unit is: nothing is run again, and an edit runs what sees it.
+    project.xbuild(&["build", "--target", MUSL, "--locked", "--offline"]).ok();
+    project.write("own/more.txt", "vier\n");
+    assert!(run().ok().stdout.contains("vier"));
+}
+
+#[test]
+fn images_and_archives_take_what_steps_have_made_of_outputs() {
+    let project = Project::program("packed", "fn main() {\n    println!(\"packed by a step\");\n}\n");
+    let step = "[step.packed]\nargv = [\"gzip\", \"-k\", \"bin/packed\"]\n\
+                inputs = [{ output = \"packed\", to = \"bin/packed\" }]\noutputs = [\"bin/packed.gz\"]\n";
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[dist]\nfiles = [{{ step = \"packed/bin/packed.gz\" }}]\n\n\
+             [image.files]\n\"/srv\" = {{ step = \"packed/bin\" }}\n\n{step}"
+        ),
+    );
+    project.xbuild(&["build", "--target", MUSL]).ok();
+    project.xbuild(&["dist", "--target", MUSL]).ok();
+    let archive = project.root.join(format!("result/dist/packed-0.1.0-{MUSL}.tar.gz"));
+    let tar = |arguments: &[&str]| said(Command::new("tar").args(arguments).arg(&archive));
+    assert!(tar(&["-tzf"]).contains("/packed.gz\n"), "{}", tar(&["-tzf"]));
+    let inner = format!("packed-0.1.0-{MUSL}/packed.gz");
+    let shell = format!(
+        "tar -xzOf '{}' '{inner}' | gunzip > '{}'",
+        archive.display(),
+        project.root.join("again").display()
+    );
+    said(Command::new("sh").args(["-c", &shell]));
+    let built = project.result(&format!("default/{MUSL}/bin/packed"));
+    assert_eq!(fs_err::read(project.root.join("again")).unwrap(), fs_err::read(built).unwrap());
+    project.xbuild(&["image", "--target", MUSL, "--no-link"]).ok();
+    project.xbuild(&["image", "inspect", "--target", MUSL]).ok().says("/srv/packed.gz");
+
+    project.write("xbuild.toml", &format!("[package.packed]\ninputs = [\"packed\"]\n\n{step}"));
+    project.xbuild(&["build"]).fails(1).says("takes the output `packed`, which is built after this");
+}
+
+#[test]
+fn what_goes_wrong_with_a_step_is_said() {
+    let project = Project::program("tool", "fn main() {}\n");
+    let with = |step: &str| {
+        project.write("xbuild.toml", &format!("[package.tool]\ninputs = [\"made\"]\n\n[step.made]\n{step}"));
+        project.xbuild(&["build", "--target", MUSL])
+    };
+    with("argv = [\"sh\", \"-c\", \"echo not today >&2; exit 3\"]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("the step `made` failed: it ended with exit code 3")
+        .says("not today");
+    with("argv = [\"true\"]\noutputs = [\"x\"]\n").fails(1).says("has not made `x`");
+    with("argv = [\"no-such-program\"]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("the step `made` runs `no-such-program`, which the sandbox does not have")
+        .says("tools = ");
+    with("argv = [\"true\"]\ninputs = [\"missing.txt\"]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("[step.made] inputs names `missing.txt`");
+    with("argv = [\"true\"]\ninputs = [{ step = \"mad\" }]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("there is no [step.mad]")
+        .says("did you mean `made`?");
+    with("argv = [\"true\"]\ninputs = [{ step = \"made\" }]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("needs itself");
+    with("argv = [\"true\"]\ninputs = [{ fetch = \"logo\", step = \"made\" }]\n")
+        .fails(1)
+        .says("`outputs` is missing")
+        .says("there is no [fetch.logo]")
+        .says("it can come from one place only");
+    // What isn't needed harms nobody.
+    project.write("xbuild.toml", "[step.made]\nargv = [\"false\"]\noutputs = [\"x\"]\n");
+    project.xbuild(&["build", "--target", MUSL]).ok();
+}
