@@ -41,7 +41,7 @@ impl Context {
     /// The files that rustc makes of a unit. Debug information of its own, where there is any, comes beside
     /// them: its names can't be foretold.
     ///
-    /// Empty for a unit that runs a build script or tests documentation.
+    /// Empty for a unit that runs a build script, or tests or makes documentation.
     ///
     /// # Panics
     /// When the index is another graph's.
@@ -57,7 +57,7 @@ impl Context {
             kind: ArtefactKind::Metadata,
         };
         let crate_types = match unit.mode {
-            Mode::RunCustomBuild | Mode::Doctest => return Vec::new(),
+            Mode::RunCustomBuild | Mode::Doctest | Mode::Doc => return Vec::new(),
             Mode::Check | Mode::CheckTest => return vec![metadata()],
             Mode::Test => &[CrateType::Binary][..],
             Mode::Build => &unit.target.crate_types,
@@ -135,7 +135,7 @@ impl Context {
     pub fn check_crate_types(&self, units: impl IntoIterator<Item = UnitIndex>) -> Result<(), Error> {
         for index in units {
             let unit = self.unit(index);
-            let makes_files = !matches!(unit.mode, Mode::RunCustomBuild | Mode::Doctest);
+            let makes_files = !matches!(unit.mode, Mode::RunCustomBuild | Mode::Doctest | Mode::Doc);
             if makes_files && self.artefacts(index).is_empty() {
                 let crate_types: Vec<_> = unit.target.crate_types.iter().map(CrateType::as_str).collect();
                 return Err(Error::CrateTypes {

@@ -211,6 +211,7 @@ impl Context {
         let test = match unit.mode {
             Mode::Test | Mode::CheckTest if unit.target.is_library() => " test",
             Mode::Doctest => " doc test",
+            Mode::Doc => " doc",
             _ => "",
         };
         format!("{} {} ({what}{test})", package.name, package.version)

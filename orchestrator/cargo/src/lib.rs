@@ -31,6 +31,7 @@ mod configuration;
 mod context;
 mod dep_info;
 mod directive;
+mod doc;
 mod environment;
 mod error;
 mod git;
@@ -55,6 +56,7 @@ pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Vari
 pub use context::{Context, Effects};
 pub use dep_info::names_package_folder;
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
+pub use doc::{PAGES, PARTS, merge_arguments};
 pub use environment::UnitVariables;
 pub use error::Error;
 pub use git::{GitFolders, git_folders};

@@ -68,7 +68,9 @@ fn calculate(graph: &UnitGraph, flavours: &mut [Option<Lto>], index: UnitIndex, 
     let crate_types = match unit.mode {
         // What rustdoc compiles of documentation are programs too.
         Mode::Test | Mode::Doctest => &[CrateType::Binary][..],
-        Mode::Build | Mode::Check | Mode::CheckTest | Mode::RunCustomBuild => &unit.target.crate_types,
+        Mode::Build | Mode::Check | Mode::CheckTest | Mode::RunCustomBuild | Mode::Doc => {
+            &unit.target.crate_types
+        }
     };
     let flavour = if unit.target.for_host() {
         Lto::OnlyObject

@@ -64,7 +64,7 @@ impl Context {
         while let Some(from) = open.pop() {
             for edge in &self.unit(from).dependencies {
                 let dependency = self.unit(edge.index);
-                if !dependency.target.is_linkable() || artefacts.contains_key(&edge.index) {
+                if !dependency.is_linkable() || artefacts.contains_key(&edge.index) {
                     continue;
                 }
                 let need = if unit.needs_only_metadata_of(dependency) { Need::Metadata } else { Need::Link };

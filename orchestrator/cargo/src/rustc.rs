@@ -46,7 +46,7 @@ impl Context {
     /// # Errors
     /// When the unit runs a build script or tests documentation, or effects are missing: mistakes of the caller's.
     pub fn rustc_invocation(&self, index: UnitIndex, effects: &Effects) -> Result<Invocation, Error> {
-        if matches!(self.unit(index).mode, Mode::RunCustomBuild | Mode::Doctest) {
+        if matches!(self.unit(index).mode, Mode::RunCustomBuild | Mode::Doctest | Mode::Doc) {
             return Err(Error::Caller(format!("unit {index} is not compiled")));
         }
         let (source, working_directory) = self.source_argument(index);
@@ -249,7 +249,7 @@ impl Context {
         let mut unstable = false;
         for edge in &unit.dependencies {
             let dependency = self.unit(edge.index);
-            if !dependency.target.is_linkable() {
+            if !dependency.is_linkable() {
                 continue;
             }
             let need = if unit.needs_only_metadata_of(dependency) { Need::Metadata } else { Need::Link };

@@ -200,10 +200,23 @@ impl Context {
         Ok(own)
     }
 
-    fn rustdoc_environment(&self, index: UnitIndex, effects: &Effects) -> Result<Environment, Error> {
+    /// With the folders of libraries that proc macros may need where documentation is tested; for one that makes
+    /// documentation cargo has none.
+    pub(crate) fn rustdoc_environment(
+        &self,
+        index: UnitIndex,
+        effects: &Effects,
+    ) -> Result<Environment, Error> {
         let mut own = self.of_own_scripts(index, effects)?;
-        own.insert("CARGO_CRATE_NAME".to_owned(), self.unit(index).target.crate_name());
-        let mut folders = self.native_folders(self.plugin_scripts(index), effects)?;
+        let target = &self.unit(index).target;
+        own.insert("CARGO_CRATE_NAME".to_owned(), target.crate_name());
+        if target.is_executable() {
+            own.insert("CARGO_BIN_NAME".to_owned(), target.name.clone());
+        }
+        let mut folders = match self.unit(index).mode {
+            Mode::Doctest => self.native_folders(self.plugin_scripts(index), effects)?,
+            _ => Vec::new(),
+        };
         folders.push(layout::absolute(layout::HOST_DEPENDENCIES));
         let folders: Vec<&str> = folders.iter().map(String::as_str).collect();
         Ok(self.fill_environment(index, self.toolchain.environment.clone(), own, &folders))

@@ -283,6 +283,8 @@ pub enum Mode {
     CheckTest,
     /// rustdoc tests its documentation: nothing is left behind.
     Doctest,
+    /// rustdoc makes its documentation.
+    Doc,
     /// The compiled build script is run.
     RunCustomBuild,
 }
@@ -408,6 +410,12 @@ impl Unit {
     #[must_use]
     pub const fn is_check(&self) -> bool {
         matches!(self.mode, Mode::Check | Mode::CheckTest)
+    }
+
+    /// Whether it makes a crate that others can name with `--extern`.
+    #[must_use]
+    pub fn is_linkable(&self) -> bool {
+        self.target.is_linkable() && self.mode != Mode::Doc
     }
 
     /// Whether compiling it needs all object code of its dependencies: cargo's synchronisation points.

@@ -160,7 +160,8 @@ fn same_environment(theirs: &BTreeMap<String, String>, ours: &BTreeMap<String, S
 }
 
 fn ours(context: &Context, effects: &Effects) -> Vec<(UnitIndex, Call)> {
-    let is_compiled = |unit: &xbuild_cargo::Unit| !matches!(unit.mode, Mode::RunCustomBuild | Mode::Doctest);
+    let is_compiled =
+        |unit: &xbuild_cargo::Unit| !matches!(unit.mode, Mode::RunCustomBuild | Mode::Doctest | Mode::Doc);
     let units = context.graph().units().filter(|(_, unit)| is_compiled(unit));
     units
         .map(|(index, _)| {
@@ -316,7 +317,7 @@ fn runs_of_tests() {
         );
     }
     let mut documentation: BTreeMap<String, Call> = BTreeMap::new();
-    for call in recording.rustdoc_calls() {
+    for call in recording.rustdoc_calls(true) {
         documentation.insert(call.environment["CARGO_PKG_NAME"].clone(), call);
     }
     let (mut tests, mut documented) = (0, 0);
@@ -356,6 +357,67 @@ fn runs_of_tests() {
     }
     assert!(theirs.is_empty() && documentation.is_empty(), "cargo ran more: {theirs:#?} {documentation:#?}");
     assert!(tests > 5 && documented > 2, "{tests} {documented}");
+}
+
+/// Documentation is made by the same calls of rustdoc, but for where it goes, and that its parts are put together later.
+fn compare_documentation(arguments: &[&str]) {
+    let recording = Recording::make(arguments, LINKER);
+    let context = context(&recording);
+    let mut renaming = recording.renaming();
+    let effects = compare_scripts(&context, &recording, &mut renaming);
+    compare_calls(&context, &recording, &mut renaming, &effects);
+    let mut theirs: BTreeMap<(String, String), Call> = BTreeMap::new();
+    let names = |argv: &[String]| {
+        let after = |word: &str| argv[argv.iter().position(|it| it == word).unwrap() + 1].clone();
+        (after("--crate-type"), after("--crate-name"))
+    };
+    for call in recording.rustdoc_calls(false) {
+        theirs.insert(names(&call.argv), call);
+    }
+    let without_place = |argv: &[String]| {
+        let mut argv = argv.to_vec();
+        let at = argv.iter().position(|argument| argument == "-o").unwrap();
+        argv.drain(at..at + 2);
+        argv
+    };
+    let private = arguments.contains(&"--document-private-items");
+    let mut documented = 0;
+    for (index, _) in context.graph().units().filter(|(_, unit)| unit.mode == Mode::Doc) {
+        let mut ours = context.doc_invocation(index, &effects, private).unwrap();
+        let merge = ours.argv.iter().position(|argument| argument == "-Z").unwrap();
+        assert_eq!(ours.argv.split_off(merge)[2], "--merge=none");
+        assert_eq!(ours.environment.remove("RUSTC_BOOTSTRAP").as_deref(), Some("1"));
+        let call = theirs.remove(&names(&ours.argv)).expect("cargo makes it too");
+        renaming.learn_hashes(&call.argv, &ours.argv[1..]);
+        let argv = without_place(&ours.argv[1..]);
+        assert_eq!(renaming.argv(&argv), renaming.argv(&without_place(&call.argv)));
+        let [mut their, our] =
+            [&call.environment, &ours.environment].map(|variables| renaming.environment(variables));
+        without_others(&mut their, &our);
+        same_environment(&their, &our, &context.title(index));
+        assert_eq!(inside(&call.working_directory), ours.working_directory);
+        documented += 1;
+    }
+    assert!(theirs.is_empty(), "cargo documents more: {:?}", theirs.keys());
+    assert!(documented > 2, "{documented}");
+}
+
+#[test]
+fn documentation() {
+    compare_documentation(&["doc", "-p", "the-app", "-p", "tools", "--no-deps"]);
+}
+
+#[test]
+fn documentation_of_private_items_and_of_no_dependencies() {
+    compare_documentation(&[
+        "doc",
+        "--workspace",
+        "--exclude",
+        "macros",
+        "--no-deps",
+        "--document-private-items",
+        "--release",
+    ]);
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct Part {
     pub wrapper: Vec<Digest<Tree>>,
     /// What units get besides, for the sake of crates: runs of build scripts, and what is linked with system libraries.
     pub native: BTreeMap<UnitIndex, Native>,
+    /// Whether documentation is made of private items too.
+    pub private_docs: bool,
     /// The units that are told of the commit that they are made from.
     pub stamps: BTreeMap<UnitIndex, Stamp>,
     /// The units that were asked for.
@@ -202,6 +204,12 @@ impl<'s> Graph<'s> {
         &self.made[node].files
     }
 
+    /// The output folder of a node that has ended, of a script's run or of documentation.
+    #[must_use]
+    pub fn output_tree(&self, node: Node) -> Option<Digest<Tree>> {
+        self.made[node].out_dir
+    }
+
     fn add(&mut self, part: &Part, unit: UnitOf) {
         let context = &part.context;
         let node = self.units.len();
@@ -356,6 +364,13 @@ impl Work for Graph<'_> {
                 .ok_or_else(|| self.missing(of.part, script.program, script.program_path.as_str()))?;
             inputs.files.insert(script.program_path, file);
             script.invocation
+        } else if unit.mode == Mode::Doc {
+            let invocation = context.doc_invocation(of.unit, effects, part.private_docs)?;
+            self.add_artefacts(of, &mut inputs)?;
+            let pages = invocation.output.join(&place(xbuild_cargo::PAGES));
+            let folders = context.documented_crates(of.unit);
+            inputs.directories.extend(folders.iter().map(|name| pages.join(&place(name))));
+            invocation
         } else {
             let invocation = context.rustc_invocation(of.unit, effects)?;
             self.add_artefacts(of, &mut inputs)?;
@@ -437,6 +452,13 @@ impl Work for Graph<'_> {
             };
             return Ok(());
         }
+        if context.unit(of.unit).mode == Mode::Doc {
+            self.made[node].out_dir = match output {
+                Some(Output::Tree(tree)) => Some(*tree),
+                _ => None,
+            };
+            return Ok(());
+        }
         if let Some(Output::Tree(tree)) = output {
             let directory = self.store.directory(*tree)?;
             for (name, entry) in &directory.entries {
@@ -482,6 +504,8 @@ fn label(part: &Part, index: UnitIndex) -> Label {
         (_, TargetKind::BuildScript) => What::BuildScript,
         (Mode::Test | Mode::CheckTest, kind) => What::Test(of_test(kind, &unit.target.name)),
         (Mode::Doctest, _) => What::TestRun("doc".to_owned()),
+        (Mode::Doc, TargetKind::Library) => What::Docs(None),
+        (Mode::Doc, _) => What::Docs(Some(unit.target.name.clone())),
         (_, TargetKind::Library) if unit.target.is_proc_macro() => What::ProcMacro,
         (_, TargetKind::Library) => What::Library,
         (_, TargetKind::Example) => What::Example(unit.target.name.clone()),

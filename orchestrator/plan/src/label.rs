@@ -17,6 +17,8 @@ pub enum What {
     Test(String),
     /// A run of the test of this target, `doc` for the library's documentation.
     TestRun(String),
+    /// The documentation of the library, or of the program of this name.
+    Docs(Option<String>),
     /// The example of this name.
     Example(String),
     /// Its build script, compiled.
@@ -70,6 +72,8 @@ impl fmt::Display for Label {
             What::Test(name) if name.starts_with("test ") => write!(f, " ({name})"),
             What::Test(name) => write!(f, " ({name} test)"),
             What::TestRun(name) => write!(f, " ({name})"),
+            What::Docs(None) => f.write_str(" (docs)"),
+            What::Docs(Some(name)) => write!(f, " (docs of bin {name})"),
             What::Example(name) => write!(f, " (example {name})"),
             What::BuildScript => f.write_str(" (build script)"),
             What::ScriptRun => f.write_str(" (build script run)"),

@@ -41,6 +41,8 @@ pub enum Goal {
     Test,
     /// `cargo check`.
     Check,
+    /// `cargo doc`.
+    Doc,
 }
 
 impl Goal {
@@ -49,6 +51,7 @@ impl Goal {
             Self::Build => "build",
             Self::Test => "test",
             Self::Check => "check",
+            Self::Doc => "doc",
         }
     }
 }

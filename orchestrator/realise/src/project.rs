@@ -28,6 +28,9 @@ use crate::error::RealiseError;
 use crate::local::LocalSources;
 use crate::platform::{self, Layers};
 
+/// Cargo's option that documents private items too. What it plans is the same.
+const PRIVATE: &str = "--document-private-items";
+
 /// Everything that a project's own files and its lock say, in the store.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -214,6 +217,10 @@ impl Project {
             include,
             wrapper: layers.clippy.into_iter().collect(),
             native: BTreeMap::new(),
+            private_docs: asked
+                .task
+                .as_ref()
+                .is_some_and(|asked| asked.task.options.iter().any(|option| option == PRIVATE)),
             stamps: BTreeMap::new(),
             wanted,
             name: spec.triple.to_string(),
@@ -254,6 +261,7 @@ impl Project {
                 None => Goal::Build,
                 Some(TaskKind::Test) => Goal::Test,
                 Some(TaskKind::Check | TaskKind::Clippy) => Goal::Check,
+                Some(TaskKind::Doc) => Goal::Doc,
             },
             options: task.iter().flat_map(|task| &task.options).chain(options).cloned().collect(),
             rustflags: target.map(|target| toolchain.configuration.rustflags(target)).unwrap_or_default(),

@@ -98,6 +98,7 @@ impl StdRequest<'_> {
             include: BTreeMap::new(),
             wrapper: Vec::new(),
             native: BTreeMap::new(),
+            private_docs: false,
             stamps: BTreeMap::new(),
             name: format!("std {}", self.spec.triple),
         })

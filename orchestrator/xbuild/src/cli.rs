@@ -89,6 +89,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// Check packages, with clippy's lints for the workspace's own
     Clippy(Clippy),
+    /// Make the documentation of packages and of what they depend on, for all targets at once
+    Doc(Doc),
     /// Make minimal OCI images of programs: those named, or all
     Image(Image),
     /// What a unit printed when it was built
@@ -396,6 +398,33 @@ pub(crate) struct Clippy {
     pub(crate) arguments: Vec<String>,
     #[command(flatten)]
     pub(crate) check: Check,
+}
+
+/// What documentation is made of.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Doc {
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    /// Only of the packages themselves, not of what they depend on
+    #[arg(long)]
+    pub(crate) no_deps: bool,
+    /// Of private items too
+    #[arg(long)]
+    pub(crate) document_private_items: bool,
+    /// Only the library
+    #[arg(long, help_heading = "Selection")]
+    pub(crate) lib: bool,
+    /// Only the programs
+    #[arg(long = "bins", help_heading = "Selection")]
+    pub(crate) all_bins: bool,
+    /// Only this program
+    #[arg(long = "bin", value_name = "NAME", help_heading = "Selection")]
+    pub(crate) bins: Vec<String>,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+    /// Go on with what doesn't need the unit that failed
+    #[arg(long)]
+    pub(crate) keep_going: bool,
 }
 
 /// Which tests are built and run.

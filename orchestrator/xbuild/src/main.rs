@@ -58,6 +58,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Show => verb::show::run(&cli.global, ui),
         Verb::Test(test) => verb::test::run(&cli.global, test, ui),
         Verb::Check(check) => verb::check::run(&cli.global, check, ui),
+        Verb::Doc(doc) => verb::doc::run(&cli.global, doc, ui),
         Verb::Clippy(clippy) => verb::check::run_clippy(&cli.global, clippy, ui),
         Verb::Why(why) => verb::why::run(&cli.global, why, ui),
         Verb::Plan(plan) => verb::plan::run(&cli.global, plan, ui),

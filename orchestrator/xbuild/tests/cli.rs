@@ -23,6 +23,7 @@ fn help_says_what_each_verb_does_and_takes() {
         "test",
         "check",
         "clippy",
+        "doc",
         "dist",
         "why",
         "plan",

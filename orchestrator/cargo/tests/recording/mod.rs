@@ -215,9 +215,10 @@ impl Recording {
         self.calls("run.").filter(|call| Path::new(&call.argv[0]).starts_with(&folder)).collect()
     }
 
-    /// The calls of rustdoc that test something.
-    pub(crate) fn rustdoc_calls(&self) -> Vec<Call> {
-        self.calls("rustdoc.").filter(|call| call.argv.iter().any(|argument| argument == "--test")).collect()
+    /// The calls of rustdoc that test something, or that make documentation.
+    pub(crate) fn rustdoc_calls(&self, tests: bool) -> Vec<Call> {
+        let what = if tests { "--test" } else { "-o" };
+        self.calls("rustdoc.").filter(|call| call.argv.iter().any(|argument| argument == what)).collect()
     }
 
     /// A text about a run with cargo's folder for finished programs under the name of ours.

@@ -110,6 +110,8 @@ pub enum TaskKind {
     Test,
     /// `cargo check`.
     Check,
+    /// `cargo doc`.
+    Doc,
     /// `cargo clippy`: a check in which clippy compiles the workspace's own packages.
     Clippy,
 }
@@ -120,7 +122,7 @@ impl TaskKind {
     pub const fn profile(self) -> &'static str {
         match self {
             Self::Test => "test",
-            Self::Check | Self::Clippy => "dev",
+            Self::Check | Self::Clippy | Self::Doc => "dev",
         }
     }
 }

@@ -140,6 +140,8 @@ impl Diagnostics {
             What::ProcMacro => ("proc-macro", label.package.as_str()),
             What::Binary(name) => ("bin", name.as_str()),
             What::Example(name) => ("example", name.as_str()),
+            What::Docs(None) => ("lib", label.package.as_str()),
+            What::Docs(Some(name)) => ("bin", name.as_str()),
             What::Test(name) | What::TestRun(name) => ("test", name.as_str()),
             What::BuildScript | What::ScriptRun => ("custom-build", "build-script-build"),
         };

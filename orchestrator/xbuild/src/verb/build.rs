@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
@@ -24,6 +25,7 @@ use xbuild_realise::engine::{Comparison, Engine};
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{LocalSources, Patches, RealiseError, project, workspace};
+use xbuild_store::Disk;
 
 use crate::cli::{Build, Global};
 use crate::composed::{Composed, Ground, spec};
@@ -275,6 +277,16 @@ impl<'w> Work<'w> {
     /// The triple of this machine.
     pub(crate) fn host(&self) -> &Triple {
         &self.host
+    }
+
+    /// The store.
+    pub(crate) fn store(&self) -> &Disk {
+        &self.session.store
+    }
+
+    /// The workspace's folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.described.root
     }
 
     /// What the store has.

@@ -4,6 +4,7 @@ pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod check;
 pub(crate) mod dist;
+pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod image;
