@@ -80,6 +80,8 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) sources: Vec<Arc<Source>>,
+    /// How many of the sources are files; the others are flags.
+    pub(crate) files: usize,
     pub(crate) root: Node,
 }
 
@@ -95,15 +97,24 @@ impl Document {
             return Err(problems);
         }
         let root = Node { at: At::TOP, value: convert_table(table.get_ref(), 0, 0), bare: None };
-        Ok(Self { sources: vec![source], root })
+        Ok(Self { sources: vec![source], files: 1, root })
     }
 
     /// A document with nothing in it.
     pub(crate) fn empty(name: &str) -> Self {
         Self {
             sources: vec![Arc::new(Source::new(name, ""))],
+            files: 1,
             root: Node { at: At::TOP, value: Value::Table(BTreeMap::new()), bare: None },
         }
+    }
+
+    /// Lays another file over this one: tables are joined, key by key; of everything else the other one's counts.
+    pub(crate) fn lay(&mut self, over: Self) {
+        let shift = self.sources.len();
+        self.sources.extend(over.sources);
+        self.files += over.files;
+        lay(&mut self.root, shifted(over.root, shift));
     }
 
     /// Sets a value, making the tables on the way.
@@ -131,6 +142,43 @@ impl Document {
         table.insert(last.clone(), Entry { key_at, node: flag.node(source) });
         Ok(())
     }
+}
+
+fn lay(under: &mut Node, over: Node) {
+    let is_table = |node: &Node| matches!(node.value, Value::Table(_));
+    if !is_table(under) || !is_table(&over) {
+        *under = over;
+        return;
+    }
+    if let (Value::Table(under), Value::Table(over)) = (&mut under.value, over.value) {
+        for (key, entry) in over {
+            match under.get_mut(&key) {
+                Some(there) => {
+                    there.key_at = entry.key_at;
+                    lay(&mut there.node, entry.node);
+                }
+                None => drop(under.insert(key, entry)),
+            }
+        }
+    }
+}
+
+/// A value with the numbers of its sources moved.
+fn shifted(node: Node, by: usize) -> Node {
+    let moved = |at: At| At { source: at.source + by, ..at };
+    let value = match node.value {
+        Value::Array(items) => Value::Array(items.into_iter().map(|item| shifted(item, by)).collect()),
+        Value::Table(entries) => Value::Table(
+            entries
+                .into_iter()
+                .map(|(key, Entry { key_at, node })| {
+                    (key, Entry { key_at: moved(key_at), node: shifted(node, by) })
+                })
+                .collect(),
+        ),
+        other => other,
+    };
+    Node { at: moved(node.at), value, bare: node.bare }
 }
 
 fn not_a_table(flag: &Override, depth: usize, kind: &str) -> Problem {

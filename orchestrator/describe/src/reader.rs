@@ -13,6 +13,8 @@ use crate::suggest;
 #[derive(Debug)]
 pub(crate) struct Reader {
     sources: Vec<Arc<Source>>,
+    /// How many of the sources are files.
+    files: usize,
     problems: Vec<Problem>,
     /// What was asked of the values, by their paths; only where somebody wants to know.
     asked: Option<BTreeMap<String, Shape>>,
@@ -36,7 +38,7 @@ pub(crate) struct Shape {
 
 impl Reader {
     pub(crate) fn new(document: &Document) -> Self {
-        Self { sources: document.sources.clone(), problems: Vec::new(), asked: None }
+        Self { sources: document.sources.clone(), files: document.files, problems: Vec::new(), asked: None }
     }
 
     /// One that notes what is asked of values.
@@ -53,6 +55,11 @@ impl Reader {
         if let Some(asked) = &mut self.asked {
             note(asked.entry(path.to_owned()).or_default());
         }
+    }
+
+    /// Whether something stands in a `--set` flag.
+    pub(crate) const fn is_set(&self, at: At) -> bool {
+        at.source >= self.files
     }
 
     /// Notes a problem.

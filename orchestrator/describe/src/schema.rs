@@ -57,7 +57,8 @@ fn schema(file: &str, read: impl Fn(&Document, &mut Reader)) -> Json {
         // A file that has a format is read no further without it.
         let mut root = Probe::Table([("format".to_owned(), Probe::Number(1))].into());
         for _ in 0..DEEPEST {
-            let document = Document { sources: vec![Arc::new(Source::new(file, ""))], root: root.node() };
+            let document =
+                Document { sources: vec![Arc::new(Source::new(file, ""))], files: 1, root: root.node() };
             let mut reader = Reader::asking(&document);
             read(&document, &mut reader);
             let shapes = reader.asked();

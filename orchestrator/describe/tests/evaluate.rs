@@ -17,7 +17,7 @@ fn description(unify: &str) -> Description {
         "[build]\npackages = [\"foo\", \"bar\", \"ffi\"]\nunify = \"{unify}\"\nfeatures = [\"admin\"]\n\
          targets = [\"x86_64-unknown-linux-musl\", \"aarch64-unknown-linux-gnu\", \"x86_64-pc-windows-gnu\"]\n"
     );
-    Description::read(Some(Source::new("xbuild.toml", text)), &[], &TARGETS).unwrap()
+    Description::read([Source::new("xbuild.toml", text)], &[], &TARGETS).unwrap()
 }
 
 fn words(all: &'static [&'static str]) -> impl Strategy<Value = Vec<String>> {

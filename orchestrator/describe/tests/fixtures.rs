@@ -102,6 +102,7 @@ fn graphs(asked: Result<Vec<xbuild_describe::Asked>, Problems>) -> String {
                 TaskKind::Test => "tests",
                 TaskKind::Check => "check",
                 TaskKind::Clippy => "clippy",
+                TaskKind::Doc => "doc",
             };
             format!("{kind} {} of {}", task.options.join(" "), packages.join(", "))
         });

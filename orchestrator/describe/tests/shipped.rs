@@ -61,15 +61,15 @@ fn a_target_has_a_sysroot_for_each_glibc_that_it_offers() {
 fn the_example_and_a_project_without_a_file_are_read() {
     let (_, targets) = support::shipped();
     let path = support::repository().join("examples/rust-app/xbuild.toml");
-    let example = Description::read(Some(support::source(&path)), &[], &targets).unwrap();
+    let example = Description::read([support::source(&path)], &[], &targets).unwrap();
     let build = example.variants.values().next().unwrap();
     assert_eq!(build.packages, Some(["foo".to_owned(), "bar".to_owned()].into()));
     assert_eq!(build.unify, Unify::Package);
 
-    let defaults = Description::read(None, &[], &targets).unwrap();
+    let defaults = Description::read([], &[], &targets).unwrap();
     let build = &defaults.variants["default"];
     assert_eq!(build.targets.iter().map(Triple::as_str).collect::<Vec<_>>(), FIRST_CLASS_TARGETS);
     assert_eq!((build.profile.as_str(), &build.packages, build.unify), ("release", &None, Unify::Workspace));
-    let empty = Description::read(Some(Source::new("xbuild.toml", "")), &[], &targets).unwrap();
+    let empty = Description::read([Source::new("xbuild.toml", "")], &[], &targets).unwrap();
     assert_eq!(empty, defaults);
 }

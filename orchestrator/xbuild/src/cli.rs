@@ -215,6 +215,9 @@ pub(crate) struct Build {
     /// Say what would be fetched and built, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Only what has changed since this commit, branch or tag can touch
+    #[arg(long, value_name = "REV", help_heading = "Selection")]
+    pub(crate) affected_since: Option<String>,
     /// Put real files there instead of links in `result`
     #[arg(long, value_name = "DIR")]
     pub(crate) out_dir: Option<PathBuf>,

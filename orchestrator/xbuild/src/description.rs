@@ -48,8 +48,8 @@ impl Described {
         let mut texts = Texts::new(&root);
         let (toolchains, targets) = texts.data()?;
         let recipes = texts.built_in("native.toml", builtin::NATIVE);
-        let recipes = Description::read(Some(recipes), &[], &targets)?.natives;
-        let description = Description::read(texts.source("xbuild.toml")?, &overrides, &targets)?;
+        let recipes = Description::read([recipes], &[], &targets)?.natives;
+        let description = Description::read(texts.description()?, &overrides, &targets)?;
         let patches = texts.patches(&description)?;
         let mut file = None;
         if !is_published(&root) {
@@ -173,6 +173,35 @@ impl<'r> Texts<'r> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unreadable(&error)),
         }
+    }
+
+    /// `xbuild.toml` and the files that it extends, those first that others are laid over.
+    fn description(&mut self) -> Result<Vec<Source>, XbuildError> {
+        let (mut folder, mut sources) = (self.root.to_owned(), Vec::new());
+        let Some(mut source) = self.source("xbuild.toml")? else { return Ok(sources) };
+        let mut seen = vec![self.root.join("xbuild.toml")];
+        while let Some(path) = Description::extends(&source)? {
+            let problem = |message: String| Problems::from(Description::extends_problem(&source, message));
+            let place = folder.join(&path);
+            let text = match fs_err::read_to_string(&place) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    return Err(problem(format!("there is no file {}", place.display())).into());
+                }
+                Err(error) => return Err(problem(error.to_string()).into()),
+            };
+            let place = fs_err::canonicalize(&place).map_err(|error| unreadable(&error))?;
+            if seen.contains(&place) {
+                return Err(problem(format!("{} extends itself", place.display())).into());
+            }
+            self.add(&path, &text);
+            folder = place.parent().map(Path::to_owned).unwrap_or_default();
+            seen.push(place);
+            sources.push(std::mem::replace(&mut source, Source::new(path, text)));
+        }
+        sources.push(source);
+        sources.reverse();
+        Ok(sources)
     }
 
     /// A text that is built in.

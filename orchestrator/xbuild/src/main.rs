@@ -2,6 +2,7 @@
 //!
 //! A file a verb in `verb/`, what people see in `ui/`, what the machine says in `settings`.
 
+mod affected;
 mod builtin;
 mod choose;
 mod cli;

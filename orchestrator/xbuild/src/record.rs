@@ -75,6 +75,8 @@ pub(crate) fn key(
         // These change what is done with the outputs, or how fast they come.
         keep_going: _,
         dry_run: _,
+        // Nothing is remembered with it.
+        affected_since: _,
         out_dir: _,
         no_link: _,
         print_out_paths: _,

@@ -72,6 +72,36 @@ pub(crate) fn tag(root: &Path, commit: &str) -> Option<(String, u64)> {
     Some((tag.to_owned(), distance.parse().ok()?))
 }
 
+/// The files that differ from a commit or are new, by their paths from `root`; `None` when there is no such commit.
+pub(crate) fn changed(root: &Path, commit: &str) -> Option<Vec<String>> {
+    let commit = git(
+        root,
+        &[],
+        &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{commit}}")],
+    )?;
+    let filters = filters(root);
+    // From the root of the work tree, each of both.
+    let differ = ["diff", "--name-only", "--no-ext-diff", "--no-renames", "-z", commit.trim(), "--", ":/"];
+    let differ = git(root, &filters, &differ)?;
+    let new = git(
+        root,
+        &filters,
+        &["ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/"],
+    )?;
+    let prefix = git(root, &[], &["rev-parse", "--show-prefix"])?;
+    let names = differ.split('\0').chain(new.split('\0')).filter(|name| !name.is_empty());
+    Some(names.map(|name| from(prefix.trim_end_matches('\n'), name)).collect())
+}
+
+/// The way from a folder to a file, both by their paths from one root: up as far as it must be, and no further.
+fn from(folder: &str, file: &str) -> String {
+    let folder: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    let file: Vec<&str> = file.split('/').collect();
+    let same = folder.iter().zip(&file).take_while(|(one, other)| one == other).count();
+    let up = std::iter::repeat_n("..", folder.len() - same);
+    up.chain(file[same..].iter().copied()).collect::<Vec<_>>().join("/")
+}
+
 /// The bytes of a commit's object.
 pub(crate) fn object(root: &Path, commit: &str) -> Option<Vec<u8>> {
     git(root, &[], &["cat-file", "commit", commit]).map(String::into_bytes)
@@ -170,6 +200,14 @@ mod tests {
         assert_eq!(find(&ignored), None, "a folder that isn't the commit's");
         fs_err::write(app.join("new"), "").unwrap();
         assert_eq!(find(&app), None, "a new file");
+    }
+
+    #[test]
+    fn the_way_to_a_file_goes_up_no_further_than_it_must() {
+        assert_eq!(from("", "a/b"), "a/b");
+        assert_eq!(from("a/", "a/b"), "b");
+        assert_eq!(from("a/b/c/", "a/d/e"), "../../d/e");
+        assert_eq!(from("ab/", "a/b"), "../a/b");
     }
 
     #[test]

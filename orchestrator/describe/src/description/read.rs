@@ -20,6 +20,8 @@ use crate::suggest;
 use crate::target::Targets;
 use crate::units;
 
+/// The key that names another file.
+const EXTENDS: &str = "extends";
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
@@ -34,16 +36,26 @@ const TIME_HELP: &str = "write a time such as `\"90s\"`, `\"30m\"` or `\"1h30m\"
 pub(super) const SIZE_HELP: &str = "write a size such as `\"512MiB\"` or `\"8GiB\"`";
 
 impl Description {
-    /// Reads `xbuild.toml` (`None` when the project has none: then the defaults hold) with the `--set` flags laid
-    /// over it, which must be in the order of the command line.
+    /// Reads `xbuild.toml` with the `--set` flags laid over it, which must be in the order of the command line. `sources`
+    /// are the files that it [extends](Self::extends), those first that others are laid over, and itself; with none the
+    /// defaults hold.
     ///
     /// # Errors
-    /// All problems of the file and the flags.
-    pub fn read(source: Option<Source>, overrides: &[Override], targets: &Targets) -> Result<Self, Problems> {
-        let mut document = match source {
-            Some(source) => Document::parse(Arc::new(source))?,
-            None => Document::empty(FILE),
-        };
+    /// All problems of the files and the flags.
+    pub fn read(
+        sources: impl IntoIterator<Item = Source>,
+        overrides: &[Override],
+        targets: &Targets,
+    ) -> Result<Self, Problems> {
+        let mut document: Option<Document> = None;
+        for source in sources {
+            let file = Document::parse(Arc::new(source))?;
+            match &mut document {
+                Some(document) => document.lay(file),
+                None => document = Some(file),
+            }
+        }
+        let mut document = document.unwrap_or_else(|| Document::empty(FILE));
         let failed = overrides.iter().filter_map(|flag| document.set(flag).err()).collect();
         if let Some(problems) = Problems::new(failed) {
             return Err(problems);
@@ -53,10 +65,38 @@ impl Description {
         description.overrides = overrides.to_vec();
         reader.finish(description)
     }
+
+    /// The file that a description is laid over, as it names it: by its path from its own folder.
+    ///
+    /// # Errors
+    /// When the file is no TOML, or names it by something else than a text.
+    pub fn extends(source: &Source) -> Result<Option<String>, Problems> {
+        let document = Document::parse(Arc::new(source.clone()))?;
+        let mut reader = Reader::new(&document);
+        let extends = read_extends(&mut Fields::root(&document), &mut reader);
+        reader.finish(extends)
+    }
+
+    /// A problem of the file that a description extends, placed where it is named.
+    #[must_use]
+    pub fn extends_problem(source: &Source, message: impl Into<String>) -> Problem {
+        let problem = Problem::new(Kind::Missing, message);
+        let Ok(document) = Document::parse(Arc::new(source.clone())) else { return problem };
+        match Fields::root(&document).get(EXTENDS) {
+            Some(field) => problem.at(&document.sources[0], field.at().span()),
+            None => problem,
+        }
+    }
+}
+
+fn read_extends(root: &mut Fields<'_>, reader: &mut Reader) -> Option<String> {
+    root.get(EXTENDS)?.text(reader).map(str::to_owned)
 }
 
 pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) -> Description {
     let mut root = Fields::root(document);
+    // Whoever has read the files has followed it.
+    read_extends(&mut root, reader);
     let mut origins = Origins::default();
     let toolchain = root.get("toolchain").map(|field| read_toolchain(&field, reader)).unwrap_or_default();
     let mut places = Places { document, targets, origins: &mut origins };
@@ -127,7 +167,7 @@ fn read_toolchain(field: &Field<'_>, reader: &mut Reader) -> ToolchainWish {
     let distribution =
         fields.get("distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
     fields.finish(reader, &[]);
-    let version_rules = version_field.is_some_and(|field| field.at().source > 0);
+    let version_rules = version_field.is_some_and(|field| reader.is_set(field.at()));
     ToolchainWish { version, distribution, version_rules }
 }
 

@@ -129,7 +129,7 @@ pub fn overrides(text: &str) -> Result<Vec<Override>, Problems> {
 pub fn describe(path: &Path, targets: &Targets) -> Result<Description, Problems> {
     let text = fs_err::read_to_string(path).unwrap();
     let flags = overrides(&text)?;
-    Description::read(Some(Source::new("xbuild.toml", text)), &flags, targets)
+    Description::read([Source::new("xbuild.toml", text)], &flags, targets)
 }
 
 /// A request from words as on the command line.

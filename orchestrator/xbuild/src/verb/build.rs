@@ -27,6 +27,7 @@ use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{LocalSources, Patches, RealiseError, project, workspace};
 use xbuild_store::Disk;
 
+use crate::affected::Changes;
 use crate::cli::{Build, Global};
 use crate::composed::{Composed, Ground, spec};
 use crate::description::{Described, VariantToolchains};
@@ -55,7 +56,8 @@ pub(crate) fn run_all(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCod
     let code = run_in(global, build, &described, &session, ui)?;
     let Build { outputs, packages, bins, features, .. } = build;
     let is_whole = outputs.is_empty() && packages.is_empty() && bins.is_empty();
-    let is_whole = is_whole && features.is_default() && build.out_dir.is_none();
+    let is_whole =
+        is_whole && features.is_default() && build.out_dir.is_none() && build.affected_since.is_none();
     let is_plain = !build.dry_run && !build.print_out_paths && build.trace.is_none();
     if described.description.images.is_described && is_whole && is_plain {
         super::image::run_after(global, &described, build, &session, ui)?;
@@ -70,7 +72,8 @@ fn run_in(
     session: &Session,
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
-    let Some(rows) = make(global, build, described, session, ui)? else { return Ok(ExitCode::SUCCESS) };
+    let rows = make(global, build, described, session, ui)?.filter(|rows| !rows.is_empty());
+    let Some(rows) = rows else { return Ok(ExitCode::SUCCESS) };
     outputs::deliver(session, described, build, ui, rows)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -90,7 +93,7 @@ pub(crate) fn make(
     let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
     let is_told = build.trace.is_some() || build.record.is_some() || page.is_some() || build.proof;
-    let terse = !is_told && ui.verbose == 0;
+    let terse = !is_told && ui.verbose == 0 && build.affected_since.is_none();
     if terse && let Some(Recalled { units, rows, said }) = record::recall(&session.store, work.key()) {
         if build.dry_run {
             tell_dry_run(ui, 0, units);
@@ -100,6 +103,9 @@ pub(crate) fn make(
         return Ok(Some(rows));
     }
     let mut planned = work.plan(&Extra::default(), &mut recorder)?;
+    if let Some(commit) = &build.affected_since {
+        work.keep_affected(&mut planned, commit)?;
+    }
     if build.dry_run {
         work.dry_run(&mut planned)?;
         return Ok(None);
@@ -110,7 +116,9 @@ pub(crate) fn make(
         recorder.write(&page, &told, realised.as_ref().err(), ui)?;
     }
     let Realised { rows, said, units, .. } = realised?;
-    record::remember(&session.store, work.key(), Recalled { units, rows: rows.clone(), said });
+    if build.affected_since.is_none() {
+        record::remember(&session.store, work.key(), Recalled { units, rows: rows.clone(), said });
+    }
     Ok(Some(rows))
 }
 
@@ -467,6 +475,22 @@ impl<'w> Work<'w> {
         };
         let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
         Ok(Realised { rows, said, units: graph.len(), cfgs, libraries })
+    }
+
+    /// Leaves of what is asked for the outputs that a change since a commit can touch.
+    fn keep_affected(&self, planned: &mut Planned<'_>, commit: &str) -> Result<(), XbuildError> {
+        let changes = Changes::since(self.described, &self.local, commit)?;
+        let count = |planned: &Planned<'_>| planned.asked.iter().map(|one| one.selected.len()).sum::<usize>();
+        let all = count(planned);
+        if !changes.is_global {
+            let graph = self.look(planned)?;
+            for (one, part) in planned.asked.iter_mut().zip(graph.parts()) {
+                changes.keep(self.described, &self.local, part, one);
+            }
+            planned.asked.retain(|one| !one.selected.is_empty());
+        }
+        self.ui.status("Affected", format!("{} of {}", count(planned), counted(all, "output")));
+        Ok(())
     }
 
     /// The graph of what is planned, and not built: std may be missing in it.

@@ -1,0 +1,141 @@
+//! `--affected-since REV`: the outputs that a change touches, by what their units can see: files of their packages, what
+//! these include, and what the whole build goes by.
+
+use std::collections::BTreeSet;
+
+use xbuild_base::RelPath;
+use xbuild_cargo::Package;
+use xbuild_describe::{Asked, Description, StepSource};
+use xbuild_plan::graph::Part;
+use xbuild_realise::{LocalSources, project};
+
+use crate::description::Described;
+use crate::error::XbuildError;
+use crate::revision;
+
+/// Files of the workspace's folder that all outputs go by.
+const GLOBAL: [&str; 7] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "xbuild.toml",
+    "xbuild.lock",
+    "rust-toolchain",
+    "rust-toolchain.toml",
+    "clippy.toml",
+];
+/// Folders there of which that holds for all files.
+const GLOBAL_FOLDERS: [&str; 2] = [".cargo", ".xbuild"];
+
+/// What has changed since a commit.
+pub(crate) struct Changes {
+    /// The files, by their places in the sandbox.
+    files: BTreeSet<RelPath>,
+    /// Whether all outputs go by one of them.
+    pub(crate) is_global: bool,
+}
+
+impl Changes {
+    /// Asks git for the files that differ from a commit, those that are new and not ignored among them.
+    pub(crate) fn since(
+        described: &Described,
+        local: &LocalSources,
+        commit: &str,
+    ) -> Result<Self, XbuildError> {
+        let names = revision::changed(&described.root, commit).ok_or_else(|| {
+            XbuildError::user(
+                format!("git can't tell what has changed since `{commit}`"),
+                "name a commit, branch or tag of the repository that the project lies in: --affected-since origin/main",
+            )
+        })?;
+        let mut changes = Self { files: BTreeSet::new(), is_global: false };
+        for name in names {
+            // What lies so far away that it has no place in the sandbox nothing sees.
+            let Ok(place) = local.workspace.resolve(&name) else { continue };
+            if let Some(below) = place.strip_prefix(&local.workspace) {
+                let first = below.components().next().unwrap_or_default();
+                let is_file = GLOBAL.contains(&below.as_str());
+                changes.is_global |= is_file || GLOBAL_FOLDERS.contains(&first);
+                changes.is_global |= described.patches.contains_key(&below);
+            }
+            changes.files.insert(place);
+        }
+        Ok(changes)
+    }
+
+    /// Leaves of what is asked for the outputs that see a file that has changed.
+    pub(crate) fn keep(&self, described: &Described, local: &LocalSources, part: &Part, asked: &mut Asked) {
+        if self.is_global {
+            return;
+        }
+        let description = &described.description;
+        let context = &part.context;
+        // A package in another one's folder is none of that one's files.
+        let folders: Vec<&RelPath> = context
+            .packages()
+            .iter()
+            .filter(|package| package.is_local())
+            .map(|package| &package.root)
+            .collect();
+        let innermost = |file: &RelPath| {
+            let above = folders.iter().filter(|folder| file.strip_prefix(folder).is_some());
+            above.max_by_key(|folder| folder.as_str().len()).map(|folder| (*folder).clone())
+        };
+        let packages: BTreeSet<RelPath> = self.files.iter().filter_map(innermost).collect();
+        asked.selected.retain(|selected| {
+            let Some(root) = project::unit_of(context, &selected.output) else { return true };
+            let (mut seen, mut open) = (BTreeSet::new(), vec![root]);
+            while let Some(unit) = open.pop() {
+                if seen.insert(unit) {
+                    open.extend(context.unit(unit).dependencies.iter().map(|edge| edge.index));
+                }
+            }
+            seen.into_iter().any(|unit| {
+                let package = context.package(unit);
+                let source = &context.unit(unit).target.src_path;
+                package.is_local()
+                    && (packages.contains(&package.root) || self.touches(description, local, package, source))
+            })
+        });
+    }
+
+    /// Whether a unit of a package with its file there sees one of the files outside of the package's folder.
+    fn touches(
+        &self,
+        description: &Description,
+        local: &LocalSources,
+        package: &Package,
+        source: &str,
+    ) -> bool {
+        let is_below = |folder: &RelPath| self.files.iter().any(|file| file.strip_prefix(folder).is_some());
+        let beside = RelPath::new(source.trim_start_matches('/')).ok().and_then(|path| path.parent());
+        let is_outside = |folder: &RelPath| folder.strip_prefix(&package.root).is_none();
+        if beside.filter(is_outside).is_some_and(|folder| is_below(&folder)) {
+            return true;
+        }
+        let settings = description.packages.iter().filter(|(selector, _)| selector.name == package.name);
+        for (_, settings) in settings {
+            let included =
+                settings.include.iter().filter_map(|path| package.root.resolve(path.as_str()).ok());
+            if included.into_iter().any(|path| is_below(&path)) {
+                return true;
+            }
+            if settings.inputs.iter().any(|step| self.touches_step(description, local, step)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn touches_step(&self, description: &Description, local: &LocalSources, name: &str) -> bool {
+        let Some(step) = description.steps.steps.get(name) else { return false };
+        step.inputs.values().any(|source| match source {
+            StepSource::Project(path) => {
+                let path = local.workspace.join(path);
+                self.files.iter().any(|file| file.strip_prefix(&path).is_some())
+            }
+            // Steps that need themselves were refused.
+            StepSource::Step(part) => self.touches_step(description, local, &part.name),
+            StepSource::Fetch(_) | StepSource::Output(_) => false,
+        })
+    }
+}

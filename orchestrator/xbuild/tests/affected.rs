@@ -1,0 +1,56 @@
+//! `--affected-since`: a change builds the outputs that see it, and no others.
+
+mod common;
+
+use std::process::Command;
+
+use common::{Project, TARGETS, said};
+
+const MUSL: &str = TARGETS[0];
+
+fn git(project: &Project, arguments: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=x", "-c", "user.email=x@example.invalid"]).args(arguments);
+    said(git.current_dir(project.folder.path()).env("GIT_CONFIG_GLOBAL", "/dev/null"));
+}
+
+#[test]
+fn a_change_builds_the_outputs_that_see_it() {
+    let project = Project::example();
+    git(&project, &["init", "--quiet"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "--quiet", "-m", "all of it"]);
+    let names = |more: &[&str]| {
+        let arguments =
+            ["build", "--target", MUSL, "--affected-since", "HEAD", "--message-format", "json", "--no-link"];
+        let ran = project.xbuild(&[&arguments[..], more].concat()).ok();
+        let names = ran.digests().into_keys().map(|name| name.rsplit('/').next().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(names(&[]), none, "nothing has changed");
+
+    project.append("crates/foo/src/main.rs", "// edited\n");
+    assert_eq!(names(&[]), ["foo"]);
+    assert_eq!(names(&["bar"]), none, "and of what is asked for");
+    git(&project, &["commit", "--quiet", "--all", "-m", "foo"]);
+
+    // A crate that both need; one that lies outside of the workspace's folder; a new file; what nobody sees.
+    project.append("crates/muffin/src/lib.rs", "// edited\n");
+    assert_eq!(names(&[]), ["bar", "foo"]);
+    git(&project, &["checkout", "--quiet", "."]);
+    project.write("../glaze/src/new.rs", "");
+    assert_eq!(names(&[]), ["bar", "foo"]);
+    git(&project, &["clean", "--quiet", "-fd"]);
+    project.append("README.md", "More.\n");
+    assert_eq!(names(&[]), none);
+    project.append("Cargo.toml", "# edited\n");
+    assert_eq!(names(&[]), ["bar", "foo"], "all go by it");
+    git(&project, &["checkout", "--quiet", "."]);
+
+    let build =
+        |since: &str| project.xbuild(&["all", "--target", MUSL, "--affected-since", since, "--dry-run"]);
+    build("HEAD~1").ok().says("Affected 1 of 2 outputs");
+    build("--output=x").fails(2);
+    build("no-such-branch").fails(1).says("git can't tell what has changed since `no-such-branch`");
+}
