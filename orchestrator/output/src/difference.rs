@@ -57,6 +57,13 @@ fn in_object(one: &[u8], other: &[u8]) -> Option<Vec<String>> {
     Some(places)
 }
 
+/// The sizes of a program's or library's sections, in bytes; none of what is neither.
+#[must_use]
+pub fn section_sizes(bytes: &[u8]) -> BTreeMap<String, u64> {
+    let sections = sections(bytes).unwrap_or_default();
+    sections.into_iter().map(|(name, data)| (name, data.len() as u64)).filter(|(_, size)| *size > 0).collect()
+}
+
 /// The sections of an object; a name that is there more than once has its number.
 fn sections(bytes: &[u8]) -> Option<BTreeMap<String, &[u8]>> {
     let file = object::File::parse(bytes).ok()?;

@@ -27,7 +27,7 @@ pub mod testing;
 mod timings;
 
 pub use artefact::{Artefact, Place};
-pub use difference::differing_places;
+pub use difference::{differing_places, section_sizes};
 pub use dist::{Archive, Archived, Packing, write_archives};
 pub use error::OutputError;
 pub use export::export;

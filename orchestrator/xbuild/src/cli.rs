@@ -103,6 +103,8 @@ pub(crate) enum Verb {
     Why(Why),
     /// The actions of outputs and what each waits for, as JSON, DOT or SVG; nothing is built
     Plan(Plan),
+    /// What two outputs, revisions or locks have otherwise: crates, features, packages, sizes by section
+    Diff(Diff),
     /// Build outputs again from nothing, unit by unit, and compare byte for byte
     Reproduce(Reproduce),
     /// Fetch all that outputs need: crates, toolchain parts, packages; nothing is built
@@ -553,6 +555,21 @@ pub(crate) struct Bundle {
     pub(crate) folder: PathBuf,
     #[command(flatten)]
     pub(crate) outputs: Outputs,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Diff {
+    /// An output, a Cargo.lock or xbuild.lock; REV: and REV:NAME as of a commit, branch or tag
+    #[arg(value_name = "A")]
+    pub(crate) one: String,
+    /// What it is compared with, likewise
+    #[arg(value_name = "B")]
+    pub(crate) other: String,
+    #[command(flatten)]
+    pub(crate) of: Packages,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
 }
 
 /// What is packed.

@@ -65,6 +65,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Plan(plan) => verb::plan::run(&cli.global, plan, ui),
         Verb::Fetch(fetch) => verb::plan::fetch(&cli.global, fetch, ui),
         Verb::Bundle(bundle) => verb::bundle::run(&cli.global, bundle, ui),
+        Verb::Diff(diff) => verb::diff::run(&cli.global, diff, ui),
         Verb::Reproduce(wanted) => verb::reproduce::run(&cli.global, wanted, ui),
         Verb::Dist(dist) => verb::dist::run(&cli.global, dist, ui),
         Verb::Image(image) => verb::image::run(&cli.global, image, ui),

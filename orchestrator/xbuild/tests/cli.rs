@@ -26,6 +26,7 @@ fn help_says_what_each_verb_does_and_takes() {
         "doc",
         "dist",
         "why",
+        "diff",
         "plan",
         "reproduce",
         "fetch",

@@ -11,7 +11,7 @@ use fs_err as fs;
 
 /// How commands begin that are run, as they stand there. The others go over the network to somebody, change this
 /// machine's store, or build what other tests build.
-const RUN: [&str; 17] = [
+const RUN: [&str; 18] = [
     "xbuild show",
     "xbuild run",
     "xbuild shell",
@@ -20,6 +20,7 @@ const RUN: [&str; 17] = [
     "xbuild build --record",
     "xbuild build --set",
     "xbuild why",
+    "xbuild diff x86",
     "xbuild plan",
     "xbuild check -p",
     "xbuild doc --no-deps",
