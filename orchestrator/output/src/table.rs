@@ -47,10 +47,11 @@ const SHORT: usize = 12;
 const GAP: &str = "  ";
 
 /// The outputs as an aligned table, a line each and one of headings, every line ended by a line break; where that is
-/// too wide for `width` (in columns), as two lines an output.
+/// too wide for `width` (in columns), as two lines an output. `overrides` are the values that this call has otherwise than
+/// the description: they are part of what a variant is called.
 #[must_use]
-pub fn table(rows: &[Row], width: usize, colour: Colour) -> String {
-    let cells: Vec<[String; 6]> = rows.iter().map(cells).collect();
+pub fn table(rows: &[Row], overrides: &[String], width: usize, colour: Colour) -> String {
+    let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, overrides)).collect();
     let mut widths = HEADINGS.map(|heading| heading.chars().count());
     for row in &cells {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -101,7 +102,7 @@ pub fn table(rows: &[Row], width: usize, colour: Colour) -> String {
     shown
 }
 
-fn cells(row: &Row) -> [String; 6] {
+fn cells(row: &Row, overrides: &[String]) -> [String; 6] {
     let Row { artefact: Artefact { variant, target, place, name, file }, status, path: _ } = row;
     let mut sum = file.digest.to_hex();
     sum.truncate(SHORT);
@@ -110,7 +111,9 @@ fn cells(row: &Row) -> [String; 6] {
         Status::Cached => "cached",
     };
     let file_name = format!("{}/{name}", place.folder());
-    [variant.clone(), target.to_string(), file_name, size(file.digest.size()), sum, status.to_owned()]
+    let variant =
+        if overrides.is_empty() { variant.clone() } else { format!("{variant}[{}]", overrides.join(" ")) };
+    [variant, target.to_string(), file_name, size(file.digest.size()), sum, status.to_owned()]
 }
 
 /// A number of bytes for people, in units of 1024: three digits at most before the unit, one after the point.
@@ -147,18 +150,20 @@ struct Line<'a> {
     sha256: Sha256,
     executable: bool,
     status: Status,
+    overrides: &'a [String],
     /// Null when it was neither installed nor copied.
     path: Option<&'a PathBuf>,
 }
 
 /// The outputs as lines of JSON, each ended by a line break, with the fields
 /// `reason` (`"xbuild-output"`), `variant`, `target`, `kind` (`"bin"` or `"lib"`), `name`, `output` (its path below
-/// `result/`), `size` (in bytes), `sha256` (`"sha256:…"`), `executable`, `status` (`"built"` or `"cached"`), `path`
-/// (where it was installed or copied to, or null).
+/// `result/`), `size` (in bytes), `sha256` (`"sha256:…"`), `executable`, `status` (`"built"` or `"cached"`),
+/// `overrides` (the values that this call has otherwise than the description), `path` (where it was installed or copied to,
+/// or null).
 ///
 /// # Errors
 /// [`OutputError::Name`] when a variant or a name can't be part of a path.
-pub fn json_lines(rows: &[Row]) -> Result<String, OutputError> {
+pub fn json_lines(rows: &[Row], overrides: &[String]) -> Result<String, OutputError> {
     let mut lines = String::new();
     for Row { artefact, status, path } in rows {
         let line = Line {
@@ -172,6 +177,7 @@ pub fn json_lines(rows: &[Row]) -> Result<String, OutputError> {
             sha256: artefact.file.digest.sha256(),
             executable: artefact.file.executable,
             status: *status,
+            overrides,
             path: path.as_ref(),
         };
         let line = serde_json::to_string(&line)
@@ -202,19 +208,21 @@ mod tests {
 
     #[test]
     fn a_table_for_people() {
-        insta::assert_snapshot!(table(&rows(), 100, Colour::Never));
+        insta::assert_snapshot!(table(&rows(), &[], 100, Colour::Never));
     }
 
     #[test]
     fn a_narrow_terminal_gets_two_lines_an_output() {
-        let shown = table(&rows(), 60, Colour::Never);
+        let told = table(&rows(), &["profile=dev".to_owned(), "features=a".to_owned()], 200, Colour::Never);
+        assert!(told.contains("\ndefault[profile=dev features=a]  x86_64-unknown-linux-musl"), "{told}");
+        let shown = table(&rows(), &[], 60, Colour::Never);
         assert!(shown.lines().all(|line| line.chars().count() <= 60));
         insta::assert_snapshot!(shown);
     }
 
     #[test]
     fn colours_take_no_room() {
-        let coloured = table(&rows(), 100, Colour::Always);
+        let coloured = table(&rows(), &[], 100, Colour::Always);
         assert!(coloured.contains("\u{1b}["));
         let mut plain = String::new();
         let mut rest = coloured.as_str();
@@ -222,12 +230,12 @@ mod tests {
             plain.push_str(before);
             rest = after.split_once('m').unwrap().1;
         }
-        assert_eq!(plain + rest, table(&rows(), 100, Colour::Never));
+        assert_eq!(plain + rest, table(&rows(), &[], 100, Colour::Never));
     }
 
     #[test]
     fn json_for_programs() {
-        insta::assert_snapshot!(json_lines(&rows()).unwrap());
+        insta::assert_snapshot!(json_lines(&rows(), &[]).unwrap());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use xbuild_output::{
 };
 use xbuild_plan::graph::{Graph, UnitOf};
 
-use crate::cli::Build;
+use crate::cli::{Build, Features};
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -94,6 +94,7 @@ pub(crate) fn deliver(
     ui: &Ui,
     mut rows: Vec<Row>,
 ) -> Result<(), XbuildError> {
+    let overrides = overrides(described, build);
     let artefacts: Vec<Artefact> = rows.iter().map(|row| row.artefact.clone()).collect();
     let paths = if let Some(folder) = &build.out_dir {
         Some(xbuild_output::export(&session.store, folder, &artefacts)?)
@@ -112,13 +113,24 @@ pub(crate) fn deliver(
             ui.output_line(&store_path(&session.store, artefact)?.display().to_string());
         }
     } else if ui.json {
-        ui.output_line(json_lines(&rows)?.trim_end());
+        ui.output_line(json_lines(&rows, &overrides)?.trim_end());
     } else if !ui.quiet {
         let width = columns();
         let colour = if ui.color { xbuild_output::Colour::Always } else { xbuild_output::Colour::Never };
-        ui.output_line(table(&rows, width, colour).trim_end());
+        ui.output_line(table(&rows, &overrides, width, colour).trim_end());
     }
     Ok(())
+}
+
+/// What this call has otherwise than the description, as a part of names: `profile=dev`, `build.glibc=2.36`.
+fn overrides(described: &Described, build: &Build) -> Vec<String> {
+    let Features { features, all_features, no_default_features } = &build.features;
+    let profile = build.profile.name().map(|name| format!("profile={name}"));
+    let named = (!features.is_empty()).then(|| format!("features={}", features.join(",")));
+    let all = all_features.then(|| "all-features".to_owned());
+    let none = no_default_features.then(|| "no-default-features".to_owned());
+    let set = described.description.overrides.iter().map(|flag| flag.text().to_owned());
+    [profile, named, all, none].into_iter().flatten().chain(set).collect()
 }
 
 /// Columns of the terminal; many where there is none.
