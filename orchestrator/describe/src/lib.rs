@@ -35,7 +35,7 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Description, Dist, Environment, FIRST_CLASS_TARGETS, Fetch, FileSource, ImageFile,
+    Base, Build, Description, Develop, Dist, Environment, FIRST_CLASS_TARGETS, Fetch, FileSource, ImageFile,
     ImageSettings, ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives,
     PackageSelector, PackageSettings, PackageVersion, Stamp, Step, StepPart, StepSource, Steps,
     TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,

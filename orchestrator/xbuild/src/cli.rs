@@ -83,6 +83,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// A shell that has programs on its PATH
     Shell(Shell),
+    /// A shell with the pinned toolchain, in which plain cargo builds for every target
+    Develop(Develop),
     /// Build tests, and run them: by emulators where the machine can't
     Test(Test),
     /// Check packages for errors, for all targets at once, without making anything of them
@@ -297,6 +299,18 @@ pub(crate) struct Shell {
     pub(crate) features: Features,
     #[command(flatten)]
     pub(crate) profile: Profile,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+/// What a shell for development is for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Develop {
+    /// Run this line in it, and end
+    #[arg(short, long, value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    #[command(flatten)]
+    pub(crate) of: Packages,
     #[command(flatten)]
     pub(crate) execution: Execution,
 }

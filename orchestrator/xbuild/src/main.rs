@@ -52,6 +52,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Build(build) => verb::build::run(&cli.global, build, ui),
         Verb::All(build) => verb::build::run_all(&cli.global, build, ui),
         Verb::Run(wanted) => verb::run::run(&cli.global, wanted, ui),
+        Verb::Develop(develop) => verb::develop::run(&cli.global, develop, ui),
         Verb::Shell(wanted) => verb::run::shell(&cli.global, wanted, ui),
         Verb::Log(log) => verb::explain::log(&cli.global, log, ui),
         Verb::Explain(explain) => verb::explain::explain(&cli.global, explain, ui),

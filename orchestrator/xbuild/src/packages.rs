@@ -35,7 +35,8 @@ pub(crate) fn named_by(described: &Described, package: &str) -> String {
     let variants = description.variants.values().map(|build| &build.natives);
     let all = [&description.natives, &described.recipes].into_iter().chain(variants).flat_map(names);
     let steps = description.steps.steps.iter().filter(|(_, step)| step.tools.contains(package));
-    let all = all.chain(steps.map(|(name, _)| format!("step.{name}")));
+    let develop = description.develop.tools.contains(package).then(|| "develop".to_owned());
+    let all = all.chain(steps.map(|(name, _)| format!("step.{name}"))).chain(develop);
     all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 

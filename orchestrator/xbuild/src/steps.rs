@@ -114,9 +114,14 @@ impl<'s> Steps<'s> {
 
     /// The sandbox's root with a step's tools.
     fn layers_of(&self, step: &Step) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        Ok([self.layers.clone(), self.tools(&step.tools)?].concat())
+    }
+
+    /// Trees of tools, which go over the sandbox's root.
+    pub(crate) fn tools(&self, tools: &BTreeSet<String>) -> Result<Vec<Digest<Tree>>, XbuildError> {
         let (described, work) = (self.described, self.work);
         let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
-        for tool in &step.tools {
+        for tool in tools {
             match tool.parse::<ComponentName>() {
                 Ok(name) if described.toolchains.components.contains_key(&name) => {
                     components.insert(name);
@@ -126,18 +131,19 @@ impl<'s> Steps<'s> {
                 }
             }
         }
-        let mut layers = self.layers.clone();
+        let mut trees = Vec::new();
         if !components.is_empty() {
-            layers.extend(work.trees(&described.toolchains, &components)?.into_values());
+            trees.extend(work.trees(&described.toolchains, &components)?.into_values());
         }
         if !programs.is_empty() {
             let toolchain = described.toolchain(&xbuild_describe::VariantName::default())?;
             let set = Grounds::new(described, toolchain, work.host())?.tools(programs);
             for tree in work.packages(&[set].into())?.into_values() {
-                layers.push(beside(work.content(), tree, &layers).map_err(FetchError::from)?);
+                let others = [&self.layers[..], &trees].concat();
+                trees.push(beside(work.content(), tree, &others).map_err(FetchError::from)?);
             }
         }
-        Ok(layers)
+        Ok(trees)
     }
 
     fn source(&self, step: &str, source: &StepSource, outputs: &[&Row]) -> Result<Entry, XbuildError> {

@@ -18,6 +18,7 @@ fn help_says_what_each_verb_does_and_takes() {
         "all",
         "run",
         "shell",
+        "develop",
         "show",
         "init",
         "test",

@@ -1,5 +1,6 @@
 //! `xbuild.toml`: what is to be built.
 
+mod develop;
 mod dist;
 mod environment;
 mod image;
@@ -24,6 +25,7 @@ use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
+pub use develop::Develop;
 pub use dist::Dist;
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
@@ -58,6 +60,8 @@ pub struct Description {
     pub images: Images,
     /// How programs are packed for people.
     pub dist: Dist,
+    /// What a shell for people has beside the toolchain.
+    pub develop: Develop,
     /// Files of the net, and programs that make files of others.
     pub steps: Steps,
     /// Whether programs are told of the commit that they are made from, and what isn't asked of git.

@@ -8,7 +8,7 @@ use xbuild_base::Triple;
 
 use super::{
     Build, Description, Environment, Images, Limits, Natives, Origins, Steps, TargetSettings, ToolchainWish,
-    Unify, dist, environment, image, native, package, stamp, step,
+    Unify, develop, dist, environment, image, native, package, stamp, step,
 };
 use crate::document::{At, Document, Value};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -25,7 +25,7 @@ const EXTENDS: &str = "extends";
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
 /// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] = &["develop", "files", "inputs"];
+const RESERVED: &[&str] = &["files", "inputs"];
 const RESERVED_BUILD: &[&str] = &["inputs"];
 /// Tables that a variant has beside what `[build]` has, which holds what all variants start from: what these say for
 /// all stands at the top.
@@ -132,6 +132,7 @@ pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) 
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
     let dist = root.get("dist").map(|field| dist::read(&field, &mut steps, reader)).unwrap_or_default();
+    let develop = root.get("develop").map(|field| develop::read(&field, reader)).unwrap_or_default();
     let stamp = root.get("stamp").map(|field| stamp::read(&field, reader));
     let tables_of_steps = Steps {
         fetches: root.get("fetch").map(|field| step::read_fetches(&field, reader)).unwrap_or_default(),
@@ -149,6 +150,7 @@ pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) 
         natives,
         images,
         dist,
+        develop,
         steps: tables_of_steps,
         stamp,
         limits,

@@ -267,21 +267,7 @@ pub(super) fn read_steps(
         let argv = fields.need(reader, "argv").and_then(|field| field.some_items(reader)).unwrap_or_default();
         let argv: Vec<String> =
             argv.iter().filter_map(|word| word.any_text(reader)).map(str::to_owned).collect();
-        let tools = fields.get("tools").and_then(|field| {
-            field.distinct(reader, |item, reader| {
-                let text = item.text(reader)?;
-                let is_tool = text.parse::<ComponentName>().is_ok() || is_debian_name(text);
-                if !is_tool {
-                    let help = "write names of components or Debian packages: `[\"jq\", \"python3\"]`";
-                    item.invalid(
-                        reader,
-                        format!("`{text}` can't be the name of a component or package"),
-                        help,
-                    );
-                }
-                is_tool.then(|| text.to_owned())
-            })
-        });
+        let tools = fields.get("tools").map(|field| read_tools(&field, reader)).unwrap_or_default();
         let mut inputs = BTreeMap::new();
         for item in fields.get("inputs").and_then(|field| field.items(reader)).unwrap_or_default() {
             let Some((to, source)) = read_input(&item, named, reader) else { continue };
@@ -308,12 +294,24 @@ pub(super) fn read_steps(
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
         fields.finish(reader, &[]);
-        let set =
-            |found: Option<Vec<(String, At)>>| found.into_iter().flatten().map(|(name, _)| name).collect();
         let outputs = outputs.into_iter().flatten().map(|(path, _)| path).collect();
-        steps.insert(name.to_owned(), Step { argv, tools: set(tools), inputs, outputs, env });
+        steps.insert(name.to_owned(), Step { argv, tools, inputs, outputs, env });
     }
     steps
+}
+
+/// Names of components or Debian packages.
+pub(super) fn read_tools(field: &Field<'_>, reader: &mut Reader) -> BTreeSet<String> {
+    let tools = field.distinct(reader, |item, reader| {
+        let text = item.text(reader)?;
+        let is_tool = text.parse::<ComponentName>().is_ok() || is_debian_name(text);
+        if !is_tool {
+            let help = "write names of components or Debian packages: `[\"jq\", \"python3\"]`";
+            item.invalid(reader, format!("`{text}` can't be the name of a component or package"), help);
+        }
+        is_tool.then(|| text.to_owned())
+    });
+    tools.into_iter().flatten().map(|(name, _)| name).collect()
 }
 
 /// Where an input lies, and where it comes from.

@@ -287,6 +287,17 @@ impl<'w> Work<'w> {
         &self.host
     }
 
+    /// What describes the build.
+    pub(crate) const fn described(&self) -> &'w Described {
+        self.described
+    }
+
+    /// Builds each std that is missing.
+    pub(crate) fn build_std(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
+        let history = History::new(&self.described.root, None);
+        planned.composed.build_std(&self.engine, (self.ui, &history), &mut Recorder::default())
+    }
+
     /// The store.
     pub(crate) fn store(&self) -> &Disk {
         &self.session.store

@@ -3,6 +3,7 @@
 pub(crate) mod build;
 pub(crate) mod bundle;
 pub(crate) mod check;
+pub(crate) mod develop;
 pub(crate) mod diff;
 pub(crate) mod dist;
 pub(crate) mod doc;
