@@ -41,7 +41,7 @@ pub(crate) fn ready(from: &Path, to: &Path) -> Result<(), Error> {
     own(from, &to.join("memo"))?;
     let store = Disk::open(to, owner())?;
     let now = SystemTime::UNIX_EPOCH + COLLECTED;
-    store.gc(&Policy { now, max_age: Duration::ZERO, sweeping: Sweeping::Remove })?;
+    store.gc(&Policy { now, max_age: Duration::ZERO, max_size: None, sweeping: Sweeping::Remove })?;
     Ok(())
 }
 

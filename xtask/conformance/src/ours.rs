@@ -66,6 +66,8 @@ pub(crate) fn build(
         include,
         wrapper: Vec::new(),
         native: BTreeMap::new(),
+        private_docs: false,
+        stamps: BTreeMap::new(),
         context,
     };
     let graph = Graph::new(kit.engine.store, vec![part]).map_err(xbuild_realise::RealiseError::from)?;

@@ -21,7 +21,7 @@ use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, wanted: &Develop, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let build = Build { execution: wanted.execution, ..wanted.of.clone().into() };
-    let mut entry = planned(global, build, Wanted::Everything, ui, |work, planned| entry(work, planned))?;
+    let mut entry = planned(global, build, Wanted::Everything, ui, entry)?;
     let shell = settings::variable("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
     entry.argv = vec![shell.clone()];
     if let Some(line) = &wanted.command {

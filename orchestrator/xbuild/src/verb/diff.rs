@@ -142,7 +142,7 @@ impl Side {
             }
             let text = fs_err::read_to_string(&path)
                 .map_err(|error| XbuildError::user(error.to_string(), "name a lock that is there"))?;
-            for package in Lock::parse(&text).map_err(xbuild_fetch::FetchError::from)?.packages {
+            for package in Lock::parse(&text)?.packages {
                 facts.add("crate", &package.name, &package.version);
             }
             Ok(facts)

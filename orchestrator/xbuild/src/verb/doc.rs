@@ -128,7 +128,7 @@ fn documentation(
         }
     }
     let Some(part) = parts.first().map(|&part| &graph.parts()[part]) else {
-        return Ok(pages.build(store).map_err(failed)?);
+        return pages.build(store).map_err(failed);
     };
     let toolchain = part.context.toolchain();
     let name = asked.first().map_or("doc", |one| one.variant.as_str());
@@ -173,5 +173,5 @@ fn documentation(
         pages.insert(store, &place(name), entry.clone()).map_err(failed)?;
     }
     pages.remove(store, &place(".lock")).map_err(failed)?;
-    Ok(pages.build(store).map_err(failed)?)
+    pages.build(store).map_err(failed)
 }
