@@ -68,7 +68,7 @@ fn files_come_from_the_project_from_outputs_and_from_the_net() {
     project.write("web/dist/index.html", "<p>hello\n");
     project.write("web/dist/js/a.js", "1\n");
     let model = b"the model";
-    let url = serve_once(model);
+    let url = serve_once("model.bin", model);
     let sha256 = Digest::<Blob>::of(model).to_hex();
     project.write(
         "xbuild.toml",
@@ -123,7 +123,7 @@ volumes = ["/var/lib/hello"]
     assert_ne!(after[3], before[3]);
 
     // A hash that is another one: nothing is kept, and the image that was there stays.
-    let other = project.read("xbuild.toml").replace(&url, &serve_once(b"another model"));
+    let other = project.read("xbuild.toml").replace(&url, &serve_once("model.bin", b"another model"));
     project.write("xbuild.toml", &other.replace(&sha256, &Digest::<Blob>::of(b"never seen").to_hex()));
     project.xbuild(&["image", "--target", GNU]).fails(3).says("model.bin");
     assert!(project.result("default/image/hello/index.json").is_file());

@@ -31,7 +31,9 @@ fn commit(project: &Project, message: &str) -> String {
         project.write(".gitignore", "/result\n");
     }
     git(&project.root, &["add", "."]);
-    git(&project.root, &["commit", "--quiet", "--allow-empty", "-m", message]);
+    // The store has what earlier runs made: the commit is this run's.
+    let message = format!("{message} of {}", std::process::id());
+    git(&project.root, &["commit", "--quiet", "--allow-empty", "-m", &message]);
     git(&project.root, &["rev-parse", "HEAD"])
 }
 

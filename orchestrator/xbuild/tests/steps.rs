@@ -12,7 +12,7 @@ const MUSL: &str = TARGETS[0];
 #[test]
 fn a_package_reads_what_steps_have_made_of_sources_of_others_and_of_the_net() {
     const WORDS: &str = "zwei\neins\nzwei\n";
-    let url = serve_once(WORDS.as_bytes());
+    let url = serve_once("words.txt", WORDS.as_bytes());
     let project = Project::program(
         "reader",
         "fn main() {\n    print!(\"{}\", include_str!(concat!(env!(\"XBUILD_INPUT_ALL_WORDS\"), \"/out/all.json\")));\n}\n",

@@ -17,21 +17,21 @@ fn an_unknown_key_is_marked_and_the_nearest_named() {
        · ───┬──
        ·    ╰── unknown key
        ╰────
-    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc` and `rustflags`
+    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc`, `rustflags` and `stamp`
     "#);
 }
 
 #[test]
 fn a_key_that_is_not_implemented_yet_is_not_ignored() {
     let project = built();
-    project.write("xbuild.toml", "[stamp]\nrevision = true\n");
+    project.write("xbuild.toml", "[files]\n\"/etc/x\" = \"x\"\n");
     assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
-    error: `stamp` is not implemented yet in this version
+    error: `files` is not implemented yet in this version
        ╭─[xbuild.toml:1:2]
-     1 │ [stamp]
+     1 │ [files]
        ·  ──┬──
        ·    ╰── not implemented yet
-     2 │ revision = true
+     2 │ "/etc/x" = "x"
        ╰────
     help: take it away: this version would ignore it, and the result would not be what it asks for
     "#);
@@ -53,7 +53,7 @@ fn all_problems_of_a_file_come_at_once() {
        ·    ╰── unknown key
      3 │ targets = ["x86_64 linux"]
        ╰────
-    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc` and `rustflags`
+    help: did you mean `profile`? The keys here are `packages`, `bins`, `targets`, `profile`, `features`, `all-features`, `default-features`, `unify`, `glibc`, `rustflags` and `stamp`
 
     error: there is no target `x86_64 linux`
        ╭─[xbuild.toml:3:12]

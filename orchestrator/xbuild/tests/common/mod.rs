@@ -350,8 +350,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Serves one file to whoever asks, once. Gives its address.
-pub(crate) fn serve_once(bytes: &'static [u8]) -> String {
+/// Serves one file of this name to whoever asks, once. Gives its address.
+pub(crate) fn serve_once(name: &str, bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
@@ -361,5 +361,5 @@ pub(crate) fn serve_once(bytes: &'static [u8]) -> String {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
         stream.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
     });
-    format!("http://{address}/served")
+    format!("http://{address}/{name}")
 }
