@@ -61,6 +61,13 @@ impl Xbuild<'_> {
         Ok(Ran { sample, peak_memory, units: units(&stderr) })
     }
 
+    /// Runs `xbuild show` for a workspace's folder.
+    pub(crate) fn show(&self, project: &Path) -> Result<Sample, Error> {
+        let mut command = Command::new(self.program);
+        command.args(["show", "--project"]).arg(project).env("XBUILD_STORE", self.store);
+        Ok(call(&mut command, None)?.sample)
+    }
+
     /// As [`Self::all`]; it must execute something.
     pub(crate) fn something(
         &self,

@@ -1,5 +1,7 @@
 //! Many units: a synthetic workspace of 500 for each of three targets.
 
+use std::io::Write;
+
 use xtask_ground::{Shape, TARGETS};
 
 use crate::bench::{Bench, together};
@@ -18,7 +20,13 @@ const UNCHANGED: usize = 7;
 const COLD: &str = "cold";
 const ONE_BY_ONE: &str = "nothing changed, cargo called for each target";
 const AT_ONCE: &str = "nothing changed, cargo called once for all targets";
+const SHOW: &str = "xbuild show";
+const DRY: &str = "a dry run, nothing changed";
+const DRY_EDITED: &str = "a dry run, one crate edited";
 const MEMORY: &str = "xbuild's own peak memory, cold";
+
+/// How long an answer may take that builds nothing, in seconds.
+const ANSWER: Limit = Limit::AtMost(0.1);
 
 pub(crate) const PART: Part = Part {
     name: "units",
@@ -28,7 +36,8 @@ pub(crate) const PART: Part = Part {
 A synthetic workspace of 500 units for each of three targets: tiny crates in families, each with some dozens of crates \
 below it, every tenth with a build script, every twentieth a derive macro; no registry is needed. Both sides build it \
 cold by turns, in the release profile. Then nothing changes: xbuild against three calls of cargo, and against one call \
-for all three targets, which has less to do. Here the crates have no features, so that both graphs are the same.",
+for all three targets, which has less to do. Here the crates have no features, so that both graphs are the same. \
+At last xbuild alone lists all outputs, and tells what it would do, before and after an edit of one crate.",
     other: "cargo",
     own: "xbuild",
     rows: Rows::Of(&[
@@ -38,6 +47,12 @@ for all three targets, which has less to do. Here the crates have no features, s
         Spec::cpu(ONE_BY_ONE, Limit::None),
         Spec::wall(AT_ONCE, Limit::Both { absolute: 0.050, ratio: 0.5 }),
         Spec::cpu(AT_ONCE, Limit::None),
+        Spec::wall(SHOW, ANSWER),
+        Spec::cpu(SHOW, Limit::None),
+        Spec::wall(DRY, ANSWER),
+        Spec::cpu(DRY, Limit::None),
+        Spec::wall(DRY_EDITED, ANSWER),
+        Spec::cpu(DRY_EDITED, Limit::None),
         Spec::figure(MEMORY, Unit::Memory, Limit::AtMost(200e6)),
         STORE_ROWS[0],
         STORE_ROWS[1],
@@ -87,6 +102,16 @@ fn measure(bench: &Bench<'_>, part: &Part, number: usize, step: &mut Step) -> Re
                 }
                 step.add_samples(row, samples[0], samples[1]);
             }
+        }
+        println!("  nothing built");
+        for _ in 0..UNCHANGED {
+            step.add_samples(SHOW, None, Some(xbuild.show(&here)?));
+            step.add_samples(DRY, None, Some(xbuild.all(&here, &["--dry-run"], None)?.sample));
+        }
+        let leaf = fs_err::OpenOptions::new().append(true).open(here.join(project.leaf));
+        writeln!(leaf?, "// Edited.")?;
+        for _ in 0..UNCHANGED {
+            step.add_samples(DRY_EDITED, None, Some(xbuild.all(&here, &["--dry-run"], None)?.sample));
         }
         Ok(())
     })
