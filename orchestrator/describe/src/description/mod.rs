@@ -7,6 +7,7 @@ mod image;
 mod native;
 mod package;
 mod read;
+mod source;
 mod stamp;
 mod step;
 

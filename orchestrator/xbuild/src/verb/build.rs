@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
@@ -303,11 +302,6 @@ impl<'w> Work<'w> {
         &self.session.store
     }
 
-    /// The workspace's folder.
-    pub(crate) fn root(&self) -> &Path {
-        &self.described.root
-    }
-
     /// What the store has.
     pub(crate) fn content(&self) -> &dyn Content {
         &*self.session.store
@@ -534,7 +528,7 @@ impl<'w> Work<'w> {
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
         let supplied = native::provide(self, self.described, asked, &mut parts)?;
-        steps::provide(self.described, self, &planned.packages, &mut parts)?;
+        steps::provide(self, &planned.packages, &mut parts)?;
         let variants = &self.described.description.variants;
         for (part, one) in parts.iter_mut().zip(asked) {
             let stamp = self.stamp.as_ref();

@@ -56,7 +56,7 @@ fn entry(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Entry, XbuildErro
     trees.extend(work.trees(&described.toolchains, &emulators)?.into_values());
     let develop = &described.description.develop;
     if !develop.tools.is_empty() {
-        trees.extend(Steps::new(described, work)?.tools(&develop.tools)?);
+        trees.extend(Steps::new(work)?.tools(&develop.tools)?);
     }
     environment.extend(develop.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
     let path = settings::variable("PATH").unwrap_or_default();

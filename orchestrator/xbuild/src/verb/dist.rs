@@ -46,7 +46,7 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
         true => None,
         false => Some(Work::new(global, &build, Wanted::Programs, &described, &session, ui)?),
     };
-    let steps = work.as_ref().map(|work| Steps::new(&described, work)).transpose()?;
+    let steps = work.as_ref().map(Steps::new).transpose()?;
     let mut archives: BTreeMap<String, Archive> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
@@ -97,15 +97,14 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The row of a program; its file may have an ending.
+/// The row of a program.
 fn program<'r>(rows: &'r [Row], variant: &str, target: &Triple, name: &str) -> Option<&'r Row> {
     rows.iter().find(|row| {
         let artefact = &row.artefact;
-        let stem = artefact.name.strip_suffix(".exe").unwrap_or(&artefact.name);
         artefact.place == Place::Bin
             && artefact.variant == variant
             && artefact.target == *target
-            && (stem == name || artefact.name == name)
+            && artefact.is_called(name)
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use indicatif::HumanBytes;
 use serde_json::json;
 use xbuild_action::Cancel;
-use xbuild_store::{Held, Packed, Policy, Repair, Sweeping, names_in_pack};
+use xbuild_store::{Held, Policy, Repair, Sweeping, names_in_pack};
 
 use super::build::{Wanted, planned};
 use crate::cli::{Gc, Global, Outputs, Store};
@@ -88,7 +88,7 @@ fn open(file: &Path) -> Result<fs_err::File, XbuildError> {
         .map_err(|error| XbuildError::user(error.to_string(), "name a file that xbuild store export wrote"))
 }
 
-fn told(verb: &str, Packed { files, bytes }: Packed, ui: &Ui) {
+fn told(verb: &str, Held { files, bytes }: Held, ui: &Ui) {
     ui.status(verb, format!("{}, {}", counted_u64(files), HumanBytes(bytes)));
 }
 
@@ -121,8 +121,7 @@ fn usage(ui: &Ui) -> Result<ExitCode, XbuildError> {
             "nothing" => "nothing",
             need => KINDS.iter().find(|(_, needs)| needs.contains(&need)).map_or("builds", |(kind, _)| kind),
         };
-        let of_kind = kinds.entry(kind).or_default();
-        *of_kind = Held { files: of_kind.files + held.files, bytes: of_kind.bytes + held.bytes };
+        *kinds.entry(kind).or_default() += *held;
     }
     let mut kinds: Vec<(&str, Held)> = kinds.into_iter().filter(|(_, held)| held.files > 0).collect();
     kinds.sort_by_key(|(_, held)| std::cmp::Reverse(held.bytes));
