@@ -117,7 +117,7 @@ fn commit_of(root: &Path, revision: &str) -> Option<String> {
 }
 
 /// Where a folder lies in its repository, with a slash at the end; nothing where it is the repository's own.
-fn prefix(root: &Path) -> Option<String> {
+pub(crate) fn prefix(root: &Path) -> Option<String> {
     git(root, &[], &["rev-parse", "--show-prefix"]).map(|said| said.trim_end_matches('\n').to_owned())
 }
 
