@@ -1,4 +1,7 @@
 fn main() {
     println!("cargo::rerun-if-changed=native");
-    cc::Build::new().file("native/checksum.c").include("native").compile("checksum");
+    cc::Build::new()
+        .file("native/checksum.c")
+        .include("native")
+        .compile("checksum");
 }

@@ -116,6 +116,18 @@ impl Context {
         &self.overrides
     }
 
+    /// The units that some need, themselves among them.
+    pub fn reachable(&self, units: impl IntoIterator<Item = UnitIndex>) -> BTreeSet<UnitIndex> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<UnitIndex> = units.into_iter().collect();
+        while let Some(unit) = open.pop() {
+            if reached.insert(unit) {
+                open.extend(self.unit(unit).dependencies.iter().map(|edge| edge.index));
+            }
+        }
+        reached
+    }
+
     /// The graph.
     #[must_use]
     pub const fn graph(&self) -> &UnitGraph {

@@ -35,8 +35,8 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Description, Develop, Dist, Environment, FIRST_CLASS_TARGETS, Fetch, FileSource, ImageFile,
-    ImageSettings, ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives,
+    Base, Build, Deb, Description, Develop, Dist, Environment, FIRST_CLASS_TARGETS, Fetch, FileSource,
+    ImageFile, ImageSettings, ImageTable, Images, IncludePath, LayerCompression, Limits, Native, Natives,
     PackageSelector, PackageSettings, PackageVersion, Stamp, Step, StepPart, StepSource, Steps,
     TargetSettings, ToolchainWish, Unify, Variables, is_debian_name,
 };

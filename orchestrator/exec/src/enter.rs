@@ -39,12 +39,25 @@ const BASE: &str = "/tmp";
 pub struct Entry {
     /// Folders, absolute, topmost first, whose top-level folders take the place of the host's.
     pub layers: Vec<PathBuf>,
-    /// Whether the host's own are seen below them.
-    pub over_host: bool,
+    /// What is seen beside them.
+    pub ground: Ground,
     /// The program, looked for in `PATH` unless its name has a slash, and its arguments.
     pub argv: Vec<String>,
     /// What is different in its environment; `None`: the variable is taken away.
     pub environment: BTreeMap<String, Option<String>>,
+}
+
+/// What a program sees beside the given trees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ground {
+    /// The host's files, below the trees'; the network, and the folder that it is called in.
+    Host,
+    /// Nothing: as an action, but for the user and the processes, which are the host's. What it changes goes when it
+    /// ends.
+    Nothing {
+        /// Where it starts, absolute.
+        folder: PathBuf,
+    },
 }
 
 /// Becomes the program. Comes back only with why not.
@@ -100,8 +113,11 @@ fn take(descriptor: RawFd) -> std::io::Result<Entry> {
 }
 
 fn become_program(entry: &Entry) -> Result<std::convert::Infallible, Failure> {
-    let folder = std::env::current_dir().step("find the current folder")?;
-    new_namespaces()?;
+    let (folder, more) = match &entry.ground {
+        Ground::Host => (std::env::current_dir().step("find the current folder")?, CloneFlags::empty()),
+        Ground::Nothing { folder } => (folder.clone(), CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC),
+    };
+    new_namespaces(more | CloneFlags::CLONE_NEWNS)?;
     rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("make the mounts private")?;
     put_together(entry)?;
@@ -113,14 +129,14 @@ fn become_program(entry: &Entry) -> Result<std::convert::Infallible, Failure> {
     nix::unistd::execvp(program, &argv).step("execute it")
 }
 
-/// A mount namespace; root needs no other, everyone else a user namespace in which they stay who they are.
+/// Namespaces; root needs no other, everyone else a user namespace in which they stay who they are.
 #[expect(clippy::disallowed_methods, reason = "a failure names the step")]
-fn new_namespaces() -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() && nix::sched::unshare(CloneFlags::CLONE_NEWNS).is_ok() {
+fn new_namespaces(flags: CloneFlags) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() && nix::sched::unshare(flags).is_ok() {
         return Ok(());
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-    nix::sched::unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("make namespaces")?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWUSER | flags).step("make namespaces")?;
     let write = |path: &str, text: String| std::fs::write(path, text).step(format!("write {path}"));
     write("/proc/self/setgroups", "deny".to_owned())?;
     write("/proc/self/gid_map", format!("{gid} {gid} 1\n"))?;
@@ -134,7 +150,7 @@ fn put_together(entry: &Entry) -> Result<(), Failure> {
     rustix::mount::mount("tmpfs", BASE, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
         .step("mount an empty root")?;
     rustix::process::chdir(BASE).step("enter the empty root")?;
-    for folder in ["old", "new", "layers"] {
+    for folder in ["old", "new", "layers", "changes"] {
         fs::create_dir(folder).step("make a folder of the empty root")?;
     }
     rustix::process::pivot_root(c".", c"old").step("change the root")?;
@@ -143,14 +159,23 @@ fn put_together(entry: &Entry) -> Result<(), Failure> {
     rustix::mount::mount_bind(c"new", c"new").step("bind the new root")?;
     let layers: Vec<PathBuf> = entry.layers.iter().map(|layer| below("old", layer)).collect();
     let mut names: BTreeSet<std::ffi::OsString> = BTreeSet::new();
-    for folder in layers.iter().map(PathBuf::as_path).chain([Path::new("old")]) {
+    let host = (entry.ground == Ground::Host).then_some(Path::new("old"));
+    for folder in layers.iter().map(PathBuf::as_path).chain(host) {
         for one in fs::read_dir(folder).step("list the root")? {
             names.insert(one.step("list the root")?.file_name());
         }
     }
     for name in &names {
         let given: Vec<PathBuf> = layers.iter().map(|layer| layer.join(name)).collect();
-        place(Path::new(name), &given, entry.over_host)?;
+        place(Path::new(name), &given, host.is_some())?;
+    }
+    if host.is_none() {
+        for name in ["dev", "proc"] {
+            let (own, hosts) = (Path::new("new").join(name), Path::new("old").join(name));
+            fs::create_dir_all(&own).step("make a folder of the new root")?;
+            rustix::mount::mount_bind_recursive(&hosts, &own).step(format!("bind /{name}"))?;
+        }
+        fs::create_dir_all("new/tmp").step("make a folder of the new root")?;
     }
     rustix::process::chdir(c"new").step("enter the new root")?;
     rustix::process::pivot_root(c".", c".").step("change the root again")?;
@@ -175,18 +200,18 @@ fn place(name: &Path, given: &[PathBuf], over_host: bool) -> Result<(), Failure>
     }
     fs::create_dir(&own).step(step())?;
     let mut lower: Vec<PathBuf> = given.iter().filter(|path| is_folder(path)).cloned().collect();
-    if lower.is_empty() || (over_host && is_folder(&host)) {
+    if over_host && is_folder(&host) {
         lower.push(host);
     }
     match lower.as_slice() {
-        [one] => rustix::mount::mount_bind_recursive(one, &own).step(step()),
-        several => overlay(name, several, &own),
+        [one] if over_host => rustix::mount::mount_bind_recursive(one, &own).step(step()),
+        several => overlay(name, several, &own, !over_host),
     }
 }
 
-/// Mounts folders over each other, to be read. Short links stand for them: the kernel takes a page of options, and no
+/// Mounts folders over each other, to be read, or with changes kept in the empty root. Short links stand for them: the kernel takes a page of options, and no
 /// character in a path needs to be escaped.
-fn overlay(name: &Path, lower: &[PathBuf], at: &Path) -> Result<(), Failure> {
+fn overlay(name: &Path, lower: &[PathBuf], at: &Path, is_writable: bool) -> Result<(), Failure> {
     let step = || format!("mount an overlay at /{}", name.display());
     let links: Vec<String> = (0..lower.len())
         .map(|layer| format!("/layers/{}.{layer}", hex(name.as_os_str().as_bytes())))
@@ -194,7 +219,14 @@ fn overlay(name: &Path, lower: &[PathBuf], at: &Path) -> Result<(), Failure> {
     for (link, folder) in links.iter().zip(lower) {
         rustix::fs::symlink(Path::new("/").join(folder), link).step(step())?;
     }
-    let options = format!("lowerdir={},userxattr", links.join(":"));
+    let mut options = format!("lowerdir={},userxattr", links.join(":"));
+    if is_writable {
+        for (option, suffix) in [("upperdir", "upper"), ("workdir", "work")] {
+            let folder = format!("/changes/{}.{suffix}", hex(name.as_os_str().as_bytes()));
+            fs::create_dir(&folder).step(step())?;
+            options.push_str(&format!(",{option}={folder}"));
+        }
+    }
     let options = CString::new(options).map_err(|_| nix::Error::EINVAL).step(step())?;
     rustix::mount::mount(c"overlay", at, c"overlay", MountFlags::NOSUID | MountFlags::NODEV, &*options)
         .step(step())

@@ -84,7 +84,7 @@ mod sys;
 mod watch;
 mod zygote;
 
-pub use enter::{Entry, enter};
+pub use enter::{Entry, Ground, enter};
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
 pub use probe::{Check, State};

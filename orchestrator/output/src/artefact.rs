@@ -52,6 +52,18 @@ impl Artefact {
         Ok(self.folder()?.join(&self.path_in_folder()?))
     }
 
+    /// What the output is called that it is of: a Windows program's file has an ending beside it.
+    #[must_use]
+    pub fn stem(&self) -> &str {
+        self.name.strip_suffix(".exe").unwrap_or(&self.name)
+    }
+
+    /// Whether `name` is the file's own name, or that of its output.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.stem() == name
+    }
+
     /// The folder of its variant and target: `<variant>/<target>`.
     pub(crate) fn folder(&self) -> Result<RelPath, OutputError> {
         Ok(component(&self.variant)?.join(&component(&self.target.to_string())?))

@@ -11,6 +11,7 @@ use xbuild_base::{RelPath, Sha256};
 use xbuild_store::{Disk, FILE_TIME};
 use zip::write::SimpleFileOptions;
 
+use crate::debian::Control;
 use crate::error::OutputError;
 use crate::install::make_folder;
 use crate::sums::{self, Sums};
@@ -27,12 +28,14 @@ pub struct Archive {
 }
 
 /// A kind of archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packing {
     /// `.tar.gz` (POSIX ustar in RFC 1952).
     TarGz,
     /// `.zip` (PKWARE's APPNOTE).
     Zip,
+    /// `.deb` (deb(5)): the files lie in it by their paths from the root of the system.
+    Deb(Box<Control>),
 }
 
 /// An archive that was written.
@@ -53,48 +56,65 @@ impl Archive {
         let ending = match self.packing {
             Packing::TarGz => "tar.gz",
             Packing::Zip => "zip",
+            Packing::Deb(_) => "deb",
         };
         format!("{}.{ending}", self.name)
     }
 
     fn pack(&self, store: &Disk) -> Result<Vec<u8>, OutputError> {
         let failed = |error: std::io::Error| OutputError::io("pack", self.file_name())(error);
-        match self.packing {
+        match &self.packing {
             Packing::TarGz => self.tar(store)?.map_err(failed),
             Packing::Zip => self.zip(store)?.map_err(failed),
+            Packing::Deb(control) => self.deb(store, control)?.map_err(failed),
         }
     }
 
     /// Paths in the archive, each with its file; folders come before what is in them, and have none.
     fn entries(&self) -> BTreeMap<String, Option<File>> {
-        let mut entries = BTreeMap::from([(format!("{}/", self.name), None)]);
+        let (mut entries, root) = match self.packing {
+            Packing::TarGz | Packing::Zip => {
+                let root = format!("{}/", self.name);
+                (BTreeMap::from([(root.clone(), None)]), root)
+            }
+            Packing::Deb(_) => (BTreeMap::new(), String::new()),
+        };
         for (path, file) in &self.files {
             let above =
                 std::iter::successors(path.parent(), RelPath::parent).filter(|above| !above.is_root());
-            entries.extend(above.map(|above| (format!("{}/{above}/", self.name), None)));
-            entries.insert(format!("{}/{path}", self.name), Some(*file));
+            entries.extend(above.map(|above| (format!("{root}{above}/"), None)));
+            entries.insert(format!("{root}{path}"), Some(*file));
         }
         entries
     }
 
     fn tar(&self, store: &Disk) -> Result<std::io::Result<Vec<u8>>, OutputError> {
-        // No name and no time in its head.
-        let encoder = GzBuilder::new().write(Vec::new(), Compression::best());
-        let mut archive = tar::Builder::new(encoder);
+        let mut files = Vec::new();
         for (path, file) in self.entries() {
-            let bytes = file.map(|file| store.get(file.digest)).transpose()?;
-            let mut header = tar::Header::new_ustar();
-            header.set_mtime(FILE_TIME.cast_unsigned());
-            header.set_mode(mode(file));
-            let kind = if file.is_some() { tar::EntryType::Regular } else { tar::EntryType::Directory };
-            header.set_entry_type(kind);
-            header.set_size(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
-            if let Err(error) = archive.append_data(&mut header, &path, bytes.unwrap_or_default().as_slice())
-            {
-                return Ok(Err(error));
-            }
+            files.push((path, mode(file), file.map(|file| store.get(file.digest)).transpose()?));
         }
-        Ok(archive.into_inner().and_then(flate2::write::GzEncoder::finish))
+        Ok(tar_gz(&files))
+    }
+
+    fn deb(&self, store: &Disk, control: &Control) -> Result<std::io::Result<Vec<u8>>, OutputError> {
+        let data = match self.tar(store)? {
+            Ok(data) => data,
+            Err(error) => return Ok(Err(error)),
+        };
+        let text = control.text(self.files.values().map(|file| file.digest.size()).sum());
+        let files = [("control".to_owned(), 0o644, Some(text.into_bytes()))];
+        Ok(tar_gz(&files).and_then(|control| {
+            let mut archive = ar::Builder::new(Vec::new());
+            let members =
+                [("debian-binary", &b"2.0\n"[..]), ("control.tar.gz", &control), ("data.tar.gz", &data)];
+            for (name, bytes) in members {
+                let mut header = ar::Header::new(name.as_bytes().to_vec(), bytes.len() as u64);
+                header.set_mode(0o100_644);
+                header.set_mtime(FILE_TIME.cast_unsigned());
+                archive.append(&header, bytes)?;
+            }
+            archive.into_inner()
+        }))
     }
 
     fn zip(&self, store: &Disk) -> Result<std::io::Result<Vec<u8>>, OutputError> {
@@ -116,6 +136,23 @@ impl Archive {
         }
         Ok(archive.finish().map(Cursor::into_inner).map_err(std::io::Error::from))
     }
+}
+
+/// A tar archive of paths, modes and bytes, where folders have none.
+fn tar_gz(files: &[(String, u32, Option<Vec<u8>>)]) -> std::io::Result<Vec<u8>> {
+    // No name and no time in its head.
+    let encoder = GzBuilder::new().write(Vec::new(), Compression::best());
+    let mut archive = tar::Builder::new(encoder);
+    for (path, mode, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_mtime(FILE_TIME.cast_unsigned());
+        header.set_mode(*mode);
+        let kind = if bytes.is_some() { tar::EntryType::Regular } else { tar::EntryType::Directory };
+        header.set_entry_type(kind);
+        header.set_size(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
+        archive.append_data(&mut header, path, bytes.as_deref().unwrap_or_default())?;
+    }
+    archive.into_inner().and_then(flate2::write::GzEncoder::finish)
 }
 
 fn mode(file: Option<File>) -> u32 {

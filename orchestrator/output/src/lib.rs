@@ -11,10 +11,12 @@
 //! | `testing` | [`read`](testing::read): what tests said; [`junit`](testing::junit): the same for CI services |
 //! | `timings` | [`timings_page`]: where a build's time went, as a page |
 //! | `dist` | [`write_archives`]: archives for people |
+//! | [`debian`] | Debian packages: names, versions and places as Debian has them |
 //! | `difference` | [`differing_places`]: where two files differ that should be the same |
 //! | `error` | [`OutputError`] |
 
 mod artefact;
+pub mod debian;
 mod difference;
 mod dist;
 mod error;

@@ -54,14 +54,7 @@ impl Part {
     /// The units that the wanted ones need, themselves among them.
     #[must_use]
     pub fn needed(&self) -> BTreeSet<UnitIndex> {
-        let mut needed = BTreeSet::new();
-        let mut open: Vec<UnitIndex> = self.wanted.iter().copied().collect();
-        while let Some(unit) = open.pop() {
-            if needed.insert(unit) {
-                open.extend(self.context.unit(unit).dependencies.iter().map(|edge| edge.index));
-            }
-        }
-        needed
+        self.context.reachable(self.wanted.iter().copied())
     }
 }
 

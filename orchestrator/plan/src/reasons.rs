@@ -22,6 +22,15 @@ pub struct Ingredients {
     pub mounts: BTreeMap<RelPath, Digest<Tree>>,
     /// Artefacts of dependencies and other single files, by their places.
     pub files: BTreeMap<RelPath, Digest<Blob>>,
+    /// Those of these files that are programs.
+    #[serde(default)]
+    pub programs: BTreeSet<RelPath>,
+    /// Empty folders that it finds.
+    #[serde(default)]
+    pub directories: BTreeSet<RelPath>,
+    /// Where it runs; unknown in older records.
+    #[serde(default)]
+    pub working_directory: Option<RelPath>,
 }
 
 impl From<&Bound> for Ingredients {
@@ -33,6 +42,14 @@ impl From<&Bound> for Ingredients {
             layers: inputs.layers.clone(),
             mounts: inputs.mounts.clone(),
             files: inputs.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect(),
+            programs: inputs
+                .files
+                .iter()
+                .filter(|(_, file)| file.executable)
+                .map(|(path, _)| path.clone())
+                .collect(),
+            directories: inputs.directories.clone(),
+            working_directory: Some(command.working_directory.clone()),
         }
     }
 }
@@ -336,6 +353,9 @@ mod tests {
             layers: Vec::new(),
             mounts: BTreeMap::new(),
             files: BTreeMap::new(),
+            programs: BTreeSet::new(),
+            directories: BTreeSet::new(),
+            working_directory: None,
         }
     }
 

@@ -68,7 +68,7 @@ pub use import::Imported;
 pub use layout::{FORMAT, default_folder};
 pub use lock::ActionLock;
 pub use memo::Namespace;
-pub use pack::{Packed, names_in_pack};
+pub use pack::names_in_pack;
 pub use roots::Keeps;
 pub use usage::{Held, Usage};
 pub use verify::{Damage, Repair, VerifyReport};

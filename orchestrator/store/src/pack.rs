@@ -22,6 +22,7 @@ use crate::error::Error;
 use crate::files::{self, FILE_TIME, io};
 use crate::layout::Variant;
 use crate::memo;
+use crate::usage::Held;
 
 /// The format that is written, and the only one that is read.
 const FORMAT: &str = "1\n";
@@ -38,22 +39,6 @@ const LARGE: u64 = 8 << 20;
 /// So many threads check and write what one reads.
 const WRITERS: usize = 2;
 
-/// What was packed, or taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Packed {
-    /// How many files: content and records.
-    pub files: u64,
-    /// Their sizes together, in bytes, uncompressed.
-    pub bytes: u64,
-}
-
-impl Packed {
-    fn add(&mut self, size: u64) {
-        self.files += 1;
-        self.bytes += size;
-    }
-}
-
 /// The names of what a pack holds: for another one that shall not hold it again.
 ///
 /// # Errors
@@ -68,7 +53,8 @@ pub fn names_in_pack(from: &mut dyn Read) -> Result<BTreeSet<String>, Error> {
 }
 
 impl Disk {
-    /// Writes a pack of what was used since a moment, without what `without` names ([`names_in_pack`]).
+    /// Writes a pack of what was used since a moment, without what `without` names ([`names_in_pack`]); gives what is in
+    /// it, uncompressed.
     ///
     /// # Errors
     /// When the store can't be read, or the pack not be written.
@@ -77,10 +63,10 @@ impl Disk {
         since: SystemTime,
         without: &BTreeSet<String>,
         to: &mut dyn Write,
-    ) -> Result<Packed, Error> {
+    ) -> Result<Held, Error> {
         let used = self.used_since(since)?;
         let encoder = zstd::Encoder::new(to, LEVEL).map_err(Error::PackNotWritten)?;
-        let mut pack = Pack { archive: tar::Builder::new(encoder), without, packed: Packed::default() };
+        let mut pack = Pack { archive: tar::Builder::new(encoder), without, packed: Held::default() };
         pack.bytes(HEAD, FORMAT.as_bytes())?;
         for tree in &used.trees {
             let bytes = files::read(&self.layout().directory(*tree))?;
@@ -120,8 +106,8 @@ impl Disk {
     /// # Errors
     /// [`Error::Pack`] when it is none, is cut off, or holds what isn't what it is called; whatever was whole until then
     /// is in the store. When the store can't be written.
-    pub fn import_pack(&self, from: &mut dyn Read) -> Result<Packed, Error> {
-        let mut packed = Packed::default();
+    pub fn import_pack(&self, from: &mut dyn Read) -> Result<Held, Error> {
+        let mut packed = Held::default();
         let mut records: Vec<(String, Vec<u8>)> = Vec::new();
         let failed: Mutex<Option<Error>> = Mutex::new(None);
         let fail = |error: Error| {
@@ -222,7 +208,7 @@ impl Disk {
 struct Pack<'p, 'w> {
     archive: tar::Builder<zstd::Encoder<'p, &'w mut dyn Write>>,
     without: &'p BTreeSet<String>,
-    packed: Packed,
+    packed: Held,
 }
 
 impl Pack<'_, '_> {
@@ -379,7 +365,7 @@ mod tests {
         now
     }
 
-    fn pack(store: &Disk, since: SystemTime, without: &BTreeSet<String>) -> (Vec<u8>, Packed) {
+    fn pack(store: &Disk, since: SystemTime, without: &BTreeSet<String>) -> (Vec<u8>, Held) {
         let mut bytes = Vec::new();
         let packed = store.export_pack(since, without, &mut bytes).unwrap();
         (bytes, packed)

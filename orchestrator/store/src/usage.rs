@@ -1,6 +1,7 @@
 //! Where a store's bytes are, and what keeps them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::AddAssign;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -31,9 +32,17 @@ pub struct Held {
 }
 
 impl Held {
-    fn add(&mut self, bytes: u64) {
+    /// Counts one more file.
+    pub(crate) const fn add(&mut self, bytes: u64) {
         self.files += 1;
         self.bytes += bytes;
+    }
+}
+
+impl AddAssign for Held {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
     }
 }
 
@@ -97,31 +106,25 @@ impl Disk {
 
         let mut collection = Collection::since(self, SystemTime::UNIX_EPOCH);
         let mut by_namespace: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-        let mut records: BTreeMap<String, Held> = BTreeMap::new();
         for memo in collection.memos()? {
             let folders = memo.path.ancestors().nth(2).and_then(|folder| folder.file_name());
             let name = format!("memo/{}", folders.unwrap_or_default().to_string_lossy());
-            records.entry(name.clone()).or_default().add(memo.size);
+            usage.needs.entry(name.clone()).or_default().add(memo.size);
             by_namespace.entry(name).or_default().push(memo.path);
         }
         for (name, memos) in by_namespace {
             for memo in memos {
                 collection.mark_memo(&memo)?;
             }
-            let held = sizes.count(&collection.take_marked());
-            let own = records.get(&name).copied().unwrap_or_default();
-            usage.needs.insert(name, Held { files: own.files + held.files, bytes: own.bytes + held.bytes });
+            *usage.needs.entry(name).or_default() += sizes.count(&collection.take_marked());
         }
         let mut actions = Held::default();
         for action in all("actions", Clock::Modified)? {
             actions.add(action.size);
             collection.mark_action(&action)?;
         }
-        let held = sizes.count(&collection.take_marked());
-        usage.needs.insert(
-            "actions".to_owned(),
-            Held { files: actions.files + held.files, bytes: actions.bytes + held.bytes },
-        );
+        actions += sizes.count(&collection.take_marked());
+        usage.needs.insert("actions".to_owned(), actions);
 
         let mut of_roots = Held::default();
         for (path, standing) in self.roots()? {
@@ -131,9 +134,7 @@ impl Disk {
                     collection.mark_keeps(&keeps)?;
                     let marked = collection.take_marked();
                     usage.roots.push((link, Some(sizes.of(&marked))));
-                    let held = sizes.count(&marked);
-                    of_roots =
-                        Held { files: of_roots.files + held.files, bytes: of_roots.bytes + held.bytes };
+                    of_roots += sizes.count(&marked);
                 }
                 Standing::Dead => usage.roots.push((link, None)),
                 Standing::Unreadable(problem) => return Err(StoreError::Damaged { path, problem }),

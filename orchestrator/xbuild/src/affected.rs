@@ -83,13 +83,7 @@ impl Changes {
         let packages: BTreeSet<RelPath> = self.files.iter().filter_map(innermost).collect();
         asked.selected.retain(|selected| {
             let Some(root) = project::unit_of(context, &selected.output) else { return true };
-            let (mut seen, mut open) = (BTreeSet::new(), vec![root]);
-            while let Some(unit) = open.pop() {
-                if seen.insert(unit) {
-                    open.extend(context.unit(unit).dependencies.iter().map(|edge| edge.index));
-                }
-            }
-            seen.into_iter().any(|unit| {
+            context.reachable([root]).into_iter().any(|unit| {
                 let package = context.package(unit);
                 let source = &context.unit(unit).target.src_path;
                 package.is_local()

@@ -69,6 +69,17 @@ pub(crate) enum When {
     Never,
 }
 
+impl When {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Build outputs: those named, or all of the chosen targets
@@ -91,6 +102,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// Check packages, with clippy's lints for the workspace's own
     Clippy(Clippy),
+    /// Tell which sources aren't formatted as the pinned rustfmt does it
+    Fmt(Fmt),
     /// Make the documentation of packages and of what they depend on, for all targets at once
     Doc(Doc),
     /// Make minimal OCI images of programs: those named, or all
@@ -115,6 +128,9 @@ pub(crate) enum Verb {
     Bundle(Bundle),
     /// Move the pins in xbuild.lock to what their names lead to now
     Update(Update),
+    /// The gate that replaces a CI matrix, and the workflow that runs it
+    #[command(subcommand)]
+    Ci(Ci),
     /// What this machine allows: each part of the sandbox, and what to run where one is missing
     Doctor,
     /// Completions for a shell, to be loaded by it: `source <(xbuild completions bash)`
@@ -309,6 +325,9 @@ pub(crate) struct Develop {
     /// Run this line in it, and end
     #[arg(short, long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,
+    /// Enter the sandbox of a unit that was built, or has failed: its package, or its name as it is shown
+    #[arg(long, value_name = "UNIT")]
+    pub(crate) unit: Option<String>,
     #[command(flatten)]
     pub(crate) of: Packages,
     #[command(flatten)]
@@ -417,6 +436,78 @@ pub(crate) struct Clippy {
     pub(crate) arguments: Vec<String>,
     #[command(flatten)]
     pub(crate) check: Check,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Fmt {
+    /// Tell, and change nothing: a sandbox changes no sources
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) execution: Execution,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ci {
+    /// Run every stage: all outputs evaluate, formatting, lints, documentation, tests, all outputs
+    Run(CiRun),
+    /// Write the workflow for GitHub that runs it: one job for all targets
+    Github(CiGithub),
+}
+
+/// What a gate leaves out, and where it tells what came of it.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CiRun {
+    /// Leave a stage out
+    #[arg(long, value_name = "STAGE", value_delimiter = ',')]
+    pub(crate) skip: Vec<Stage>,
+    /// Add what came of it there, in Markdown [default: $GITHUB_STEP_SUMMARY, on GitHub]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) summary: Option<PathBuf>,
+    /// Write there what was made, for a later run, where nothing has failed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Tell what is otherwise than in the run that wrote this, if it is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+}
+
+/// A part of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// Every output evaluates.
+    Show,
+    /// Sources are formatted.
+    Fmt,
+    /// Lints, all of them errors.
+    Clippy,
+    /// Documentation.
+    Doc,
+    /// Tests.
+    Test,
+    /// All outputs and images.
+    All,
+}
+
+/// Which workflow is written, and where.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CiGithub {
+    /// Write nothing, fail when the file is not what would be written
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Start programs for Windows and arm64 Linux on real runners too, in a small job
+    #[arg(long)]
+    pub(crate) native: bool,
+    /// The branch whose outputs others are compared with
+    #[arg(long, value_name = "NAME", default_value = "main")]
+    pub(crate) branch: String,
+    /// The file to write [default: .github/workflows/xbuild.yml of the repository]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Read a workflow that is there, and tell row by row of its matrix what covers it, and what can't
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "native", "file"])]
+    pub(crate) from: Option<PathBuf>,
 }
 
 /// What documentation is made of.
@@ -738,22 +829,29 @@ pub(crate) enum Store {
     /// Show where the bytes are: by what needs them, and by the links in projects that keep them
     Usage,
     /// Write what outputs are built from, and what was built of them, into one file: for another machine's store
-    Export {
-        /// The file; `-` for standard output
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// Leave out what this pack has
-        #[arg(long, value_name = "PACK")]
-        without: Option<PathBuf>,
-        #[command(flatten)]
-        outputs: Outputs,
-    },
+    Export(Box<Export>),
     /// Take in what `xbuild store export` wrote; each file is checked
     Import {
         /// The file; `-` for standard input
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+}
+
+/// What is packed, and what isn't.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Export {
+    /// The file; `-` for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Leave out what this pack has
+    #[arg(long, value_name = "PACK")]
+    pub(crate) without: Option<PathBuf>,
+    /// Pack too what other verbs have used since this moment, in seconds since 1970: `date +%s`
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) used_since: Option<u64>,
+    #[command(flatten)]
+    pub(crate) outputs: Outputs,
 }
 
 /// What may be removed.

@@ -72,6 +72,8 @@ pub(crate) struct History {
     file: Option<PathBuf>,
     /// What the graphs of this run are called, by part.
     pub(crate) graphs: Vec<String>,
+    /// Whether a run of which everything was there counts, where none is known.
+    keeps_cached: bool,
 }
 
 impl RunRecord {
@@ -146,16 +148,26 @@ impl RunRecord {
 
 impl History {
     pub(crate) fn new(root: &Path, file: Option<PathBuf>) -> Self {
-        Self { project: Sha256::of(root.as_os_str().as_encoded_bytes()), file, graphs: Vec::new() }
+        Self {
+            project: Sha256::of(root.as_os_str().as_encoded_bytes()),
+            file,
+            graphs: Vec::new(),
+            keeps_cached: true,
+        }
     }
 
-    /// Adds a run, if anything was executed in it, or none is known. That it can't be kept costs an explanation later,
+    /// Of what is built before a project's own units, and is not the project's: it must not pass for its first run.
+    pub(crate) fn of_std(root: &Path) -> Self {
+        Self { keeps_cached: false, ..Self::new(root, None) }
+    }
+
+    /// Adds a run, if anything was executed in it, or none of the project's is known. That it can't be kept costs an explanation later,
     /// and no more.
     pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<(), XbuildError> {
         let mut runs = self.digests(store);
         let record = RunRecord::new(units);
         let is_new = record.units.iter().any(|unit| unit.fate != Fate::Cached);
-        if (is_new || runs.is_empty())
+        if (is_new || runs.is_empty() && self.keeps_cached)
             && let Ok(digest) = store.put(&record.encode()?)
         {
             runs.insert(0, digest);

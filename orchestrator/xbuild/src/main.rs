@@ -60,6 +60,8 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Show => verb::show::run(&cli.global, ui),
         Verb::Test(test) => verb::test::run(&cli.global, test, ui),
         Verb::Check(check) => verb::check::run(&cli.global, check, ui),
+        Verb::Fmt(fmt) => verb::fmt::run(&cli.global, fmt, ui),
+        Verb::Ci(ci) => verb::ci::run(&cli.global, ci, ui),
         Verb::Doc(doc) => verb::doc::run(&cli.global, doc, ui),
         Verb::Clippy(clippy) => verb::check::run_clippy(&cli.global, clippy, ui),
         Verb::Why(why) => verb::why::run(&cli.global, why, ui),

@@ -74,23 +74,51 @@ pub(crate) fn tag(root: &Path, commit: &str) -> Option<(String, u64)> {
 
 /// The files that differ from a commit or are new, by their paths from `root`; `None` when there is no such commit.
 pub(crate) fn changed(root: &Path, commit: &str) -> Option<Vec<String>> {
-    let commit = git(
-        root,
-        &[],
-        &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{commit}^{{commit}}")],
-    )?;
+    let commit = commit_of(root, commit)?;
     let filters = filters(root);
     // From the root of the work tree, each of both.
-    let differ = ["diff", "--name-only", "--no-ext-diff", "--no-renames", "-z", commit.trim(), "--", ":/"];
+    let differ = ["diff", "--name-only", "--no-ext-diff", "--no-renames", "-z", &commit, "--", ":/"];
     let differ = git(root, &filters, &differ)?;
     let new = git(
         root,
         &filters,
         &["ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/"],
     )?;
-    let prefix = git(root, &[], &["rev-parse", "--show-prefix"])?;
+    let prefix = prefix(root)?;
     let names = differ.split('\0').chain(new.split('\0')).filter(|name| !name.is_empty());
-    Some(names.map(|name| from(prefix.trim_end_matches('\n'), name)).collect())
+    Some(names.map(|name| from(&prefix, name)).collect())
+}
+
+/// Lays a commit, branch or tag of the repository that holds `root` out in `folder`; the place of `root` below it. `None`
+/// when there is no such commit.
+///
+/// # Errors
+/// When git or tar fails.
+pub(crate) fn check_out(root: &Path, revision: &str, folder: &Path) -> std::io::Result<Option<String>> {
+    let (Some(commit), Some(prefix)) = (commit_of(root, revision), prefix(root)) else { return Ok(None) };
+    // Of a folder below the repository's own git would take that folder alone.
+    let top =
+        root.join(git(root, &[], &["rev-parse", "--show-cdup"]).unwrap_or_default().trim_end_matches('\n'));
+    let mut archive = command(&top, &filters(root), &["archive", "--format=tar", &commit]);
+    let mut archive = archive.stdout(Stdio::piped()).spawn()?;
+    let stdout = archive.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    let tar = Command::new("tar").args(["-x", "-C"]).arg(folder).stdin(stdout).status();
+    match (archive.wait()?.success(), tar?.success()) {
+        (true, true) => Ok(Some(prefix)),
+        _ => Err(std::io::Error::other(format!("`git archive {commit}` could not be unpacked"))),
+    }
+}
+
+/// The hash of a commit, branch or tag.
+fn commit_of(root: &Path, revision: &str) -> Option<String> {
+    let commit = format!("{revision}^{{commit}}");
+    let said = git(root, &[], &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])?;
+    Some(said.trim().to_owned())
+}
+
+/// Where a folder lies in its repository, with a slash at the end; nothing where it is the repository's own.
+pub(crate) fn prefix(root: &Path) -> Option<String> {
+    git(root, &[], &["rev-parse", "--show-prefix"]).map(|said| said.trim_end_matches('\n').to_owned())
 }
 
 /// The way from a folder to a file, both by their paths from one root: up as far as it must be, and no further.
@@ -115,7 +143,7 @@ fn log(root: &Path, arguments: &[&str]) -> Option<String> {
 
 /// Settings that take the repository's own filters away: `git status` would run them. The user's stay.
 fn filters(root: &Path) -> Vec<String> {
-    let pattern = r"^filter\..*\.(clean|process|required)$";
+    let pattern = r"^filter\..*\.(clean|smudge|process|required)$";
     let found = git(root, &[], &["config", "--show-scope", "--name-only", "--get-regexp", pattern]);
     let own = found.iter().flat_map(|found| found.lines()).filter_map(|line| line.split_once('\t'));
     own.filter(|(scope, _)| ["local", "worktree"].contains(scope))
@@ -125,6 +153,12 @@ fn filters(root: &Path) -> Vec<String> {
 
 /// What git prints.
 fn git(root: &Path, settings: &[String], arguments: &[&str]) -> Option<String> {
+    let output = command(root, settings, arguments).output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()
+}
+
+/// git in a folder, with nothing that the repository would have it run.
+fn command(root: &Path, settings: &[String], arguments: &[&str]) -> Command {
     let mut git = Command::new("git");
     git.args([
         "-c",
@@ -141,14 +175,8 @@ fn git(root: &Path, settings: &[String], arguments: &[&str]) -> Option<String> {
         git.env_remove(name);
     }
     git.envs([("TZ", "UTC"), ("LC_ALL", "C"), ("GIT_NO_LAZY_FETCH", "1"), ("GIT_TERMINAL_PROMPT", "0")]);
-    let output = git
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    String::from_utf8(output.stdout).ok()
+    git.current_dir(root).stdin(Stdio::null()).stderr(Stdio::null());
+    git
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `XBUILD_STORE` | the store's folder |
 //! | `XBUILD_SANDBOX_USER` | as root: the unprivileged user id that sandboxes run as (default 65534) |
+//! | `GITHUB_ACTIONS`, `GITHUB_WORKSPACE`, `GITHUB_STEP_SUMMARY` | of GitHub's runner: that it is one, the checkout, the page about a step |
 //!
 //! The sources' own settings (mirrors, credentials) are documented in the `fetch` crate.
 
@@ -22,6 +23,26 @@ const NOBODY: u32 = 65534;
 /// A variable of the environment, when it is set to text.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The names of all variables of the environment.
+pub(crate) fn names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
+/// Whether GitHub's runner reads what is printed.
+pub(crate) fn is_on_github() -> bool {
+    variable("GITHUB_ACTIONS").is_some_and(|value| value == "true")
+}
+
+/// The folder of the checkout, on GitHub.
+pub(crate) fn checkout() -> Option<PathBuf> {
+    variable("GITHUB_WORKSPACE").filter(|_| is_on_github()).map(Into::into)
+}
+
+/// The file of which GitHub makes a page about a step.
+pub(crate) fn step_summary() -> Option<PathBuf> {
+    variable("GITHUB_STEP_SUMMARY").filter(|_| is_on_github()).map(Into::into)
 }
 
 /// Opens the store that the environment names; says so where another process has it to itself, and waits.

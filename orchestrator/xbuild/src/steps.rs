@@ -10,9 +10,9 @@ use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
 use xbuild_output::Row;
 use xbuild_plan::graph::Part;
+use xbuild_plan::places::place;
 use xbuild_plan::planning::environment;
 
-use crate::description::Described;
 use crate::error::XbuildError;
 use crate::packages::Grounds;
 use crate::verb::build::Work;
@@ -22,11 +22,10 @@ const FOLDER: &str = "build/step";
 /// Where a package's build finds what steps have made for it.
 const INPUTS: &str = "build/inputs";
 /// Where the sandbox has its programs.
-const PROGRAMS: &str = "/usr/bin";
+const PROGRAMS: &str = "usr/bin";
 
 /// What steps make, for those who need it.
 pub(crate) struct Steps<'s> {
-    described: &'s Described,
     work: &'s Work<'s>,
     /// The sandbox's root without a step's own tools.
     layers: Vec<Digest<Tree>>,
@@ -34,8 +33,8 @@ pub(crate) struct Steps<'s> {
 
 impl<'s> Steps<'s> {
     /// Fetches what the sandbox needs.
-    pub(crate) fn new(described: &'s Described, work: &'s Work<'s>) -> Result<Self, XbuildError> {
-        Ok(Self { described, work, layers: work.host_layers()? })
+    pub(crate) fn new(work: &'s Work<'s>) -> Result<Self, XbuildError> {
+        Ok(Self { work, layers: work.host_layers()? })
     }
 
     /// What a step makes, or a part of it, for a variant and target that have these outputs.
@@ -56,8 +55,8 @@ impl<'s> Steps<'s> {
     /// What a step makes.
     fn run(&self, name: &str, outputs: &[&Row]) -> Result<Digest<Tree>, XbuildError> {
         let store = self.work.content();
-        let step = self.described.description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
-        let folder = path(FOLDER)?;
+        let step = self.work.described().description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
+        let folder = place(FOLDER);
         let mut inputs = TreeBuilder::default();
         for (to, source) in &step.inputs {
             inputs.insert(store, to, self.source(name, source, outputs)?).map_err(FetchError::from)?;
@@ -100,9 +99,9 @@ impl<'s> Steps<'s> {
     /// That a program is missing is best told by the name that people gave it.
     fn check_program(&self, name: &str, step: &Step, layers: &[Digest<Tree>]) -> Result<(), XbuildError> {
         let Some(program) = step.argv.first().filter(|program| !program.contains('/')) else { return Ok(()) };
-        let place = path(PROGRAMS.trim_start_matches('/'))?.join(&path(program)?);
+        let program_file = place(PROGRAMS).join(&path(program)?);
         for layer in layers {
-            if lookup(self.work.content(), *layer, &place)?.is_some() {
+            if lookup(self.work.content(), *layer, &program_file)?.is_some() {
                 return Ok(());
             }
         }
@@ -119,7 +118,7 @@ impl<'s> Steps<'s> {
 
     /// Trees of tools, which go over the sandbox's root.
     pub(crate) fn tools(&self, tools: &BTreeSet<String>) -> Result<Vec<Digest<Tree>>, XbuildError> {
-        let (described, work) = (self.described, self.work);
+        let (described, work) = (self.work.described(), self.work);
         let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
         for tool in tools {
             match tool.parse::<ComponentName>() {
@@ -151,8 +150,8 @@ impl<'s> Steps<'s> {
         match source {
             StepSource::Project(below) => {
                 let local = &self.work.local;
-                let place = local.workspace.join(below);
-                let found = TreeBuilder::from_tree(local.tree).get(store, &place).ok().flatten();
+                let path = local.workspace.join(below);
+                let found = TreeBuilder::from_tree(local.tree).get(store, &path).ok().flatten();
                 found.ok_or_else(|| {
                     XbuildError::user(
                         format!("[step.{step}] inputs names `{below}`, and there is no such file among the sources"),
@@ -163,7 +162,7 @@ impl<'s> Steps<'s> {
             StepSource::Fetch(name) => self.fetched(name),
             StepSource::Step(part) => self.part(part, outputs),
             StepSource::Output(name) => {
-                let row = outputs.iter().find(|row| is_output(row, name));
+                let row = outputs.iter().find(|row| row.artefact.is_called(name));
                 row.map(|row| Entry::File(row.artefact.file)).ok_or_else(|| {
                     let there: Vec<&str> = outputs.iter().map(|row| row.artefact.name.as_str()).collect();
                     XbuildError::user(
@@ -177,7 +176,7 @@ impl<'s> Steps<'s> {
 
     /// A file of the net, or what is in it.
     fn fetched(&self, name: &str) -> Result<Entry, XbuildError> {
-        let fetch = self.described.description.steps.fetches.get(name).ok_or_else(|| unknown(name))?;
+        let fetch = self.work.described().description.steps.fetches.get(name).ok_or_else(|| unknown(name))?;
         let Fetch { url, sha256, unpack } = fetch;
         let file_name = fetch.file_name().to_owned();
         let kind = match unpack {
@@ -203,7 +202,6 @@ impl<'s> Steps<'s> {
 /// Gives units the files that steps make for their packages: each finds them in the folder that the variable
 /// `XBUILD_INPUT_<NAME>` names.
 pub(crate) fn provide(
-    described: &Described,
     work: &Work<'_>,
     packages: &BTreeMap<xbuild_describe::PackageVersion, PackageSettings>,
     parts: &mut [Part],
@@ -221,7 +219,7 @@ pub(crate) fn provide(
                 if !made.contains_key(name) {
                     let steps = match &steps {
                         Some(steps) => steps,
-                        None => steps.insert(Steps::new(described, work)?),
+                        None => steps.insert(Steps::new(work)?),
                     };
                     made.insert(name.clone(), layer(work, name, steps.run(name, &[])?)?);
                 }
@@ -238,15 +236,9 @@ pub(crate) fn provide(
 /// A tree as it lies in the sandbox's root.
 fn layer(work: &Work<'_>, name: &str, tree: Digest<Tree>) -> Result<Digest<Tree>, XbuildError> {
     let mut root = TreeBuilder::default();
-    let at = path(INPUTS)?.join(&path(name)?);
+    let at = place(INPUTS).join(&path(name)?);
     root.insert(work.content(), &at, Entry::Directory(tree)).map_err(FetchError::from)?;
     Ok(root.build(work.content()).map_err(FetchError::from)?)
-}
-
-/// Whether a row is of an output; its file may have an ending.
-fn is_output(row: &Row, name: &str) -> bool {
-    let file = &row.artefact.name;
-    file == name || file.strip_suffix(".exe") == Some(name)
 }
 
 /// The program by its place in the sandbox, and its arguments.
@@ -255,7 +247,7 @@ fn argv(argv: &[String], folder: &RelPath) -> Vec<String> {
     if let Some(program) = argv.first_mut().filter(|program| !program.starts_with('/')) {
         *program = match program.contains('/') {
             true => format!("{}/{}", folder.in_sandbox(), program.trim_start_matches("./")),
-            false => format!("{PROGRAMS}/{program}"),
+            false => format!("/{PROGRAMS}/{program}"),
         };
     }
     argv

@@ -68,3 +68,63 @@ fn what_can_not_be_packed_is_said() {
         .says("archives of several targets would have one name")
         .says("`dist.files[0]`");
 }
+
+/// What `dpkg` says of a package, and what it makes of it in a folder.
+#[test]
+fn debian_packages_are_what_dpkg_takes() {
+    let project = Project::program("my_tool", "fn main() {\n    println!(\"packed\");\n}\n");
+    for (path, text) in [("LICENSE", "Do.\n"), ("man/my_tool.1", ".TH my_tool 1\n"), ("my_tool.bash", "#\n")]
+    {
+        project.write(path, text);
+    }
+    let deb =
+        "maintainer = \"A Name <a@example.org>\"\ndescription = \"\"\"A tool\n\nIt does things.\"\"\"\n";
+    let files = "files = [\"LICENSE\", \"man/\", \"my_tool.bash\"]\n";
+    project.write("xbuild.toml", &format!("[dist]\n{files}\n[dist.deb]\n{deb}"));
+    let gnu = "x86_64-unknown-linux-gnu";
+    let dist = |targets: &[&str]| {
+        let targets: Vec<&str> = targets.iter().flat_map(|target| ["--target", target]).collect();
+        project.xbuild(&[&["dist"], &targets[..]].concat())
+    };
+    dist(&[gnu, MUSL]).fails(1).says("several targets").says("my-tool_0.1.0-1_amd64.deb").says("targets = ");
+    assert!(!project.root.join("result/dist").exists());
+    dist(&[gnu, TARGETS[1], WINDOWS])
+        .ok()
+        .says("my-tool_0.1.0-1_amd64.deb")
+        .says("my-tool_0.1.0-1_arm64.deb");
+    let folder = project.root.join("result/dist");
+    let packages = || {
+        let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|it| it == "deb")).collect();
+        files.sort();
+        files
+    };
+    let [amd64, _arm64] = packages().try_into().unwrap();
+    let before = fs::read(&amd64).unwrap();
+    let dpkg = |arguments: &[&str]| said(Command::new("dpkg-deb").args(arguments).arg(&amd64));
+    let field = |name: &str| {
+        said(Command::new("dpkg-deb").arg("--field").arg(&amd64).arg(name)).trim_end().to_owned()
+    };
+    assert_eq!((field("Package").as_str(), field("Version").as_str()), ("my-tool", "0.1.0-1"));
+    assert!(field("Depends").starts_with("libc6 (>= 2."), "{}", field("Depends"));
+    assert_eq!(field("Description"), "A tool\n .\n It does things.");
+    let listed = dpkg(&["--contents"]);
+    for (mode, path) in [
+        ("-rwxr-xr-x 0/0", "./usr/bin/my_tool"),
+        ("-rw-r--r-- 0/0", "./usr/share/man/man1/my_tool.1"),
+        ("-rw-r--r-- 0/0", "./usr/share/bash-completion/completions/my_tool"),
+        ("-rw-r--r-- 0/0", "./usr/share/doc/my-tool/LICENSE"),
+    ] {
+        let path = path.trim_start_matches("./");
+        let is_there = |line: &str| line.starts_with(mode) && line.ends_with(path);
+        assert!(listed.lines().any(is_there), "{path}: {listed}");
+    }
+    let unpacked = project.folder.path().join("root");
+    said(Command::new("dpkg-deb").arg("--extract").arg(&amd64).arg(&unpacked));
+    assert_eq!(said(&mut Command::new(unpacked.join("usr/bin/my_tool"))), "packed\n");
+
+    dist(&[gnu]).ok();
+    assert_eq!(fs::read(&amd64).unwrap(), before, "the same bytes");
+    project.write("xbuild.toml", "[dist.deb]\nmaintainer = \"nobody\"\n");
+    dist(&[gnu]).fails(1).says("this names nobody").says("description");
+}

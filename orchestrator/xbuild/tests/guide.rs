@@ -11,7 +11,7 @@ use fs_err as fs;
 
 /// How commands begin that are run, as they stand there. The others go over the network to somebody, change this
 /// machine's store, or build what other tests build.
-const RUN: [&str; 18] = [
+const RUN: [&str; 19] = [
     "xbuild show",
     "xbuild run",
     "xbuild shell",
@@ -28,6 +28,7 @@ const RUN: [&str; 18] = [
     "xbuild gc --dry-run",
     "xbuild image foo --target",
     "xbuild image inspect",
+    "xbuild ci run --skip",
     "xbuild dist 'x86_64-*/*'",
     "source <(xbuild completions",
 ];

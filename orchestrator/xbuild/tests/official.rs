@@ -3,13 +3,10 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use common::{Project, Xbuild};
-use fs_err as fs;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
@@ -19,47 +16,11 @@ fn rustc(argument: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Serves the files below `folder` until the test ends.
-fn serve(folder: PathBuf) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let folder = folder.clone();
-            std::thread::spawn(move || answer(stream, &folder));
-        }
-    });
-    address
-}
-
-fn answer(mut stream: TcpStream, folder: &Path) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut request = String::new();
-    reader.read_line(&mut request).ok()?;
-    let mut line = String::new();
-    while reader.read_line(&mut line).ok()? > 2 {
-        line.clear();
-    }
-    let path = request.split(' ').nth(1)?.trim_start_matches('/').to_owned();
-    match fs::File::open(folder.join(path)) {
-        Ok(mut file) => {
-            let size = file.metadata().ok()?.len();
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n").ok()?;
-            std::io::copy(&mut file, &mut stream).ok()?;
-        }
-        Err(_) => {
-            write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .ok()?;
-        }
-    }
-    Some(())
-}
-
 #[test]
 fn the_official_distribution_builds_the_example() {
     let version = rustc(&["-V"]).split(' ').nth(1).unwrap().to_owned();
     let served = tempfile::tempdir().unwrap();
-    let server = serve(served.path().to_owned());
+    let server = common::serve_folder(served.path().to_owned());
     let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]));
     common::rustup_mirror::mirror(&sysroot, TARGET, &version, &server, served.path()).unwrap();
 

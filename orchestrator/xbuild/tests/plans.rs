@@ -123,7 +123,7 @@ fn what_a_request_needs_is_fetched_and_nothing_else() {
     let names: Vec<&str> =
         fetched.stderr.lines().filter_map(|line| line.trim().strip_prefix("Fetching ")).collect();
     assert!(names.iter().any(|name| name.starts_with("rustc ")), "{names:#?}");
-    let others = ["mingw", "musl", "arm64", "armhf", "qemu", "wine", "clippy", "rust-src"];
+    let others = ["mingw", "musl", "arm64", "armhf", "qemu", "wine", "clippy", "rustfmt", "rust-src"];
     let strange = names.iter().filter(|name| others.iter().any(|other| name.contains(other)));
     assert_eq!(strange.collect::<Vec<_>>(), [] as [&&str; 0]);
     xbuild.run(&[&["build", "--offline"], &target[..]].concat()).ok();

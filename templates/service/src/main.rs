@@ -28,7 +28,11 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         line.clear();
     }
     let (status, body) = respond(&request);
-    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    write!(
+        stream,
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// Status and body for the first line of a request.

@@ -23,11 +23,34 @@ pub struct Dist {
     pub files: Option<BTreeSet<RelPath>>,
     /// What steps make that lies beside the programs, by where.
     pub steps: BTreeMap<RelPath, StepPart>,
+    /// Debian packages beside the archives, where they are wanted.
+    pub deb: Option<Deb>,
+}
+
+/// `[dist.deb]`: what Debian packages say of themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deb {
+    /// `Name <address>`.
+    pub maintainer: String,
+    /// What the programs are: a line, and more of them.
+    pub description: String,
+    /// The section that they are listed in.
+    pub section: String,
+    /// Packages that they need beside what is found in the programs.
+    pub depends: Vec<String>,
+    /// The targets that packages are made for: triples, with `*` for any characters; empty: all that Debian has a name
+    /// for.
+    pub targets: Vec<String>,
 }
 
 impl Default for Dist {
     fn default() -> Self {
-        Self { name: "{package}-{version}-{target}".to_owned(), files: None, steps: BTreeMap::new() }
+        Self {
+            name: "{package}-{version}-{target}".to_owned(),
+            files: None,
+            steps: BTreeMap::new(),
+            deb: None,
+        }
     }
 }
 
@@ -75,8 +98,41 @@ pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) ->
         }
         dist.files = Some(files);
     }
+    dist.deb = fields.get("deb").and_then(|field| read_deb(&field, reader));
     fields.finish(reader, &[]);
     dist
+}
+
+/// `[dist.deb]`.
+fn read_deb(field: &Field<'_>, reader: &mut Reader) -> Option<Deb> {
+    let mut fields = field.table(reader)?;
+    let maintainer = fields.need(reader, "maintainer").and_then(|field| {
+        let text = field.text(reader)?;
+        let is_one = text.contains(" <") && text.ends_with('>') && !text.contains('\n');
+        if !is_one {
+            field.invalid(
+                reader,
+                "this names nobody",
+                "write a name and an address: `\"A Name <a@example.org>\"`",
+            );
+        }
+        is_one.then(|| text.to_owned())
+    });
+    let description = fields.need(reader, "description").and_then(|field| {
+        let text = field.text(reader)?.trim();
+        if text.is_empty() {
+            field.invalid(reader, "it says nothing", "write a line of what the programs are");
+        }
+        Some(text.to_owned()).filter(|text| !text.is_empty())
+    });
+    let section = fields.get("section").and_then(|field| field.text(reader)).unwrap_or("utils").to_owned();
+    let mut texts = |name: &'static str, reader: &mut Reader| -> Vec<String> {
+        let items = fields.get(name).and_then(|field| field.items(reader)).unwrap_or_default();
+        items.iter().filter_map(|item| item.text(reader)).map(str::to_owned).collect()
+    };
+    let (depends, targets) = (texts("depends", reader), texts("targets", reader));
+    fields.finish(reader, &[]);
+    Some(Deb { maintainer: maintainer?, description: description?, section, depends, targets })
 }
 
 /// `{ step = "NAME/PATH", to = "PATH" }`.

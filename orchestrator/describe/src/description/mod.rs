@@ -7,6 +7,7 @@ mod image;
 mod native;
 mod package;
 mod read;
+mod source;
 mod stamp;
 mod step;
 
@@ -26,7 +27,7 @@ use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
 pub use develop::Develop;
-pub use dist::Dist;
+pub use dist::{Deb, Dist};
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
 pub use native::{Native, Natives, is_debian_name};

@@ -7,6 +7,7 @@ use xbuild_base::{RelPath, Sha256};
 
 use super::environment::{self, Variables};
 use super::native::is_debian_name;
+use super::source;
 use crate::document::At;
 use crate::names::ComponentName;
 use crate::problem::{Kind, Problem};
@@ -227,14 +228,7 @@ pub(super) fn read_fetches(field: &Field<'_>, reader: &mut Reader) -> BTreeMap<S
             continue;
         }
         let Some(mut fields) = field.table(reader) else { continue };
-        let url = fields.need(reader, "url").and_then(|field| {
-            let text = field.text(reader)?;
-            let is_url = text.starts_with("https://") || text.starts_with("http://");
-            if !is_url {
-                field.invalid(reader, "this is no URL", "write one that begins with `https://`");
-            }
-            is_url.then(|| text.to_owned())
-        });
+        let url = fields.need(reader, "url").and_then(|field| source::read_url(&field, reader));
         let sha256 = fields
             .need(reader, "sha256")
             .and_then(|field| field.parsed(reader, "write its 64 digits, in lower case: sha256sum FILE"));
@@ -345,18 +339,8 @@ fn read_input(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     let to =
         fields.get("to").and_then(|field| read_path(&field, "write a path from where the step runs", reader));
     fields.finish(reader, &[]);
-    match <[(RelPath, StepSource); 1]>::try_from(found) {
-        Ok([(place, source)]) => Some((to.unwrap_or(place), source)),
-        Err(found) => {
-            let what = if found.is_empty() {
-                "nothing says where it comes from"
-            } else {
-                "it can come from one place only"
-            };
-            item.invalid(reader, what, INPUT_HELP);
-            None
-        }
-    }
+    let (place, source) = source::only(found, item, INPUT_HELP, reader)?;
+    Some((to.unwrap_or(place), source))
 }
 
 fn read_path(field: &Field<'_>, help: &str, reader: &mut Reader) -> Option<RelPath> {

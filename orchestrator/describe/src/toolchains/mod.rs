@@ -182,8 +182,10 @@ pub struct Toolchain {
     pub source: Option<ComponentName>,
     /// The component with `clippy-driver`, when it is one; the official distribution's is the archive `clippy`.
     pub clippy: Option<ComponentName>,
-    /// Official archives: by package (`rustc`, `rust-std`, `cargo`, `rust-src`, `clippy`), then by target triple, or `*`
-    /// for one that is the same for all. Empty for other distributions.
+    /// The component with `rustfmt`, likewise.
+    pub rustfmt: Option<ComponentName>,
+    /// Official archives: by package (`rustc`, `rust-std`, `cargo`, `rust-src`, `clippy`, `rustfmt`), then by target
+    /// triple, or `*` for one that is the same for all. Empty for other distributions.
     pub archives: BTreeMap<String, BTreeMap<String, ArchivePin>>,
 }
 

@@ -74,9 +74,8 @@ impl Manifest {
         })
     }
 
-    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, of std's source, and of clippy for the
-    /// hosts that have it. The first host
-    /// is this machine's; another that the manifest has no rustc for is left out, and so is a target that has no
+    /// Pins of rustc and cargo for `hosts`, of std for `hosts` and `targets`, of std's source, and of clippy and
+    /// rustfmt for the hosts that have them. The first host is this machine's; another that the manifest has no rustc for is left out, and so is a target that has no
     /// std in the distribution: its std is built from source.
     ///
     /// # Errors
@@ -90,8 +89,8 @@ impl Manifest {
         let mut pins: BTreeMap<String, BTreeMap<String, ArchivePin>> = BTreeMap::new();
         let mut add = |package: &str, target: &str, needed: bool| -> Result<(), ToolchainError> {
             let found = match package {
-                // Its name in manifests, to this day.
-                "clippy" => self.pin("clippy-preview", target)?,
+                // Their names in manifests, to this day.
+                "clippy" | "rustfmt" => self.pin(&format!("{package}-preview"), target)?,
                 package => self.pin(package, target)?,
             };
             match found {
@@ -111,6 +110,7 @@ impl Manifest {
             add("cargo", host.as_str(), true)?;
             add("rust-std", host.as_str(), true)?;
             add("clippy", host.as_str(), false)?;
+            add("rustfmt", host.as_str(), false)?;
         }
         for target in targets.iter().collect::<BTreeSet<_>>() {
             add("rust-std", target.as_str(), false)?;

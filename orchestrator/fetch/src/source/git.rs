@@ -88,6 +88,12 @@ pub fn commit_object(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<Vec<u8
     })
 }
 
+/// What is wrong with a commit of a repository.
+fn of(url: &str, commit: &str) -> impl Fn(String) -> FetchError + use<> {
+    let (repository, commit) = (without_credentials(url), commit.to_owned());
+    move |problem| FetchError::Git { repository: repository.clone(), commit: commit.clone(), problem }
+}
+
 fn name(source: &GitSource) -> String {
     format!("{}#{}", without_credentials(&source.url), &source.commit[..source.commit.len().min(12)])
 }
@@ -112,28 +118,20 @@ pub fn mirror_commits(fetcher: &Fetcher<'_>, sources: &[GitSource], folder: &Pat
     let mut open: Vec<(GitSource, usize)> = sources.iter().map(|source| (source.clone(), 0)).collect();
     while let Some((source, depth)) = open.pop() {
         let place = folder.join(mirror::path_of_commit(&source.commit));
-        let error = |problem: String| FetchError::Git {
-            repository: without_credentials(&source.url),
-            commit: source.commit.clone(),
-            problem,
-        };
-        if depth > DEEPEST {
-            return Err(error(format!("its submodules lie more than {DEEPEST} deep in each other")));
-        }
-        let repository = Repository::with_commit(fetcher, &source)?;
-        let submodules = repository.submodules(&source.commit).map_err(error)?;
-        for Listed { mode, id, path } in repository.entries(&source.commit).map_err(error)? {
+        let error = of(&source.url, &source.commit);
+        let repository = Repository::at_depth(fetcher, &source, depth)?;
+        let submodules = repository.submodules(&source).map_err(&error)?;
+        for Listed { mode, id, path } in repository.entries(&source.commit).map_err(&error)? {
             let url = submodules.get(String::from_utf8_lossy(&path).as_ref());
             if let Some(url) = url.filter(|_| mode == "160000") {
-                let url = submodule_url(&source.url, url);
-                open.push((GitSource { url, reference: None, commit: id }, depth + 1));
+                open.push((GitSource { url: url.clone(), reference: None, commit: id }, depth + 1));
             }
         }
         if place.is_dir() {
             continue;
         }
         // A branch that has it: what no name leads to is not given out.
-        repository.output(&["update-ref", "refs/heads/mirrored", &source.commit]).map_err(error)?;
+        repository.output(&["update-ref", "refs/heads/mirrored", &source.commit]).map_err(&error)?;
         let beside = place.with_extension("new");
         copy(repository.folder.path(), &beside)?;
         fs_err::rename(&beside, &place)?;
@@ -183,22 +181,15 @@ fn add(
     depth: usize,
     tree: &mut Assembler,
 ) -> Result<(), FetchError> {
-    let error = |problem: String| FetchError::Git {
-        repository: without_credentials(&source.url),
-        commit: source.commit.clone(),
-        problem,
-    };
-    if depth > DEEPEST {
-        return Err(error(format!("its submodules lie more than {DEEPEST} deep in each other")));
-    }
-    let repository = Repository::with_commit(fetcher, source)?;
+    let error = of(&source.url, &source.commit);
+    let repository = Repository::at_depth(fetcher, source, depth)?;
     if depth == 0 {
-        let object = repository.output(&["cat-file", "commit", &source.commit]).map_err(error)?;
+        let object = repository.output(&["cat-file", "commit", &source.commit]).map_err(&error)?;
         fetcher.store().put_memo(OBJECTS, key(source), &object)?;
     }
-    let entries = repository.entries(&source.commit).map_err(error)?;
-    let submodules = repository.submodules(&source.commit).map_err(error)?;
-    let mut blobs = repository.blobs().map_err(error)?;
+    let entries = repository.entries(&source.commit).map_err(&error)?;
+    let submodules = repository.submodules(source).map_err(&error)?;
+    let mut blobs = repository.blobs().map_err(&error)?;
     let shown = name(source);
     let refused = |problem: ArchiveError| FetchError::Archive { name: shown.clone(), problem };
     for Listed { mode, id, path } in entries {
@@ -211,7 +202,7 @@ fn add(
                     true => store.put_executable(blob),
                     false => store.put_reader(blob),
                 };
-                let digest = blobs.read(&id, &mut |blob| Ok(put(blob)?))?.map_err(error)?;
+                let digest = blobs.read(&id, &mut |blob| Ok(put(blob)?))?.map_err(&error)?;
                 tree.file(&place, File { digest, executable }).map_err(refused)?;
             }
             "120000" => {
@@ -219,14 +210,13 @@ fn add(
                     let mut target = String::new();
                     blob.take(4097).read_to_string(&mut target).map(|_| target).map_err(FetchError::Io)
                 })?;
-                tree.link(&place, target.map_err(error)?).map_err(refused)?;
+                tree.link(&place, target.map_err(&error)?).map_err(refused)?;
             }
             "160000" => {
                 tree.directory(&place).map_err(refused)?;
                 // A commit that `.gitmodules` doesn't speak of is an empty folder for git as well.
                 let Some(url) = submodules.get(path.as_str()) else { continue };
-                let url = submodule_url(&source.url, url);
-                let below = GitSource { url, reference: None, commit: id };
+                let below = GitSource { url: url.clone(), reference: None, commit: id };
                 if fetcher.settings().offline && !is_there(fetcher, &below) {
                     let missing =
                         vec![format!("{} (submodule {path} of {shown})", without_credentials(&below.url))];
@@ -242,14 +232,10 @@ fn add(
 
 /// One file of the commit that `HEAD` of a repository is, as registries with a git index have `config.json`.
 pub(super) fn file_of_head(fetcher: &Fetcher<'_>, url: &str, path: &str) -> Result<Vec<u8>, FetchError> {
-    let error = |problem: String| FetchError::Git {
-        repository: without_credentials(url),
-        commit: "HEAD".to_owned(),
-        problem,
-    };
+    let error = of(url, "HEAD");
     let repository = Repository::empty(fetcher.store().scratch(), "sha1", without_credentials(url))?;
-    repository.fetch(fetcher, url, &["--depth=1"], &["HEAD"])?.map_err(error)?;
-    repository.output(&["show", &format!("FETCH_HEAD:{path}")]).map_err(error)
+    repository.fetch(fetcher, url, &["--depth=1"], &["HEAD"])?.map_err(&error)?;
+    repository.output(&["show", &format!("FETCH_HEAD:{path}")]).map_err(&error)
 }
 
 /// A bare repository in a folder that goes away.
@@ -278,16 +264,21 @@ impl Repository {
         Ok(repository)
     }
 
+    /// A repository with the commit in it, which lies as a submodule in so many others.
+    fn at_depth(fetcher: &Fetcher<'_>, source: &GitSource, depth: usize) -> Result<Self, FetchError> {
+        if depth > DEEPEST {
+            let problem = format!("its submodules lie more than {DEEPEST} deep in each other");
+            return Err(of(&source.url, &source.commit)(problem));
+        }
+        Self::with_commit(fetcher, source)
+    }
+
     /// A repository with the commit in it.
     fn with_commit(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<Self, FetchError> {
         let GitSource { url, reference, commit } = source;
         let format = if commit.len() == 64 { "sha256" } else { "sha1" };
         let repository = Self::empty(fetcher.store().scratch(), format, name(source))?;
-        let error = |problem: String| FetchError::Git {
-            repository: without_credentials(url),
-            commit: commit.clone(),
-            problem,
-        };
+        let error = of(url, commit);
         if let Some(place) = mirror::repository(&fetcher.settings().mirrors, commit) {
             let place = place.to_string_lossy();
             if repository.fetch(fetcher, &place, &["--depth=1"], &[commit])?.is_ok() && repository.has(commit)
@@ -299,10 +290,10 @@ impl Repository {
         // unless a manifest names a reference of another kind (a merge request).
         if repository.fetch(fetcher, url, &["--depth=1"], &[commit])?.is_err() {
             let all = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-            repository.fetch(fetcher, url, &[], &all)?.map_err(error)?;
+            repository.fetch(fetcher, url, &[], &all)?.map_err(&error)?;
             let named = reference.as_ref().filter(|(_, value)| value.starts_with("refs/"));
             if let (false, Some((_, value))) = (repository.has(commit), named) {
-                repository.fetch(fetcher, url, &[], &[value])?.map_err(error)?;
+                repository.fetch(fetcher, url, &[], &[value])?.map_err(&error)?;
             }
         }
         if repository.has(commit) {
@@ -361,8 +352,8 @@ impl Repository {
     }
 
     /// The addresses of the submodules by their paths; those with `update = none` are left out, as in cargo.
-    fn submodules(&self, commit: &str) -> Result<BTreeMap<String, String>, String> {
-        let blob = format!("{commit}:.gitmodules");
+    fn submodules(&self, source: &GitSource) -> Result<BTreeMap<String, String>, String> {
+        let blob = format!("{}:.gitmodules", source.commit);
         if self.output(&["cat-file", "-e", &blob]).is_err() {
             return Ok(BTreeMap::new());
         }
@@ -379,7 +370,10 @@ impl Repository {
         Ok(modules
             .into_values()
             .filter(|module| module.get("update").is_none_or(|update| update != "none"))
-            .filter_map(|mut module| Some((module.remove("path")?, module.remove("url")?)))
+            .filter_map(|mut module| {
+                let (path, url) = (module.remove("path")?, module.remove("url")?);
+                Some((path, submodule_url(&source.url, &url)))
+            })
             .collect())
     }
 

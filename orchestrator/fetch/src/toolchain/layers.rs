@@ -103,16 +103,34 @@ impl Composer<'_> {
     /// The tree of a toolchain's clippy, which lies over its host's layers.
     ///
     /// # Errors
-    /// [`ToolchainError::NoClippy`], or as [`Composer::trees`] and [`Official::trees`].
+    /// [`ToolchainError::NoTool`], or as [`Composer::trees`] and [`Official::trees`].
     pub fn clippy(&self, toolchain: &Toolchain, server: &Server) -> Result<Digest<Tree>, FetchError> {
-        if let Some(name) = &toolchain.clippy {
+        self.tool("clippy", toolchain.clippy.as_ref(), toolchain, server)
+    }
+
+    /// The tree of a toolchain's rustfmt, likewise.
+    ///
+    /// # Errors
+    /// As [`Composer::clippy`].
+    pub fn rustfmt(&self, toolchain: &Toolchain, server: &Server) -> Result<Digest<Tree>, FetchError> {
+        self.tool("rustfmt", toolchain.rustfmt.as_ref(), toolchain, server)
+    }
+
+    fn tool(
+        &self,
+        tool: &'static str,
+        component: Option<&ComponentName>,
+        toolchain: &Toolchain,
+        server: &Server,
+    ) -> Result<Digest<Tree>, FetchError> {
+        if let Some(name) = component {
             return self.tree(name);
         }
-        let none = || ToolchainError::NoClippy { version: toolchain.version.to_string() };
-        if toolchain.archive("clippy", self.host).is_none() {
+        let none = || ToolchainError::NoTool { version: toolchain.version.to_string(), tool };
+        if toolchain.archive(tool, self.host).is_none() {
             return Err(none().into());
         }
-        let trees = Official { fetcher: self.fetcher, server, toolchain }.trees(&[("clippy", self.host)])?;
+        let trees = Official { fetcher: self.fetcher, server, toolchain }.trees(&[(tool, self.host)])?;
         Ok(*trees.first().ok_or_else(none)?)
     }
 }

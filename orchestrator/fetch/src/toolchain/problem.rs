@@ -79,11 +79,13 @@ pub enum ToolchainError {
         /// The target.
         target: String,
     },
-    /// A toolchain has no clippy.
-    #[error("Rust {version} has no clippy in toolchains.toml")]
-    NoClippy {
+    /// A toolchain has no clippy, or no rustfmt.
+    #[error("Rust {version} has no {tool} in toolchains.toml")]
+    NoTool {
         /// The Rust version.
         version: String,
+        /// Which.
+        tool: &'static str,
     },
     /// An official archive isn't laid out as one.
     #[error("{archive} is not laid out as an archive of the Rust distribution: {problem}")]
@@ -141,9 +143,9 @@ impl ToolchainError {
                 ));
             }
             Self::NoArchive { version, .. } => return Some(format!("xbuild toolchain add {version}")),
-            Self::NoClippy { version } => {
+            Self::NoTool { version, tool } => {
                 return Some(format!(
-                    "pin an official one's anew: xbuild toolchain add {version}; for one of packages: `clippy = \
+                    "pin an official one's anew: xbuild toolchain add {version}; for one of packages: `{tool} = \
                      \"COMPONENT\"` in [toolchain.\"{version}\"]"
                 ));
             }

@@ -204,7 +204,7 @@ impl One<'_> {
             root.add(path, Node::file(row.artefact.file.digest, 0o755, Role::Application, why))?;
         }
         let takes_steps = settings.files.values().any(|file| matches!(file.from, FileSource::Step(_)));
-        let steps = takes_steps.then(|| Steps::new(described, work)).transpose()?;
+        let steps = takes_steps.then(|| Steps::new(work)).transpose()?;
         let (sources, fetched, outputs) = (&work.local, &*planned.files, self.rows);
         let files = Files { store, sources, fetched, outputs, steps: steps.as_ref() };
         files.add(&mut root, &settings.files)?;

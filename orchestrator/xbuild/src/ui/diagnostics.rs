@@ -28,6 +28,7 @@ pub(crate) fn rendered(stderr: &[u8], ui: &Ui) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Diagnostics {
     shown: BTreeSet<String>,
+    annotated: BTreeSet<String>,
     said: Vec<Said>,
 }
 
@@ -118,6 +119,12 @@ impl Diagnostics {
                 continue;
             }
             any = true;
+            if label.local
+                && let Some(text) = &message.rendered
+                && self.annotated.insert(text.clone())
+            {
+                ui.annotate_message(line);
+            }
             if ui.json {
                 self.envelope(ui, label, line);
             } else if let Some(rendered) = message.rendered {

@@ -38,7 +38,7 @@ impl Why {
 /// Shows what ran, and where: enough to run it again.
 pub(super) fn show_action(ui: &Ui, failure: &Failure) {
     if let Some(command) = &failure.command {
-        ui.error_line(&format!("  command: {}", shown(&command.argv)));
+        ui.error_line(&format!("  command: {}", quoted(&command.argv)));
         ui.error_line(&format!("  in:      /{}", command.working_directory));
     }
     if let Some(action) = failure.action {
@@ -59,7 +59,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// An argument vector as people would type it.
-fn shown(argv: &[String]) -> String {
+pub(crate) fn quoted(argv: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
     let quoted = argv.iter().map(|argument| {
         if !argument.is_empty() && argument.chars().all(plain) {

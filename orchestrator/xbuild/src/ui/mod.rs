@@ -1,6 +1,7 @@
 //! What a person or a program sees while xbuild works: progress and messages on standard error, results on
 //! standard output.
 
+mod annotations;
 mod build;
 mod diagnostics;
 mod failure;
@@ -10,17 +11,24 @@ mod problems;
 mod tests;
 
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use xbuild_base::RelPath;
 
+pub(crate) use annotations::{END_OF_GROUP, Level, group};
 pub(crate) use build::{BuildDisplay, Traced};
 pub(crate) use diagnostics::{Diagnostics, Said, rendered};
+pub(crate) use failure::quoted;
 pub(crate) use fetch::FetchDisplay;
 pub(crate) use local_packages::LocalPackages;
 pub(crate) use problems::show as show_problems;
 pub(crate) use tests::{TestDisplay, summary as test_summary};
 
+use self::annotations::Annotations;
 use crate::cli::{Global, MessageFormat, When};
+use crate::settings;
 
 /// Where and how things are shown.
 #[derive(Debug, Clone)]
@@ -33,6 +41,8 @@ pub(crate) struct Ui {
     /// Whether standard error is a terminal that can be drawn on.
     pub(crate) live: bool,
     bars: MultiProgress,
+    /// Where messages about files are shown beside them.
+    annotations: Option<Arc<Annotations>>,
 }
 
 impl Ui {
@@ -50,7 +60,8 @@ impl Ui {
         let live = terminal && !dumb && !global.quiet;
         let target = if live { ProgressDrawTarget::stderr_with_hz(12) } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { json, quiet: global.quiet, verbose: global.verbose, color, live, bars }
+        let annotations = settings::checkout().map(|folder| Arc::new(Annotations::new(folder)));
+        Self { json, quiet: global.quiet, verbose: global.verbose, color, live, bars, annotations }
     }
 
     /// A line of progress, with a verb in front as cargo has it.
@@ -94,6 +105,24 @@ impl Ui {
         if !self.quiet {
             self.error_line(&format!("{}: {text}", self.paint(anstyle::AnsiColor::Yellow, "warning")));
         }
+    }
+
+    /// Tells where the project's files lie, on the host and in the sandbox: messages name them by the latter.
+    pub(crate) fn locate(&self, root: &Path, workspace: &RelPath) {
+        self.annotations.iter().for_each(|annotations| annotations.locate(root, workspace));
+    }
+
+    /// Has a compiler's message, in rustc's JSON, shown at its place, where somebody reads that.
+    fn annotate_message(&self, line: &str) {
+        let command = self.annotations.as_ref().and_then(|annotations| annotations.of_message(line));
+        command.iter().for_each(|command| self.error_line(command));
+    }
+
+    /// As [`Self::annotate_message`], of a line of a file.
+    pub(crate) fn annotate(&self, level: Level, file: &str, line: usize, message: &str) {
+        let command =
+            self.annotations.as_ref().and_then(|annotations| annotations.of_line(level, file, line, message));
+        command.iter().for_each(|command| self.error_line(command));
     }
 
     /// Lines on standard error, above what is drawn live.

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::ExitCode;
 
 use cargo_platform::Cfg;
@@ -18,7 +17,7 @@ use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::source::lock::Lock;
 use xbuild_fetch::toolchain::Composer;
-use xbuild_fetch::{Fetcher, FixedOutput};
+use xbuild_fetch::{FetchError, Fetcher, FixedOutput};
 use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::{Comparison, Engine};
@@ -186,7 +185,7 @@ pub(crate) struct Extra {
 pub(crate) struct Planned<'w> {
     project: Project,
     /// What each toolchain's cargo says of the packages.
-    metadata: BTreeMap<Version, String>,
+    pub(crate) metadata: BTreeMap<Version, String>,
     pub(crate) asked: Vec<Asked>,
     /// What the description says of packages.
     packages: BTreeMap<PackageVersion, PackageSettings>,
@@ -234,6 +233,7 @@ impl<'w> Work<'w> {
         let patches = Patches::new(&described.description, &described.patches, &lock)?;
         let local = LocalSources::import(&session.store, &described.root)?;
         let local = patches.apply_to_local(&*session.store, &lock, local)?;
+        ui.locate(&described.root, &local.workspace);
         let stamp = stamp(described, &wanted)?;
         let key = record::key(described, &local, build, &host, stamp.as_ref());
         let pins = RefCell::new(lock::Lock::read(&described.root)?);
@@ -294,18 +294,13 @@ impl<'w> Work<'w> {
 
     /// Builds each std that is missing.
     pub(crate) fn build_std(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
-        let history = History::new(&self.described.root, None);
+        let history = History::of_std(&self.described.root);
         planned.composed.build_std(&self.engine, (self.ui, &history), &mut Recorder::default())
     }
 
     /// The store.
     pub(crate) fn store(&self) -> &Disk {
         &self.session.store
-    }
-
-    /// The workspace's folder.
-    pub(crate) fn root(&self) -> &Path {
-        &self.described.root
     }
 
     /// What the store has.
@@ -372,13 +367,34 @@ impl<'w> Work<'w> {
     /// The sandbox's root for what runs on this machine, with nothing of a target.
     pub(crate) fn host_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
         let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        self.compose(&self.described.toolchains, |composer| {
+            Ok(composer.layers(first, &[], &Server::from_environment(&settings::variable))?.host)
+        })
+    }
+
+    /// The sandbox's root for rustfmt, with the project's sources.
+    pub(crate) fn rustfmt_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        let mut layers = self.host_layers()?;
+        layers.push(self.compose(&self.described.toolchains, |composer| {
+            composer.rustfmt(first, &Server::from_environment(&settings::variable))
+        })?);
+        layers.push(self.local.tree);
+        Ok(layers)
+    }
+
+    /// Composes something of components, which are fetched where they aren't there.
+    fn compose<T>(
+        &self,
+        toolchains: &Toolchains,
+        compose: impl FnOnce(&Composer<'_>) -> Result<T, FetchError>,
+    ) -> Result<T, XbuildError> {
         let fetching = Fetching::new(self.session, self.global, self.ui)?;
         let fetcher = fetching.fetcher();
         let builder = ComponentBuilder { engine: &self.engine };
-        let composer = self.composer(&self.described.toolchains, &fetching, &fetcher, &builder);
-        let layers = composer.layers(first, &[], &Server::from_environment(&settings::variable))?.host;
+        let composed = compose(&self.composer(toolchains, &fetching, &fetcher, &builder))?;
         fetching.display.finish();
-        Ok(layers)
+        Ok(composed)
     }
 
     /// A file of the net, or what is in it.
@@ -420,12 +436,7 @@ impl<'w> Work<'w> {
         toolchains: &Toolchains,
         names: impl IntoIterator<Item = &'n ComponentName>,
     ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError> {
-        let fetching = Fetching::new(self.session, self.global, self.ui)?;
-        let fetcher = fetching.fetcher();
-        let builder = ComponentBuilder { engine: &self.engine };
-        let trees = self.composer(toolchains, &fetching, &fetcher, &builder).trees(names)?;
-        fetching.display.finish();
-        Ok(trees)
+        self.compose(toolchains, |composer| composer.trees(names))
     }
 
     /// The trees of packages that only planning has shown to be needed, as their packages have them; pinned where they
@@ -449,7 +460,7 @@ impl<'w> Work<'w> {
         recorder: &mut Recorder,
     ) -> Result<Finished<'_>, XbuildError> {
         let Self { build, ui, engine, .. } = self;
-        let history = History::new(&self.described.root, None);
+        let history = History::of_std(&self.described.root);
         planned.composed.build_std(engine, (ui, &history), recorder)?;
         recorder.stage("plan");
         let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
@@ -534,7 +545,7 @@ impl<'w> Work<'w> {
             parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
         }
         let supplied = native::provide(self, self.described, asked, &mut parts)?;
-        steps::provide(self.described, self, &planned.packages, &mut parts)?;
+        steps::provide(self, &planned.packages, &mut parts)?;
         let variants = &self.described.description.variants;
         for (part, one) in parts.iter_mut().zip(asked) {
             let stamp = self.stamp.as_ref();

@@ -9,7 +9,7 @@ use xbuild_action::Staging as _;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_cargo::Toolchain;
 use xbuild_describe::{ComponentName, TargetSpec};
-use xbuild_exec::{Entry, enter};
+use xbuild_exec::{Entry, Ground, enter};
 
 use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Build, Develop, Global};
@@ -20,6 +20,9 @@ use crate::steps::Steps;
 use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, wanted: &Develop, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    if let Some(unit) = &wanted.unit {
+        return super::unit::run(global, unit, wanted.command.as_deref(), ui);
+    }
     let build = Build { execution: wanted.execution, ..wanted.of.clone().into() };
     let mut entry = planned(global, build, Wanted::Everything, ui, entry)?;
     let shell = settings::variable("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
@@ -56,7 +59,7 @@ fn entry(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Entry, XbuildErro
     trees.extend(work.trees(&described.toolchains, &emulators)?.into_values());
     let develop = &described.description.develop;
     if !develop.tools.is_empty() {
-        trees.extend(Steps::new(described, work)?.tools(&develop.tools)?);
+        trees.extend(Steps::new(work)?.tools(&develop.tools)?);
     }
     environment.extend(develop.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
     let path = settings::variable("PATH").unwrap_or_default();
@@ -73,7 +76,7 @@ fn entry(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Entry, XbuildErro
     for tree in trees.into_iter().filter(|tree| seen.insert(*tree)) {
         layers.push(work.store().folder().join(work.store().materialise(tree)?));
     }
-    Ok(Entry { layers, over_host: true, argv: Vec::new(), environment })
+    Ok(Entry { layers, ground: Ground::Host, argv: Vec::new(), environment })
 }
 
 /// What plain cargo and build scripts need to know of a target and of the host.

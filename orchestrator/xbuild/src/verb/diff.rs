@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use serde_json::json;
@@ -16,13 +16,13 @@ use xbuild_output::section_sizes;
 use xbuild_plan::graph::Part;
 use xbuild_realise::{native, project};
 
-use super::build::{Extra, Wanted, Work, request};
+use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Build, Diff, Global};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock;
 use crate::native::recipes_of;
-use crate::session::Session;
+use crate::revision;
 use crate::timings::Recorder;
 use crate::ui::Ui;
 
@@ -31,14 +31,13 @@ const LOCKS: [&str; 2] = ["Cargo.lock", "xbuild.lock"];
 
 pub(crate) fn run(global: &Global, diff: &Diff, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let sides = [&diff.one, &diff.other].map(|text| Side::parse(text));
-    let session = Session::open(ui)?;
     let [one, other] = match &sides {
         [Side { what: What::Lock(_), .. }, Side { what: What::Lock(_), .. }] => {
             let [one, other] = sides.each_ref().map(|side| side.of_lock(global));
             [one?, other?]
         }
         [Side { what: What::Output(_), .. }, Side { what: What::Output(_), .. }] => {
-            let [one, other] = sides.each_ref().map(|side| side.of_outputs(global, diff, &session, ui));
+            let [one, other] = sides.each_ref().map(|side| side.of_outputs(global, diff, ui));
             [one?, other?]
         }
         _ => {
@@ -150,51 +149,44 @@ impl Side {
     }
 
     /// What outputs are made of, once they are built.
-    fn of_outputs(
-        &self,
-        global: &Global,
-        diff: &Diff,
-        session: &Session,
-        ui: &Ui,
-    ) -> Result<Facts, XbuildError> {
+    fn of_outputs(&self, global: &Global, diff: &Diff, ui: &Ui) -> Result<Facts, XbuildError> {
         let What::Output(name) = &self.what else { return Ok(Facts::default()) };
         self.within(global, |global| {
             let outputs = if name.is_empty() { Vec::new() } else { vec![name.clone()] };
             let (of, execution) = (diff.of.clone(), diff.execution);
             let build: Build = crate::cli::Outputs { outputs, of, execution }.into();
-            let described = Described::read(global)?;
-            described.toolchains_for(&request(&build, &Wanted::Everything))?;
-            let work = Work::new(global, &build, Wanted::Everything, &described, session, ui)?;
-            let recorder = &mut Recorder::default();
-            let mut planned = work.plan(&Extra::default(), recorder)?;
-            let mut facts = Facts::default();
-            // Where each side is one output, its name is no difference.
-            let is_one = planned.asked.iter().map(|one| one.selected.len()).sum::<usize>() == 1;
-            let prefix = |variant: &VariantName, target: &Triple, name: &str| {
-                if is_one { String::new() } else { format!("{variant}/{target}/{name}: ") }
-            };
-            let graph = work.look(&planned)?;
-            for (part, one) in graph.parts().iter().zip(&planned.asked) {
-                for selected in &one.selected {
-                    let at = prefix(&one.variant, &one.target, &selected.output.name);
-                    facts.add_output(&described, part, one, &selected.output, &at);
-                }
-            }
-            drop(graph);
-            for row in work.realise(&mut planned, recorder)?.rows {
-                let artefact = &row.artefact;
-                let name = artefact.name.strip_suffix(".exe").unwrap_or(&artefact.name);
-                let variant = artefact.variant.parse().unwrap_or_default();
-                let at = prefix(&variant, &artefact.target, name);
-                let bytes = session.store.get(artefact.file.digest)?;
-                facts.add(SIZE, &format!("{at}all"), &bytes.len());
-                for (section, size) in section_sizes(&bytes) {
-                    facts.add(SIZE, &format!("{at}{section}"), &size);
-                }
-            }
-            Ok(facts)
+            planned(global, build, Wanted::Everything, ui, of_planned)
         })
     }
+}
+
+/// What is planned is made of, once it is built.
+fn of_planned(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Facts, XbuildError> {
+    let mut facts = Facts::default();
+    // Where each side is one output, its name is no difference.
+    let is_one = planned.asked.iter().map(|one| one.selected.len()).sum::<usize>() == 1;
+    let prefix = |variant: &VariantName, target: &Triple, name: &str| {
+        if is_one { String::new() } else { format!("{variant}/{target}/{name}: ") }
+    };
+    let graph = work.look(planned)?;
+    for (part, one) in graph.parts().iter().zip(&planned.asked) {
+        for selected in &one.selected {
+            let at = prefix(&one.variant, &one.target, &selected.output.name);
+            facts.add_output(work.described(), part, one, &selected.output, &at);
+        }
+    }
+    drop(graph);
+    for row in work.realise(planned, &mut Recorder::default())?.rows {
+        let artefact = &row.artefact;
+        let variant = artefact.variant.parse().unwrap_or_default();
+        let at = prefix(&variant, &artefact.target, artefact.stem());
+        let bytes = work.store().get(artefact.file.digest)?;
+        facts.add(SIZE, &format!("{at}all"), &bytes.len());
+        for (section, size) in section_sizes(&bytes) {
+            facts.add(SIZE, &format!("{at}{section}"), &size);
+        }
+    }
+    Ok(facts)
 }
 
 /// What is told of a side: by kind and name, all values that there are.
@@ -211,13 +203,7 @@ impl Facts {
 
     fn add_output(&mut self, described: &Described, part: &Part, one: &Asked, output: &Output, at: &str) {
         let context = &part.context;
-        let mut open: Vec<_> = project::unit_of(context, output).into_iter().collect();
-        let mut seen = BTreeSet::new();
-        while let Some(unit) = open.pop() {
-            if seen.insert(unit) {
-                open.extend(context.unit(unit).dependencies.iter().map(|edge| edge.index));
-            }
-        }
+        let seen = context.reachable(project::unit_of(context, output));
         self.add("profile", &format!("{at}profile"), &one.plan.profile);
         for &unit in &seen {
             let (package, of) = (context.package(unit), context.unit(unit));
@@ -257,34 +243,13 @@ fn check_out(project: &Path, revision: &str, folder: &Path) -> Result<std::path:
             "name a commit, branch or tag of the repository that the project lies in, with `:` after it: main:",
         )
     };
-    let git = |arguments: &[&str]| {
-        let mut git = Command::new("git");
-        git.arg("-C").arg(project).args(arguments).stdin(Stdio::null());
-        git
-    };
-    let said = |arguments: &[&str]| -> Result<String, XbuildError> {
-        let output = git(arguments).stderr(Stdio::null()).output().map_err(|_| unknown())?;
-        let text = String::from_utf8(output.stdout).map_err(|_| unknown())?;
-        if output.status.success() { Ok(text.trim_end_matches('\n').to_owned()) } else { Err(unknown()) }
-    };
-    let commit =
-        said(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])?;
-    let (top, prefix) = (said(&["rev-parse", "--show-toplevel"])?, said(&["rev-parse", "--show-prefix"])?);
-    let mut archive = Command::new("git");
-    archive
-        .args(["-C", &top, "archive", "--format=tar", &commit])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    let mut archive = archive.spawn().map_err(|error| failed(&error))?;
-    let stdout = archive.stdout.take().map_or_else(Stdio::null, Stdio::from);
-    let tar = Command::new("tar").args(["-x", "-C"]).arg(folder).stdin(stdout).status();
-    let is_whole = archive.wait().is_ok_and(|status| status.success());
-    if !is_whole || !tar.is_ok_and(|status| status.success()) {
-        return Err(XbuildError::environment(
-            format!("revision `{revision}` could not be laid out in {}", folder.display()),
+    let prefix = revision::check_out(project, revision, folder).map_err(|error| {
+        XbuildError::environment(
+            format!("revision `{revision}` could not be laid out in {}: {error}", folder.display()),
             "`git archive` and `tar` are needed for it",
-        ));
-    }
+        )
+    })?;
+    let prefix = prefix.ok_or_else(unknown)?;
     Ok(folder.join(prefix))
 }
 

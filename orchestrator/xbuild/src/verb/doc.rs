@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, doc: &Doc, ui: &Ui) -> Result<ExitCode, Xbuil
         for ((variant, target), parts) in places {
             let tree = documentation(work, &graph, &planned.asked, &parts)?;
             let path = place(&format!("{variant}/{target}/doc"));
-            let link = install_folder(work.store(), work.root(), &path, tree)?;
+            let link = install_folder(work.store(), &work.described().root, &path, tree)?;
             let index = planned.asked.get(parts[0]).and_then(|one| index(&graph, one, parts[0]));
             let shown = index.map_or_else(|| link.clone(), |name| link.join(name).join("index.html"));
             if ui.json {
@@ -160,7 +160,8 @@ fn documentation(
     )?;
     // Pages that are about no crate: rustdoc makes them with any.
     let file = xbuild_action::File { digest: store.put(b"")?, executable: false };
-    let words = ["--crate-type", "lib", "--crate-name", "help", "/build/empty.rs", "-o", "/build/out"];
+    let (empty, pages_of_it) = (place(EMPTY).in_sandbox(), place(MERGED).in_sandbox());
+    let words = ["--crate-type", "lib", "--crate-name", "help", &empty, "-o", &pages_of_it];
     let argv = std::iter::once(toolchain.rustdoc.as_str()).chain(words).map(str::to_owned).collect();
     let files = BTreeMap::from([(place(EMPTY), file)]);
     let any = run(argv, InputRoot { layers, files, directories, ..InputRoot::default() })?;

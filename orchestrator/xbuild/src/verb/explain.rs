@@ -64,7 +64,7 @@ pub(crate) fn explain(global: &Global, explain: &Explain, ui: &Ui) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn runs(global: &Global, session: &Session) -> Result<Vec<RunRecord>, XbuildError> {
+pub(crate) fn runs(global: &Global, session: &Session) -> Result<Vec<RunRecord>, XbuildError> {
     let root = find_workspace(&global.project)?.root;
     let runs = History::new(&root, None).runs(&session.store);
     if runs.is_empty() {
@@ -84,7 +84,7 @@ fn identity(unit: &UnitRecord) -> Identity<'_> {
 }
 
 /// The latest units that words mean: a package's name, a unit's whole name, each with or without its platform.
-fn latest<'r>(runs: &'r [RunRecord], words: &str) -> Result<Vec<&'r UnitRecord>, XbuildError> {
+pub(crate) fn latest<'r>(runs: &'r [RunRecord], words: &str) -> Result<Vec<&'r UnitRecord>, XbuildError> {
     let is_meant = |label: &Label| {
         let name = label.to_string();
         let with_platform = format!("{name} [{}]", label.platform);

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use xbuild_action::Staging as _;
 use xbuild_describe::Request;
-use xbuild_exec::{Entry, enter};
+use xbuild_exec::{Entry, Ground, enter};
 use xbuild_output::store_path;
 
 use super::build::{Wanted, Work, make};
@@ -141,7 +141,7 @@ fn emulated(
     if let Some(emulator) = argv.first_mut().filter(|emulator| !emulator.starts_with('/')) {
         *emulator = format!("/usr/bin/{emulator}");
     }
-    Ok(Entry { layers, over_host: true, argv, environment: Default::default() })
+    Ok(Entry { layers, ground: Ground::Host, argv, environment: Default::default() })
 }
 
 /// The one program that is meant.

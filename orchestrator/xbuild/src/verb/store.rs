@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 use indicatif::HumanBytes;
 use serde_json::json;
 use xbuild_action::Cancel;
-use xbuild_store::{Held, Packed, Policy, Repair, Sweeping, names_in_pack};
+use xbuild_store::{Held, Policy, Repair, Sweeping, names_in_pack};
 
 use super::build::{Wanted, planned};
-use crate::cli::{Gc, Global, Outputs, Store};
+use crate::cli::{Export, Gc, Global, Store};
 use crate::error::{XbuildError, counted};
 use crate::ui::Ui;
 use crate::{record, settings};
@@ -20,21 +20,19 @@ pub(crate) fn run(global: &Global, verb: &Store, ui: &Ui) -> Result<ExitCode, Xb
     match verb {
         Store::Verify { repair } => verify(*repair, ui),
         Store::Usage => usage(ui),
-        Store::Export { file, without, outputs } => export(global, file, without.as_deref(), outputs, ui),
+        Store::Export(wanted) => export(global, wanted, ui),
         Store::Import { file } => import(file, ui),
     }
 }
 
 /// What the outputs are planned and built from is looked up, all of it; and what was looked up since then is packed.
 #[expect(clippy::disallowed_methods, reason = "what was used since a moment is about the clock")]
-fn export(
-    global: &Global,
-    file: &Path,
-    without: Option<&Path>,
-    outputs: &Outputs,
-    ui: &Ui,
-) -> Result<ExitCode, XbuildError> {
-    let since = SystemTime::now();
+fn export(global: &Global, wanted: &Export, ui: &Ui) -> Result<ExitCode, XbuildError> {
+    let Export { file, without, used_since, outputs } = wanted;
+    let mut since = SystemTime::now();
+    if let Some(seconds) = *used_since {
+        since = since.min(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    }
     let without = match without {
         Some(pack) => names_in_pack(&mut open(pack)?)?,
         None => BTreeSet::new(),
@@ -88,7 +86,7 @@ fn open(file: &Path) -> Result<fs_err::File, XbuildError> {
         .map_err(|error| XbuildError::user(error.to_string(), "name a file that xbuild store export wrote"))
 }
 
-fn told(verb: &str, Packed { files, bytes }: Packed, ui: &Ui) {
+fn told(verb: &str, Held { files, bytes }: Held, ui: &Ui) {
     ui.status(verb, format!("{}, {}", counted_u64(files), HumanBytes(bytes)));
 }
 
@@ -121,8 +119,7 @@ fn usage(ui: &Ui) -> Result<ExitCode, XbuildError> {
             "nothing" => "nothing",
             need => KINDS.iter().find(|(_, needs)| needs.contains(&need)).map_or("builds", |(kind, _)| kind),
         };
-        let of_kind = kinds.entry(kind).or_default();
-        *of_kind = Held { files: of_kind.files + held.files, bytes: of_kind.bytes + held.bytes };
+        *kinds.entry(kind).or_default() += *held;
     }
     let mut kinds: Vec<(&str, Held)> = kinds.into_iter().filter(|(_, held)| held.files > 0).collect();
     kinds.sort_by_key(|(_, held)| std::cmp::Reverse(held.bytes));

@@ -23,8 +23,8 @@ pub(crate) mod trace;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -362,4 +362,40 @@ pub(crate) fn serve_once(name: &str, bytes: &'static [u8]) -> String {
         stream.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
     });
     format!("http://{address}/{name}")
+}
+
+/// Serves the files below `folder` until the test ends.
+pub(crate) fn serve_folder(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let folder = folder.clone();
+            std::thread::spawn(move || answer(stream, &folder));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream, folder: &Path) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut request = String::new();
+    reader.read_line(&mut request).ok()?;
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > 2 {
+        line.clear();
+    }
+    let path = request.split(' ').nth(1)?.trim_start_matches('/').to_owned();
+    match fs::File::open(folder.join(path)) {
+        Ok(mut file) => {
+            let size = file.metadata().ok()?.len();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n").ok()?;
+            std::io::copy(&mut file, &mut stream).ok()?;
+        }
+        Err(_) => {
+            write!(stream, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .ok()?;
+        }
+    }
+    Some(())
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Base, FileSource, ImageFile, ImageTable, Images, LayerCompression};
 use crate::description::read::SIZE_HELP;
+use crate::description::source::{only, read_url};
 use crate::description::step::Named;
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Fields, Reader};
@@ -216,15 +217,12 @@ fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     }
     let sha256 = fields.get("sha256").and_then(|field| read_sha256(&field, reader));
     if let Some(at) = fields.get("url") {
-        let url = at.text(reader).filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-        match (url, &sha256) {
-            (Some(url), Some(sha256)) => {
-                sources.push(FileSource::Url { url: url.to_owned(), sha256: sha256.clone() });
-            }
-            (None, _) => at.invalid(reader, "this is no URL", "write one that begins with `https://`"),
+        match (read_url(&at, reader), sha256) {
+            (Some(url), Some(sha256)) => sources.push(FileSource::Url { url, sha256 }),
             (Some(_), None) => {
                 at.invalid(reader, "a URL needs the hash of what is there", "add `sha256 = \"…\"`");
             }
+            (None, _) => {}
         }
         // The mistake has been told.
         if sources.is_empty() {
@@ -240,18 +238,8 @@ fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     let mode = fields.get("mode").and_then(|field| read_mode(&field, reader));
     let owner = fields.get("owner").and_then(|field| field.text(reader)).map(str::to_owned);
     fields.finish(reader, &[]);
-    match <[FileSource; 1]>::try_from(sources) {
-        Ok([from]) => Some(ImageFile { from, mode, owner }),
-        Err(sources) => {
-            let what = if sources.is_empty() {
-                "nothing says where it comes from"
-            } else {
-                "it can come from one place only"
-            };
-            field.invalid(reader, what, HELP);
-            None
-        }
-    }
+    let from = only(sources, field, HELP, reader)?;
+    Some(ImageFile { from, mode, owner })
 }
 
 /// A path from the workspace's root, which must not lead out of it.

@@ -23,6 +23,7 @@ pub(super) fn read(
     let rust = component_names(fields.need(reader, "rust"), names, reader);
     let source = fields.get("source").and_then(|field| component_name(&field, names, reader));
     let clippy = fields.get("clippy").and_then(|field| component_name(&field, names, reader));
+    let rustfmt = fields.get("rustfmt").and_then(|field| component_name(&field, names, reader));
     let archives_field = fields.get("archives");
     let archives_at = archives_field.as_ref().map(Field::at);
     let mut archives = BTreeMap::new();
@@ -52,7 +53,7 @@ pub(super) fn read(
         _ => {}
     }
     fields.finish(reader, &[]);
-    Some(Toolchain { version, distribution: distribution?, rust, source, clippy, archives })
+    Some(Toolchain { version, distribution: distribution?, rust, source, clippy, rustfmt, archives })
 }
 
 fn read_archive_pin(field: &Field<'_>, reader: &mut Reader) -> Option<ArchivePin> {

@@ -4,7 +4,11 @@
 #[must_use]
 pub fn greeting(name: &str) -> String {
     let words = format!("Hello, {name}!");
-    if cfg!(feature = "loud") { words.to_uppercase() } else { words }
+    if cfg!(feature = "loud") {
+        words.to_uppercase()
+    } else {
+        words
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `xbuild dist`: programs, built and packed for people: an archive for each package, target and variant.
 
+mod deb;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
@@ -11,6 +13,7 @@ use xbuild_describe::{ArchiveFormat, OutputKind, evaluate};
 use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
 use xbuild_realise::{LocalSources, RealiseError, project};
 
+use self::deb::Programs;
 use super::build::{Wanted, Work, make, request};
 use crate::choose::facts;
 use crate::cli::{Build, Dist, Global};
@@ -46,8 +49,8 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
         true => None,
         false => Some(Work::new(global, &build, Wanted::Programs, &described, &session, ui)?),
     };
-    let steps = work.as_ref().map(|work| Steps::new(&described, work)).transpose()?;
-    let mut archives: BTreeMap<String, Archive> = BTreeMap::new();
+    let steps = work.as_ref().map(Steps::new).transpose()?;
+    let mut archives: BTreeMap<String, (Archive, Programs<'_>)> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
             ArchiveFormat::TarGz => Packing::TarGz,
@@ -60,7 +63,8 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
                 continue;
             };
             let (package, target) = (&output.package, one.target.as_str());
-            let name = settings.name(package, &version(package), target, one.variant.as_str());
+            let (version, variant) = (version(package), one.variant.as_str());
+            let name = settings.name(package, &version, target, variant);
             if !archives.contains_key(&name) {
                 let mut files = beside.clone();
                 if let Some(steps) = &steps {
@@ -72,18 +76,40 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
                         add(&mut files, to, steps.part(part, &outputs)?, &session)?;
                     }
                 }
-                archives.insert(name.clone(), Archive { name: name.clone(), packing, files });
+                let packing = packing.clone();
+                let archive = Archive { name: name.clone(), packing, files };
+                let (target, glibc, files) = (&one.target, one.glibc, BTreeMap::new());
+                archives.insert(
+                    name.clone(),
+                    (archive, Programs { package, version, target, variant, glibc, files }),
+                );
             }
-            let Some(archive) = archives.get_mut(&name) else { continue };
+            let Some((_, programs)) = archives.get_mut(&name) else { continue };
             let path = RelPath::new(&row.artefact.name).map_err(|error| {
                 XbuildError::user(format!("`{}` can't be packed: {error}", row.artefact.name), "rename it")
             })?;
-            archive.files.insert(path, File { executable: true, ..row.artefact.file });
+            programs.files.insert(path, File { executable: true, ..row.artefact.file });
         }
     }
     let folder = dist.out_dir.clone().unwrap_or_else(|| described.root.join("result/dist"));
-    let archives: Vec<Archive> = archives.into_values().collect();
-    let written = write_archives(&session.store, &folder, &archives)?;
+    let (mut all, mut packages) = (Vec::new(), Vec::new());
+    for (mut archive, programs) in archives.into_values() {
+        if let Some(deb) = &settings.deb {
+            packages.extend(deb::package((&described, deb), &session.store, &programs, &archive.files, ui)?);
+        }
+        archive.files.extend(programs.files);
+        all.push(archive);
+    }
+    if let Some(twice) =
+        packages.iter().find(|one| packages.iter().filter(|two| one.name == two.name).count() > 1)
+    {
+        return Err(XbuildError::user(
+            format!("several targets would have the package {}.deb", twice.name),
+            "name those that packages are made for: [dist.deb] targets = [\"*-linux-gnu\"]",
+        ));
+    }
+    all.extend(packages);
+    let written = write_archives(&session.store, &folder, &all)?;
     for Archived { name, size, sha256 } in &written {
         let path = folder.join(name).display().to_string();
         if ui.json {
@@ -97,15 +123,14 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The row of a program; its file may have an ending.
+/// The row of a program.
 fn program<'r>(rows: &'r [Row], variant: &str, target: &Triple, name: &str) -> Option<&'r Row> {
     rows.iter().find(|row| {
         let artefact = &row.artefact;
-        let stem = artefact.name.strip_suffix(".exe").unwrap_or(&artefact.name);
         artefact.place == Place::Bin
             && artefact.variant == variant
             && artefact.target == *target
-            && (stem == name || artefact.name == name)
+            && artefact.is_called(name)
     })
 }
 
