@@ -171,7 +171,7 @@ impl<'r> Texts<'r> {
                 Ok(Some(Source::new(name, text)))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(unreadable(&error)),
+            Err(error) => Err(XbuildError::machine(&error)),
         }
     }
 
@@ -190,7 +190,7 @@ impl<'r> Texts<'r> {
                 }
                 Err(error) => return Err(problem(error.to_string()).into()),
             };
-            let place = fs_err::canonicalize(&place).map_err(|error| unreadable(&error))?;
+            let place = fs_err::canonicalize(&place).map_err(|error| XbuildError::machine(&error))?;
             if seen.contains(&place) {
                 return Err(problem(format!("{} extends itself", place.display())).into());
             }
@@ -223,7 +223,7 @@ impl<'r> Texts<'r> {
         let mut own: Vec<PathBuf> = match fs_err::read_dir(self.root.join(OWN).join("targets")) {
             Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(unreadable(&error)),
+            Err(error) => return Err(XbuildError::machine(&error)),
         };
         own.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
         own.sort();
@@ -244,10 +244,6 @@ fn parse_triple(text: &str) -> Result<Triple, XbuildError> {
     text.parse().map_err(|error: xbuild_base::TripleError| {
         XbuildError::user(error.to_string(), "a file in .xbuild/targets is named <triple>.toml")
     })
-}
-
-fn unreadable(error: &std::io::Error) -> XbuildError {
-    XbuildError::Environment { what: error.to_string(), help: None }
 }
 
 /// A workspace.
@@ -274,7 +270,7 @@ pub(crate) fn find_workspace(project: &Path) -> Result<Found, XbuildError> {
             format!("there is no folder {}", project.display()),
             "name the project's folder: xbuild build --project DIR",
         ),
-        _ => unreadable(&error),
+        _ => XbuildError::machine(&error),
     })?;
     let mut own = None;
     for folder in start.ancestors() {
@@ -295,7 +291,8 @@ pub(crate) fn find_workspace(project: &Path) -> Result<Found, XbuildError> {
         if own.is_none() {
             let named = table.get("package").and_then(|package| package.get("workspace")?.as_str());
             if let Some(named) = named {
-                let root = fs_err::canonicalize(folder.join(named)).map_err(|error| unreadable(&error))?;
+                let root =
+                    fs_err::canonicalize(folder.join(named)).map_err(|error| XbuildError::machine(&error))?;
                 return Ok(Found::new(root, Some(folder)));
             }
             own = Some(folder.to_owned());

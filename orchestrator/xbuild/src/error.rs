@@ -122,6 +122,11 @@ impl XbuildError {
         Self::Environment { what: what.into(), help: Some(help.into()) }
     }
 
+    /// The machine is in the way, in its own words.
+    pub(crate) fn machine(error: &impl std::fmt::Display) -> Self {
+        Self::Environment { what: error.to_string(), help: None }
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Problems(_) | Self::User { .. } => USER,

@@ -161,8 +161,8 @@ impl History {
         Self { keeps_cached: false, ..Self::new(root, None) }
     }
 
-    /// Adds a run, if anything was executed in it, or none of the project's is known. That it can't be kept costs an explanation later,
-    /// and no more.
+    /// Adds a run, if anything was executed in it, or none of the project's is known. That it can't be kept costs an
+    /// explanation later, and no more.
     pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<(), XbuildError> {
         let mut runs = self.digests(store);
         let record = RunRecord::new(units);
@@ -176,8 +176,7 @@ impl History {
         }
         if let Some(path) = &self.file {
             let bytes = record.with_trees(store)?.encode()?;
-            fs_err::write(path, bytes)
-                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+            fs_err::write(path, bytes).map_err(|error| XbuildError::machine(&error))?;
         }
         Ok(())
     }

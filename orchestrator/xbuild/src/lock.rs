@@ -87,7 +87,7 @@ impl Lock {
         let text = match fs_err::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(XbuildError::Environment { what: error.to_string(), help: None }),
+            Err(error) => return Err(XbuildError::machine(&error)),
         };
         let help = "restore it from version control, or remove it and run the same command again: it is written anew";
         // The version first: a newer file may have what this version can't read.
@@ -120,8 +120,7 @@ impl Lock {
             return Ok(());
         }
         // One command at a time reads and writes. Where a file system has no locks, the moment between the two is short.
-        let folder = fs_err::File::open(root)
-            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+        let folder = fs_err::File::open(root).map_err(|error| XbuildError::machine(&error))?;
         let _ = folder.file().lock();
         let mut written = Self::read(root)?;
         carry_over(&before.images, &self.images, &mut written.images);

@@ -3,7 +3,7 @@
 //!
 //! git is asked, and a repository may come from anywhere: nothing that it configures is run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A commit.
@@ -97,9 +97,7 @@ pub(crate) fn changed(root: &Path, commit: &str) -> Option<Vec<String>> {
 pub(crate) fn check_out(root: &Path, revision: &str, folder: &Path) -> std::io::Result<Option<String>> {
     let (Some(commit), Some(prefix)) = (commit_of(root, revision), prefix(root)) else { return Ok(None) };
     // Of a folder below the repository's own git would take that folder alone.
-    let top =
-        root.join(git(root, &[], &["rev-parse", "--show-cdup"]).unwrap_or_default().trim_end_matches('\n'));
-    let mut archive = command(&top, &filters(root), &["archive", "--format=tar", &commit]);
+    let mut archive = command(&top(root, &prefix), &filters(root), &["archive", "--format=tar", &commit]);
     let mut archive = archive.stdout(Stdio::piped()).spawn()?;
     let stdout = archive.stdout.take().map_or_else(Stdio::null, Stdio::from);
     let tar = Command::new("tar").args(["-x", "-C"]).arg(folder).stdin(stdout).status();
@@ -119,6 +117,11 @@ fn commit_of(root: &Path, revision: &str) -> Option<String> {
 /// Where a folder lies in its repository, with a slash at the end; nothing where it is the repository's own.
 pub(crate) fn prefix(root: &Path) -> Option<String> {
     git(root, &[], &["rev-parse", "--show-prefix"]).map(|said| said.trim_end_matches('\n').to_owned())
+}
+
+/// The repository's own folder, seen from one that has this [`prefix`] in it.
+pub(crate) fn top(root: &Path, prefix: &str) -> PathBuf {
+    prefix.split('/').filter(|part| !part.is_empty()).fold(root.to_owned(), |top, _| top.join(".."))
 }
 
 /// The way from a folder to a file, both by their paths from one root: up as far as it must be, and no further.

@@ -5,7 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
-use common::{Project, Ran, TARGETS, XBUILD, Xbuild, serve_folder, shared_store};
+use common::{Project, Ran, TARGETS, XBUILD, Xbuild, said, serve_folder, shared_store};
 use fs_err as fs;
 use serde_json::Value;
 
@@ -30,10 +30,6 @@ fn on_github(project: &Project, arguments: &[&str]) -> Ran {
     let xbuild = Xbuild::new().folder(&project.root).env("GITHUB_ACTIONS", "true");
     let xbuild = xbuild.env("GITHUB_WORKSPACE", project.folder.path());
     xbuild.env("GITHUB_STEP_SUMMARY", project.folder.path().join("summary.md")).run(arguments)
-}
-
-fn succeed(command: &mut Command) {
-    assert!(command.status().unwrap().success(), "{command:?}");
 }
 
 fn yaml(text: &str) -> Value {
@@ -123,7 +119,7 @@ fn the_workflow_is_one_by_its_schema() {
         ),
     );
     let whole = project.folder.path();
-    succeed(Command::new("git").args(["init", "--quiet"]).current_dir(whole));
+    said(Command::new("git").args(["init", "--quiet"]).current_dir(whole));
     github(&["--native", "--branch", "trunk"]).ok();
     let text = fs::read_to_string(whole.join(file)).unwrap();
     check(&text);
@@ -144,7 +140,7 @@ fn release(folder: &Path) {
     fs::create_dir_all(place.join(&name)).unwrap();
     fs::copy(XBUILD, place.join(&name).join("xbuild")).unwrap();
     let shell = format!("tar -czf {name}.tar.gz {name} && sha256sum {name}.tar.gz > SHA256SUMS");
-    succeed(Command::new("sh").args(["-c", &shell]).current_dir(&place));
+    said(Command::new("sh").args(["-c", &shell]).current_dir(&place));
 }
 
 /// Whether the step that changes the machine would do so.

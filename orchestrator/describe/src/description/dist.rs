@@ -126,11 +126,8 @@ fn read_deb(field: &Field<'_>, reader: &mut Reader) -> Option<Deb> {
         Some(text.to_owned()).filter(|text| !text.is_empty())
     });
     let section = fields.get("section").and_then(|field| field.text(reader)).unwrap_or("utils").to_owned();
-    let mut texts = |name: &'static str, reader: &mut Reader| -> Vec<String> {
-        let items = fields.get(name).and_then(|field| field.items(reader)).unwrap_or_default();
-        items.iter().filter_map(|item| item.text(reader)).map(str::to_owned).collect()
-    };
-    let (depends, targets) = (texts("depends", reader), texts("targets", reader));
+    let depends = fields.get("depends").and_then(|field| field.texts(reader)).unwrap_or_default();
+    let targets = fields.get("targets").and_then(|field| field.texts(reader)).unwrap_or_default();
     fields.finish(reader, &[]);
     Some(Deb { maintainer: maintainer?, description: description?, section, depends, targets })
 }

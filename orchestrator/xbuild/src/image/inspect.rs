@@ -16,8 +16,8 @@ pub(crate) fn inspect(store: &Disk, made: &[Made], ui: &Ui) -> Result<(), Xbuild
     for made in made {
         for image in &made.images {
             let contents = store.get(image.contents)?;
-            let root: RootFs = serde_json::from_slice(&contents)
-                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+            let root: RootFs =
+                serde_json::from_slice(&contents).map_err(|error| XbuildError::machine(&error))?;
             if ui.json {
                 ui.output_line(&line(made, image, &root).to_string());
             } else {

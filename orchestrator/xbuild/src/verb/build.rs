@@ -375,12 +375,12 @@ impl<'w> Work<'w> {
     /// The sandbox's root for rustfmt, with the project's sources.
     pub(crate) fn rustfmt_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
         let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
-        let mut layers = self.host_layers()?;
-        layers.push(self.compose(&self.described.toolchains, |composer| {
-            composer.rustfmt(first, &Server::from_environment(&settings::variable))
-        })?);
-        layers.push(self.local.tree);
-        Ok(layers)
+        self.compose(&self.described.toolchains, |composer| {
+            let server = Server::from_environment(&settings::variable);
+            let mut layers = composer.layers(first, &[], &server)?.host;
+            layers.extend([composer.rustfmt(first, &server)?, self.local.tree]);
+            Ok(layers)
+        })
     }
 
     /// Composes something of components, which are fetched where they aren't there.
@@ -470,8 +470,7 @@ impl<'w> Work<'w> {
         let (trace, said) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
         if let Some(path) = &build.trace {
             let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
-            fs_err::write(path, text)
-                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+            fs_err::write(path, text).map_err(|error| XbuildError::machine(&error))?;
         }
         Ok(Finished { graph, supplied, trace, said })
     }

@@ -112,7 +112,7 @@ impl Side {
         then: impl FnOnce(&Global) -> Result<T, XbuildError>,
     ) -> Result<T, XbuildError> {
         let Some(revision) = &self.revision else { return then(global) };
-        let folder = tempfile::tempdir().map_err(|error| failed(&error))?;
+        let folder = tempfile::tempdir().map_err(|error| XbuildError::machine(&error))?;
         let project = check_out(&global.project, revision, folder.path())?;
         then(&Global { project, ..global.clone() })
     }
@@ -251,10 +251,6 @@ fn check_out(project: &Path, revision: &str, folder: &Path) -> Result<std::path:
     })?;
     let prefix = prefix.ok_or_else(unknown)?;
     Ok(folder.join(prefix))
-}
-
-fn failed(error: &std::io::Error) -> XbuildError {
-    XbuildError::Environment { what: error.to_string(), help: None }
 }
 
 #[cfg(test)]

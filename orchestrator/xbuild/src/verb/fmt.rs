@@ -73,7 +73,8 @@ fn difference(line: &str) -> Option<(&str, usize)> {
 /// The root files of all crates of local packages, by edition.
 fn crates(planned: &Planned<'_>) -> Result<BTreeMap<String, BTreeSet<String>>, XbuildError> {
     let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for metadata in planned.metadata.values().take(1) {
+    // What lies where is the same for all of them.
+    if let Some(metadata) = planned.metadata.values().next() {
         let packages = Packages::parse(metadata).map_err(RealiseError::from)?;
         for target in packages.iter().filter(|package| package.is_local()).flat_map(|one| &one.targets) {
             crates.entry(target.edition.clone()).or_default().insert(target.src_path.clone());

@@ -51,7 +51,7 @@ fn describe(project: &Path, ui: &Ui) -> Result<ExitCode, XbuildError> {
 
 /// Writes a template's files into a folder that is empty or not there.
 fn from_template(folder: &Path, (_, files): &Template, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let place = std::path::absolute(folder).map_err(|error| failed(&error))?;
+    let place = std::path::absolute(folder).map_err(|error| XbuildError::machine(&error))?;
     let name = place.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if !is_package_name(name) {
         return Err(XbuildError::user(
@@ -62,7 +62,7 @@ fn from_template(folder: &Path, (_, files): &Template, ui: &Ui) -> Result<ExitCo
     let entries = match fs_err::read_dir(&place) {
         Ok(mut entries) => entries.next().is_some(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(XbuildError::machine(&error)),
     };
     if entries {
         return Err(XbuildError::user(
@@ -74,7 +74,7 @@ fn from_template(folder: &Path, (_, files): &Template, ui: &Ui) -> Result<ExitCo
     for (path, text) in *files {
         let path = place.join(if *path == "gitignore" { ".gitignore" } else { *path });
         if let Some(above) = path.parent() {
-            fs_err::create_dir_all(above).map_err(|error| failed(&error))?;
+            fs_err::create_dir_all(above).map_err(|error| XbuildError::machine(&error))?;
         }
         let text = text.replace(NAMES[0], name).replace(NAMES[1], &name.replace('-', "_"));
         let schema = if path.file_name() == Some(FILE.as_ref()) { SCHEMA } else { "" };
@@ -115,13 +115,13 @@ fn ignore_results(root: &Path) -> Result<bool, XbuildError> {
             }
             String::new()
         }
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(XbuildError::machine(&error)),
     };
     if text.lines().any(|line| line.trim().trim_matches('/') == "result") {
         return Ok(false);
     }
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    fs_err::write(&path, format!("{text}{end}{IGNORED}\n")).map_err(|error| failed(&error))?;
+    fs_err::write(&path, format!("{text}{end}{IGNORED}\n")).map_err(|error| XbuildError::machine(&error))?;
     Ok(true)
 }
 
@@ -136,10 +136,6 @@ fn write_new(path: &Path, text: &str) -> Result<(), XbuildError> {
             format!("{} is there already, and is left as it is", path.display()),
             "see what it describes: xbuild show",
         )),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(XbuildError::machine(&error)),
     }
-}
-
-fn failed(error: &std::io::Error) -> XbuildError {
-    XbuildError::Environment { what: error.to_string(), help: None }
 }

@@ -29,8 +29,7 @@ pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, Xbu
         };
         match &plan.output_file {
             None => ui.output_line(text.trim_end()),
-            Some(file) => fs_err::write(file, text)
-                .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?,
+            Some(file) => fs_err::write(file, text).map_err(|error| XbuildError::machine(&error))?,
         }
         Ok(ExitCode::SUCCESS)
     })

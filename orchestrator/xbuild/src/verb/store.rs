@@ -56,15 +56,15 @@ fn export(global: &Global, wanted: &Export, ui: &Ui) -> Result<ExitCode, XbuildE
         }
         // With it nothing is planned where the same xbuild is asked for the same.
         let _ = record::recall(engine.store, work.key());
-        let failed = |error: std::io::Error| XbuildError::Environment { what: error.to_string(), help: None };
         if file == Path::new("-") {
             return Ok(engine.store.export_pack(since, &without, &mut std::io::stdout().lock())?);
         }
         // Nobody finds half a pack under that name.
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+        let mut temporary =
+            tempfile::NamedTempFile::new_in(folder).map_err(|error| XbuildError::machine(&error))?;
         let packed = engine.store.export_pack(since, &without, temporary.as_file_mut())?;
-        temporary.persist(file).map_err(|error| failed(error.error))?;
+        temporary.persist(file).map_err(|error| XbuildError::machine(&error.error))?;
         Ok(packed)
     })?;
     told("Packed", packed, ui);

@@ -50,8 +50,7 @@ pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, Xbu
     let suites = display.finish();
     if let Some(file) = &test.junit {
         let text = junit(&suites)?;
-        fs_err::write(file, text)
-            .map_err(|error| XbuildError::Environment { what: error.to_string(), help: None })?;
+        fs_err::write(file, text).map_err(|error| XbuildError::machine(&error))?;
     }
     let summary = summary?;
     if summary.failed > 0 {

@@ -95,19 +95,18 @@ fn file(global: &Global, file: Option<&Path>) -> Result<(PathBuf, String), Xbuil
     match fs_err::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((path, EMPTY.to_owned())),
-        Err(error) => Err(XbuildError::Environment { what: error.to_string(), help: None }),
+        Err(error) => Err(XbuildError::machine(&error)),
     }
 }
 
 /// Replaces a file at once or not at all.
 fn write(path: &Path, text: &str) -> Result<(), XbuildError> {
-    let io = |error: std::io::Error| XbuildError::Environment { what: error.to_string(), help: None };
     if let Some(folder) = path.parent() {
-        fs_err::create_dir_all(folder).map_err(io)?;
+        fs_err::create_dir_all(folder).map_err(|error| XbuildError::machine(&error))?;
     }
     let beside = path.with_extension("toml.new");
-    fs_err::write(&beside, text).map_err(io)?;
-    fs_err::rename(&beside, path).map_err(io)
+    fs_err::write(&beside, text).map_err(|error| XbuildError::machine(&error))?;
+    fs_err::rename(&beside, path).map_err(|error| XbuildError::machine(&error))
 }
 
 fn add_official(

@@ -18,6 +18,8 @@ use crate::ui::Ui;
 
 /// Where GitHub looks for it, from the repository's root.
 const WORKFLOW: &str = ".github/workflows/xbuild.yml";
+/// What a pack is of, as an expression: whatever a build is pinned by.
+const LOCKS: &str = "${{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}";
 /// The runner's own target: what xbuild's release for it is called by.
 const RUNNER: &str = "x86_64-unknown-linux-musl";
 
@@ -28,10 +30,7 @@ pub(crate) fn run(global: &Global, wanted: &CiGithub, ui: &Ui) -> Result<ExitCod
     }
     // Where there is no repository yet, the project's folder will be its root.
     let folder = revision::prefix(&described.root).unwrap_or_default();
-    let top = folder
-        .split('/')
-        .filter(|part| !part.is_empty())
-        .fold(described.root.clone(), |top, _| top.join(".."));
+    let top = revision::top(&described.root, &folder);
     let file = wanted.file.clone().unwrap_or_else(|| top.join(WORKFLOW));
     let text = Workflow::of(&described, wanted, folder.trim_end_matches('/'), ui)?.text();
     if wanted.check {
@@ -50,11 +49,10 @@ pub(crate) fn run(global: &Global, wanted: &CiGithub, ui: &Ui) -> Result<ExitCod
 }
 
 fn write(file: &Path, text: &str) -> Result<(), XbuildError> {
-    let failed = |error: std::io::Error| XbuildError::Environment { what: error.to_string(), help: None };
     if let Some(folder) = file.parent() {
-        fs_err::create_dir_all(folder).map_err(failed)?;
+        fs_err::create_dir_all(folder).map_err(|error| XbuildError::machine(&error))?;
     }
-    fs_err::write(file, text).map_err(failed)
+    fs_err::write(file, text).map_err(|error| XbuildError::machine(&error))
 }
 
 /// What a project's workflow depends on.
@@ -173,7 +171,7 @@ jobs:
         uses: actions/cache/restore@v4
         with:
           path: ${{{{ runner.temp }}}}/base.pack
-          key: xbuild-base-{version}-${{{{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}}}
+          key: xbuild-base-{version}-{LOCKS}
           restore-keys: xbuild-base-{version}-
       - name: Restore the pack of the last run
         uses: actions/cache/restore@v4
@@ -181,9 +179,9 @@ jobs:
           path: |
             ${{{{ runner.temp }}}}/run.pack
             ${{{{ runner.temp }}}}/outputs.json
-          key: xbuild-run-{version}-${{{{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}}}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}
+          key: xbuild-run-{version}-{LOCKS}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}
           restore-keys: |
-            xbuild-run-{version}-${{{{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}}}-
+            xbuild-run-{version}-{LOCKS}-
             xbuild-run-{version}-
       - name: Take in the packs
         run: |
@@ -229,7 +227,7 @@ jobs:
           path: |
             ${{{{ runner.temp }}}}/run.pack
             ${{{{ runner.temp }}}}/outputs.json
-          key: xbuild-run-{version}-${{{{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}}}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}
+          key: xbuild-run-{version}-{LOCKS}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}
 "#
         );
         if *has_programs {

@@ -87,7 +87,7 @@ impl Summary {
                 ui.note(format!("there is no {} to compare with", file.display()));
                 return Ok(());
             }
-            Err(error) => return Err(failed(&error)),
+            Err(error) => return Err(XbuildError::machine(&error)),
         };
         let before = serde_json::from_str(&text).map_err(|error| {
             XbuildError::user(
@@ -102,7 +102,7 @@ impl Summary {
     /// Writes what was made, for a later run to compare with.
     pub(super) fn record(&self, file: &Path) -> Result<(), XbuildError> {
         let text = serde_json::to_string_pretty(&self.made).unwrap_or_default();
-        fs_err::write(file, text + "\n").map_err(|error| failed(&error))
+        fs_err::write(file, text + "\n").map_err(|error| XbuildError::machine(&error))
     }
 
     /// Adds the page's text to a file.
@@ -111,8 +111,8 @@ impl Summary {
             .create(true)
             .append(true)
             .open(file)
-            .map_err(|error| failed(&error))?;
-        file.write_all(self.markdown().as_bytes()).map_err(|error| failed(&error))
+            .map_err(|error| XbuildError::machine(&error))?;
+        file.write_all(self.markdown().as_bytes()).map_err(|error| XbuildError::machine(&error))
     }
 
     /// The page: stages, then outputs.
@@ -160,10 +160,6 @@ impl Summary {
 fn short(digest: &str) -> &str {
     let end = digest.find(':').map_or(0, |colon| colon + 1) + 12;
     digest.get(..end).unwrap_or(digest)
-}
-
-fn failed(error: &std::io::Error) -> XbuildError {
-    XbuildError::Environment { what: error.to_string(), help: None }
 }
 
 #[cfg(test)]
