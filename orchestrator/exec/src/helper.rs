@@ -107,7 +107,6 @@ fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedF
 
 /// Waits for init to end, and ends it when the parent's end of the socket closes. Serves the observer meanwhile.
 fn watch(init: Pid, socket: &UnixStream, mut observer: Option<&mut Observer>) -> Result<(), Failure> {
-    channel::report(socket, &Report::Started { init: init.as_raw_nonzero().get() });
     let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step("watch the sandbox's init")?;
     loop {
         let mut polled =

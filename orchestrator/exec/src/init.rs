@@ -1,12 +1,12 @@
 //! The sandbox's first process, and the program that it starts.
 
 use std::ffi::CString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::personality::{self, Persona};
 use nix::sys::resource::{UsageWho, getrusage};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use rustix::net::{AddressFamily, SocketType};
 use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
@@ -48,6 +48,11 @@ pub(crate) fn run(
         fs_err::write("/proc/sys/user/max_user_namespaces", "0").step("forbid namespaces inside")?;
     }
     give_up_privileges()?;
+    if specification.is_isolated() {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let processes = rustix::fs::open(c"/proc", flags, Mode::empty()).step("open /proc")?;
+        channel::report_with(socket, &Report::Started, processes.as_fd());
+    }
     let Some(program) = sys::fork().step("fork the program")? else {
         let failure = start(specification, descriptors, observed.as_ref());
         channel::report(socket, &Report::Failed(failure));

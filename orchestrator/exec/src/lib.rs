@@ -88,4 +88,3 @@ pub use enter::{Entry, Ground, enter};
 pub use executor::Sandbox;
 pub use helper::{HELPER_ARGUMENT, helper_main, run_helper_if_asked};
 pub use probe::{Check, State};
-pub use watch::children;

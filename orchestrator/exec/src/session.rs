@@ -1,14 +1,16 @@
 //! One run of the helper, seen from the parent.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use xbuild_action::{ExecutionError, Isolation, Observed, Observer, Request, Running, Stream};
+use xbuild_action::{ExecutionError, Observed, Observer, Request, Running, Stream};
 
 use crate::cgroup::Group;
+use crate::channel;
 use crate::limits::bytes_in_words;
 use crate::specification::{Failure, Report};
 use crate::streams::Capture;
@@ -133,10 +135,11 @@ impl Session {
                 }
             }
             if socket {
-                let count = read(&mut self.socket, &mut buffer).map_err(io("hear the sandbox's helper"))?;
+                let (count, descriptor) = channel::hear(&self.socket, &mut buffer)
+                    .map_err(|error| io("hear the sandbox's helper")(error.into()))?;
                 said_all = count == 0;
                 said.extend_from_slice(&buffer[..count]);
-                guard.heard(&said);
+                guard.heard(&said, descriptor);
             }
             if stop.is_none() {
                 stop = guard.check(request, &ears)?;
@@ -214,7 +217,7 @@ struct Ear {
     capture: Capture,
 }
 
-type Pipe = std::os::fd::OwnedFd;
+type Pipe = OwnedFd;
 
 impl Ear {
     fn new(pipe: Option<Pipe>, stream: Stream, folder: &Path) -> Self {
@@ -249,7 +252,6 @@ impl Ear {
 struct Guard<'a> {
     deadline: Option<Instant>,
     limits: xbuild_action::Limits,
-    isolation: Isolation,
     group: Option<&'a Group>,
     group_next: Instant,
     watch: Option<Watch>,
@@ -261,27 +263,23 @@ impl<'a> Guard<'a> {
             // None when it lies beyond what a clock can say.
             deadline: Instant::now().checked_add(request.limits.time),
             limits: request.limits,
-            isolation: request.isolation,
             group,
             group_next: Instant::now() + PROMPTLY * 2,
             watch: None,
         }
     }
 
-    /// Begins to watch once the sandbox's init is known, and ends once the program has ended: init goes then, and the
+    /// Begins to watch once it has the sandbox's `/proc`, and ends once the program has ended: init goes then, and the
     /// helper may still have something to do.
-    fn heard(&mut self, said: &[u8]) {
-        if self.group.is_some() || self.isolation == Isolation::None {
+    fn heard(&mut self, said: &[u8], processes: Option<OwnedFd>) {
+        if self.group.is_some() {
             return;
         }
-        for report in parse(said) {
-            match report {
-                Report::Started { init } if self.watch.is_none() => {
-                    self.watch = Some(Watch::new(init, &self.limits));
-                }
-                Report::Ended { .. } | Report::Failed(_) => self.watch = None,
-                _ => {}
-            }
+        if let Some(processes) = processes {
+            self.watch = Some(Watch::new(processes, &self.limits));
+        }
+        if parse(said).iter().any(|report| matches!(report, Report::Ended { .. } | Report::Failed(_))) {
+            self.watch = None;
         }
     }
 
@@ -328,7 +326,7 @@ fn end(reports: Vec<Report>) -> End {
             Report::Failed(failure) => return End::Failed(failure),
             Report::Ended { status, cpu, peak_memory } => ended = Some((status, cpu, peak_memory)),
             Report::Observed(observed) => seen = observed,
-            Report::Started { .. } | Report::Works => {}
+            Report::Started | Report::Works => {}
         }
     }
     match ended {
@@ -336,13 +334,6 @@ fn end(reports: Vec<Report>) -> End {
             End::Ended { status, cpu: Duration::from_micros(cpu), peak_memory, observed: seen }
         }
         None => End::Vanished,
-    }
-}
-
-fn read(socket: &mut UnixStream, buffer: &mut [u8]) -> std::io::Result<usize> {
-    match socket.read(buffer) {
-        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => socket.read(buffer),
-        other => other,
     }
 }
 

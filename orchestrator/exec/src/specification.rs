@@ -105,11 +105,8 @@ impl Specification {
 /// What the helper and its children tell the parent, a line of JSON each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The sandbox's first process is there; its id on the host.
-    Started {
-        /// The id.
-        init: i32,
-    },
+    /// The sandbox's first process is about to start the program; with it comes the sandbox's `/proc`.
+    Started,
     /// A step failed; nothing was run.
     Failed(Failure),
     /// What was probed works.

@@ -1,7 +1,11 @@
 //! Watching a sandbox's memory and number of processes where no cgroup does it.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
 use xbuild_action::Limits;
 
 use crate::limits::bytes_in_words;
@@ -16,17 +20,16 @@ const SHARE: u32 = 20;
 /// use, the later they can pass it, and the less often it is looked.
 const FASTEST: Usage = Usage { memory: 8 << 30, tasks: 8192 };
 
-/// Watches all processes below one.
+/// Watches all processes of a sandbox but its init.
+///
+/// It looks into the sandbox's own `/proc`, where nobody but they are, and at no thread: what the kernel keeps of a
+/// thread that was looked at is in the way of its process's end. Where many end at once, that takes milliseconds.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    init: i32,
+    processes: OwnedFd,
     memory: u64,
-    processes: u64,
+    tasks: u64,
     next: Instant,
-    /// Whether the process could not be seen at the last look.
-    unseen: bool,
-    /// Whether it could be seen at some look: then nothing hides it.
-    seen: bool,
 }
 
 /// What all processes of a sandbox use.
@@ -40,10 +43,10 @@ struct Usage {
 }
 
 impl Watch {
-    /// `init` is the process on the host whose descendants are watched; it isn't counted itself.
-    pub(crate) fn new(init: i32, limits: &Limits) -> Self {
-        let Limits { time: _, memory, processes, file_size: _ } = *limits;
-        let mut watch = Self { init, memory, processes, next: Instant::now(), unseen: false, seen: false };
+    /// `processes` is the sandbox's `/proc`.
+    pub(crate) fn new(processes: OwnedFd, limits: &Limits) -> Self {
+        let Limits { time: _, memory, processes: tasks, file_size: _ } = *limits;
+        let mut watch = Self { processes, memory, tasks, next: Instant::now() };
         watch.next += watch.interval(Usage::default());
         watch
     }
@@ -54,7 +57,7 @@ impl Watch {
             u128::from(limit.saturating_sub(used)) * 1000 / u128::from(fastest)
         };
         let soonest = thousandths(self.memory, usage.memory, FASTEST.memory).min(thousandths(
-            self.processes,
+            self.tasks,
             usage.tasks,
             FASTEST.tasks,
         ));
@@ -73,68 +76,47 @@ impl Watch {
         if start < self.next {
             return Ok(None);
         }
-        let usage = usage_below(self.init)?;
-        // It has ended and was waited for, which is heard at once; or this machine's /proc hides it.
-        let unseen = usage.is_none();
-        self.seen |= !unseen;
-        if std::mem::replace(&mut self.unseen, unseen) && unseen && !self.seen {
-            return Err(std::io::Error::other("/proc hides them (its mount option `hidepid`)"));
-        }
-        let usage = usage.unwrap_or_default();
+        let usage = usage(&self.processes)?;
         let took = start.elapsed();
         self.next = start + took + self.interval(usage).max(took * SHARE);
         Ok(if usage.memory > self.memory {
             Some(bytes_in_words("memory", self.memory))
-        } else if usage.tasks > self.processes {
-            Some(format!("processes ({})", self.processes))
+        } else if usage.tasks > self.tasks {
+            Some(format!("processes ({})", self.tasks))
         } else {
             None
         })
     }
 }
 
-/// `None` when there is no such process to be seen.
-fn usage_below(init: i32) -> std::io::Result<Option<Usage>> {
+/// What all processes but the first use. When that one has gone, so have the others.
+fn usage(processes: &OwnedFd) -> std::io::Result<Usage> {
     let mut usage = Usage::default();
-    let mut pending = match (children(init), state(init)) {
-        (Ok(children), _) => children,
-        (Err(_), None) => return Ok(None),
-        (Err(_), Some('Z' | 'X')) => Vec::new(),
-        (Err(error), Some(_)) => return Err(error),
-    };
-    while let Some(process) = pending.pop() {
+    for entry in Dir::read_from(processes)? {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(Errno::NOENT | Errno::SRCH) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(number) = entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        if number == 1 {
+            continue;
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let status = rustix::fs::openat(processes, format!("{number}/status"), flags, Mode::empty());
         // One that ends while it is looked at doesn't count.
-        let Ok(status) = fs_err::read_to_string(format!("/proc/{process}/status")) else { continue };
+        let Ok(status) =
+            status.map_err(Into::into).and_then(|file| std::io::read_to_string(File::from(file)))
+        else {
+            continue;
+        };
         let one = parse_status(&status);
         usage.memory += one.memory;
         usage.tasks += one.tasks;
-        pending.extend(children(process).unwrap_or_default());
     }
-    Ok(Some(usage))
-}
-
-/// The state of a process, as proc_pid_stat(5) names it: a zombie has no threads to list, and one that was waited
-/// for is none.
-fn state(process: i32) -> Option<char> {
-    let stat = fs_err::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit(')').next()?.trim_start().chars().next()
-}
-
-/// The processes that a process's threads have started and that have not been waited for.
-///
-/// # Errors
-/// When there is no such process, when it has ended, or when this machine's `/proc` hides it.
-pub fn children(process: i32) -> std::io::Result<Vec<i32>> {
-    let mut found = Vec::new();
-    for (index, thread) in fs_err::read_dir(format!("/proc/{process}/task"))?.enumerate() {
-        match thread.and_then(|thread| fs_err::read_to_string(thread.path().join("children"))) {
-            Ok(text) => found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
-            // Other threads may end meanwhile.
-            Err(error) if index == 0 => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(found)
+    Ok(usage)
 }
 
 /// Reads `/proc/<pid>/status`, see proc_pid_status(5).
@@ -165,11 +147,16 @@ mod tests {
         assert_eq!(parse_status("Name:\tzombie\n"), Usage::default());
     }
 
+    fn proc() -> OwnedFd {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(c"/proc", flags, Mode::empty()).unwrap()
+    }
+
     #[test]
     fn a_limit_that_is_far_away_is_looked_at_less_often() {
         let [least, most] = INTERVALS;
         let limits = |memory, processes| Limits { memory, processes, ..Limits::default() };
-        let interval = |limits: &Limits, usage| Watch::new(0, limits).interval(usage);
+        let interval = |limits: &Limits, usage| Watch::new(proc(), limits).interval(usage);
         let used = |memory, tasks| Usage { memory, tasks };
         assert_eq!(interval(&limits(64 << 20, 4096), Usage::default()), least);
         assert_eq!(interval(&limits(16 << 30, 4096), Usage::default()), Duration::from_millis(500));
@@ -179,20 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn descendants_are_counted_and_the_process_itself_is_not() {
-        let own = std::process::id().cast_signed();
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let usage = usage_below(own).unwrap().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+    fn all_processes_are_counted() {
+        // Here it is the machine's, where this one is among others.
+        let usage = usage(&proc()).unwrap();
         assert!(usage.tasks >= 1 && usage.memory > 0, "{usage:?}");
-    }
-
-    #[test]
-    fn a_process_that_is_gone_uses_nothing() {
-        let mut child = std::process::Command::new("true").spawn().unwrap();
-        let pid = child.id().cast_signed();
-        child.wait().unwrap();
-        assert_eq!(usage_below(pid).unwrap(), None);
     }
 }

@@ -149,16 +149,16 @@ impl Disk {
         self.session.fresh()
     }
 
-    /// As [`Self::fresh`], for a folder in which much is made and removed again.
-    pub(crate) fn fresh_folder(&self) -> PathBuf {
-        self.session.fresh_folder()
+    /// As [`Self::fresh`], for what is made again and again: its parent may not be there yet.
+    pub(crate) fn fresh_apart(&self) -> PathBuf {
+        self.session.fresh_apart()
     }
 
     /// A new temporary file.
     pub(crate) fn temporary(&self) -> Result<Temporary, StoreError> {
-        let path = self.session.fresh();
+        let path = self.session.fresh_apart();
         match Temporary::create(path) {
-            // Somebody cleared `tmp/` by hand.
+            // The first one in its lane, or somebody cleared `tmp/` by hand.
             Err(StoreError::Io { source, path, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 if let Some(parent) = path.parent() {
                     files::make_directories(parent, self.owner)?;

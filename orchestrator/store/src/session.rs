@@ -64,8 +64,8 @@ impl Session {
         self.path.join(self.next().to_string())
     }
 
-    /// As [`Self::fresh`], for a folder in which much is made and removed again.
-    pub(crate) fn fresh_folder(&self) -> PathBuf {
+    /// As [`Self::fresh`], for what is made again and again: its parent may not be there yet.
+    pub(crate) fn fresh_apart(&self) -> PathBuf {
         let number = self.next();
         self.path.join(format!("{}-{}", std::process::id(), number % LANES)).join(number.to_string())
     }
@@ -75,8 +75,8 @@ impl Session {
     }
 }
 
-/// Folders in which much is made and removed lie in so many others, and these are kept apart on the disk.
-const LANES: u64 = 64;
+/// What is made again and again lies in so many folders, and these are kept apart on the disk.
+const LANES: u64 = 16;
 
 /// Has ext4 put each folder in this one into another block group, by its name (`chattr +T`). An ext4 without a journal
 /// gives no inode away again for minutes after it was freed, and looks at all these of the group, one after the other,

@@ -82,7 +82,7 @@ impl Staging for Disk {
     }
 
     fn scratch(&self) -> Result<Scratch, StoreError> {
-        let path = self.fresh_folder();
+        let path = self.fresh_apart();
         files::make_directories(&path, self.owner_ids())?;
         Ok(Scratch::new(path, remove_scratch))
     }

@@ -4,7 +4,7 @@
 //! here and a few seconds there meets the same machine. A tree that is not at its turn is stopped, all of its
 //! processes, and that time counts for neither side.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ const SLICE: Duration = Duration::from_secs(3);
 pub(crate) fn end_all_with_this_process() {
     // A second handler in one process is a mistake of ours, and one without is no reason not to measure.
     let _ = ctrlc::set_handler(|| {
-        signal_all(&children(std::process::id()).into_iter().collect(), Signal::SIGTERM);
+        let own = children().remove(&std::process::id()).unwrap_or_default();
+        signal_all(&own.into_iter().collect(), Signal::SIGTERM);
         signal_all(&Tree::All.processes(), Signal::SIGCONT);
         end()
     });
@@ -162,17 +163,18 @@ impl Tree {
     }
 
     fn processes(self) -> BTreeSet<u32> {
+        let children = children();
+        let of = |process: &u32| children.get(process).cloned().unwrap_or_default();
+        let own = of(&std::process::id());
         let mut pending: Vec<u32> = match self {
             Self::Xbuild(process) => vec![process],
-            Self::All => children(std::process::id()),
-            Self::AllBut(other) => {
-                children(std::process::id()).into_iter().filter(|child| *child != other).collect()
-            }
+            Self::All => own,
+            Self::AllBut(other) => own.into_iter().filter(|child| *child != other).collect(),
         };
         let mut found = BTreeSet::new();
         while let Some(process) = pending.pop() {
             if found.insert(process) {
-                pending.extend(children(process));
+                pending.extend(of(&process));
             }
         }
         found
@@ -186,10 +188,19 @@ fn signal_all(processes: &BTreeSet<u32>, signal: Signal) {
     }
 }
 
-/// The children of all threads of a process; none when it has ended.
-fn children(process: u32) -> Vec<u32> {
-    let children = xbuild_exec::children(process.cast_signed()).unwrap_or_default();
-    children.into_iter().map(i32::cast_unsigned).collect()
+/// The children of all processes, by proc_pid_stat(5). Threads have lists of theirs, too, but a thread that was looked at
+/// is in the way of its process's end, which would count as work of whoever waits for it.
+fn children() -> BTreeMap<u32, Vec<u32>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for process in fs_err::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // Others may end meanwhile.
+        let Ok(stat) = fs_err::read_to_string(process.path().join("stat")) else { continue };
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let parent = after_name.split_whitespace().nth(1).and_then(|parent| parent.parse().ok());
+        children.entry(parent.unwrap_or(0)).or_default().push(number);
+    }
+    children
 }
 
 #[cfg(test)]
