@@ -60,8 +60,6 @@ pub enum Kind {
     Format,
     /// A key that does not exist.
     UnknownKey,
-    /// A key that is reserved for something that this version does not do yet.
-    NotImplemented,
     /// A value of another type than the key's.
     WrongType,
     /// A key that must be there and is not.
@@ -96,7 +94,6 @@ impl Kind {
             Self::Syntax => "syntax",
             Self::Format => "format",
             Self::UnknownKey => "unknown-key",
-            Self::NotImplemented => "not-implemented",
             Self::WrongType => "wrong-type",
             Self::Missing => "missing",
             Self::Empty => "empty",

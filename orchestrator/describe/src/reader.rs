@@ -409,25 +409,14 @@ impl<'a> Fields<'a> {
         self.rest()
     }
 
-    /// Notes the keys that nobody asked for; those of `reserved` as not implemented yet.
-    pub(crate) fn finish(self, reader: &mut Reader, reserved: &[&str]) {
+    /// Notes the keys that nobody asked for.
+    pub(crate) fn finish(self, reader: &mut Reader) {
         self.tell_keys(reader);
-        for (key, at, field) in self.rest() {
-            let problem = if reserved.contains(&key) {
-                Problem::new(
-                    Kind::NotImplemented,
-                    format!("`{}` is not implemented yet in this version", field.path),
-                )
-                .label("not implemented yet")
-                .help("take it away: this version would ignore it, and the result would not be what it asks for")
-            } else {
-                let place =
-                    if self.path.is_empty() { String::new() } else { format!(" in `[{}]`", self.path) };
-                Problem::new(Kind::UnknownKey, format!("unknown key `{key}`{place}"))
-                    .label("unknown key")
-                    .help(suggest::help(key, "keys here", &self.known))
-            };
-            reader.report(at, problem);
+        for (key, at, _) in self.rest() {
+            let place = if self.path.is_empty() { String::new() } else { format!(" in `[{}]`", self.path) };
+            let problem = Problem::new(Kind::UnknownKey, format!("unknown key `{key}`{place}"));
+            let help = suggest::help(key, "keys here", &self.known);
+            reader.report(at, problem.label("unknown key").help(help));
         }
     }
 }

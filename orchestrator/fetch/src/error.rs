@@ -161,6 +161,16 @@ pub enum FetchError {
         /// What git says.
         problem: String,
     },
+    /// Where a branch or tag leads could not be found out.
+    #[error("could not find {reference} of {repository}: {problem}")]
+    Reference {
+        /// The repository's address, without credentials.
+        repository: String,
+        /// The branch or tag.
+        reference: String,
+        /// What git says.
+        problem: String,
+    },
     /// There is no index to look for a wheel in.
     #[error("no package index is known to look for {name} in: {problem}")]
     NoIndex {
@@ -214,6 +224,7 @@ impl FetchError {
             | Self::Refused { .. }
             | Self::Archive { .. }
             | Self::Git { .. }
+            | Self::Reference { .. }
             | Self::Program { .. }
             | Self::Io(_)
             | Self::Store(_)

@@ -30,5 +30,5 @@ mod tracked;
 pub mod workspace;
 
 pub use error::RealiseError;
-pub use local::LocalSources;
+pub use local::{Listing, LocalSources};
 pub use patches::Patches;

@@ -27,6 +27,15 @@ pub struct LocalSources {
     pub tree: Digest<Tree>,
 }
 
+/// Which files of a folder are sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Those that git tracks or does not ignore; outside git all but build results: people work there.
+    Kept,
+    /// All but build results: they are a commit's, laid out.
+    Whole,
+}
+
 /// A folder of sources on the host.
 #[derive(Debug)]
 struct Folder {
@@ -41,8 +50,8 @@ impl LocalSources {
     ///
     /// # Errors
     /// When a file can't be read, or is neither a file, a folder nor a relative link.
-    pub fn import(store: &Disk, root: &Path) -> Result<Self, RealiseError> {
-        let folders = folders(root)?;
+    pub fn import(store: &Disk, root: &Path, listing: Listing) -> Result<Self, RealiseError> {
+        let folders = folders(root, listing)?;
         let climbs = folders.iter().map(|folder| climb(&folder.relative)).max().unwrap_or(0);
         let mut workspace = RelPath::new("build").map_err(path_error)?;
         for _ in 0..climbs {
@@ -70,8 +79,8 @@ fn climb(relative: &str) -> usize {
 }
 
 /// The workspace's folder, and every folder outside it that a manifest leads to.
-fn folders(root: &Path) -> Result<Vec<Folder>, RealiseError> {
-    let mut folders = vec![folder(root, String::new())?];
+fn folders(root: &Path, listing: Listing) -> Result<Vec<Folder>, RealiseError> {
+    let mut folders = vec![folder(root, String::new(), listing)?];
     let mut known: BTreeMap<String, ()> = BTreeMap::new();
     let mut next = 0;
     while next < folders.len() {
@@ -98,7 +107,7 @@ fn folders(root: &Path) -> Result<Vec<Folder>, RealiseError> {
                 let host = root.join(&outside);
                 if host.join("Cargo.toml").is_file() {
                     folders.extend(workspace_manifest_above(root, &outside)?);
-                    folders.push(folder(&host, outside)?);
+                    folders.push(folder(&host, outside, listing)?);
                 }
             }
         }
@@ -177,13 +186,17 @@ fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
     }
 }
 
-/// Lists a folder: the files that git tracks or does not ignore; outside git all but build results.
-fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
+/// Lists a folder's sources.
+fn folder(host: &Path, relative: String, listing: Listing) -> Result<Folder, RealiseError> {
     let mut files = Vec::new();
+    let is_kept = listing == Listing::Kept;
     let walk = WalkBuilder::new(host)
         .hidden(false)
         .ignore(false)
         .git_global(false)
+        .git_ignore(is_kept)
+        .git_exclude(is_kept)
+        .parents(is_kept)
         .filter_entry(|entry| {
             let name = entry.file_name().to_str();
             !(name == Some(".git")
@@ -203,7 +216,9 @@ fn folder(host: &Path, relative: String) -> Result<Folder, RealiseError> {
     }
     // What lies at the top and is no source isn't one by being tracked.
     let is_source = |path: &RelPath| path.components().next().is_some_and(|top| !NOT_SOURCES.contains(&top));
-    files.extend(tracked(host)?.into_iter().filter(is_source));
+    if is_kept {
+        files.extend(tracked(host)?.into_iter().filter(is_source));
+    }
     files.sort();
     files.dedup();
     Ok(Folder { host: host.to_owned(), relative, files })
@@ -236,7 +251,7 @@ mod tests {
         write(dir.path(), "a/y/Cargo.toml", "[package]\nname=\"y\"");
         write(dir.path(), "glaze/Cargo.toml", "[package]\nname=\"glaze\"\n[dependencies]\nz={path=\"../z\"}");
         write(dir.path(), "z/Cargo.toml", "[package]\nname=\"z\"");
-        let folders = folders(&dir.path().join("a/app")).unwrap();
+        let folders = folders(&dir.path().join("a/app"), Listing::Kept).unwrap();
         let places: Vec<&str> = folders.iter().map(|folder| folder.relative.as_str()).collect();
         assert_eq!(places, ["", "../../glaze", "../y", "../../z"]);
         assert_eq!(folders[0].files.len(), 2, "the target folder is no source");
@@ -255,9 +270,14 @@ mod tests {
         }
         write(dir.path(), ".gitignore", "*.o\n");
         git(&["add", "--force", "src/kept.o", "target/tracked"]);
-        let files = folder(dir.path(), String::new()).unwrap().files;
-        let files: Vec<&str> = files.iter().map(RelPath::as_str).collect();
-        assert_eq!(files, [".gitignore", "Cargo.toml", "src/kept.o", "src/made.rs"]);
+        let files = |listing| -> Vec<String> {
+            let files = folder(dir.path(), String::new(), listing).unwrap().files;
+            files.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(files(Listing::Kept), [".gitignore", "Cargo.toml", "src/kept.o", "src/made.rs"]);
+        // Of a commit that is laid out nothing is ignored, wherever it lies.
+        let whole = [".gitignore", "Cargo.toml", "src/junk.o", "src/kept.o", "src/made.rs"];
+        assert_eq!(files(Listing::Whole), whole);
     }
 
     #[test]
@@ -270,7 +290,7 @@ mod tests {
         );
         write(dir.path(), "other/Cargo.toml", "[workspace]\nmembers=[\"x\"]");
         write(dir.path(), "other/x/Cargo.toml", "[package]\nname=\"x\"\nversion.workspace=true");
-        let folders = folders(&dir.path().join("app")).unwrap();
+        let folders = folders(&dir.path().join("app"), Listing::Kept).unwrap();
         let places: Vec<(&str, usize)> =
             folders.iter().map(|f| (f.relative.as_str(), f.files.len())).collect();
         assert_eq!(places, [("", 1), ("../other", 1), ("../other/x", 1)]);

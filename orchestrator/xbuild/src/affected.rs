@@ -129,6 +129,8 @@ impl Changes {
             }
             // Steps that need themselves were refused.
             StepSource::Step(part) => self.touches_step(description, local, &part.name),
+            // What has changed in another project is not known here.
+            StepSource::Input(_) => true,
             StepSource::Fetch(_) | StepSource::Output(_) => false,
         })
     }

@@ -2,7 +2,7 @@
 
 use xbuild_base::Triple;
 use xbuild_describe::{Glibc, OutputKind, Request, VariantName, Workspace, evaluate};
-use xbuild_realise::{LocalSources, Patches, project, workspace};
+use xbuild_realise::{Patches, project, workspace};
 
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -31,7 +31,7 @@ impl Program {
 pub(crate) fn facts(described: &Described, session: &Session) -> Result<Workspace, XbuildError> {
     let lock = project::read_lock(&described.root)?;
     let patches = Patches::new(&described.description, &described.patches, &lock)?;
-    let local = LocalSources::import(&session.store, &described.root)?;
+    let local = described.sources(&session.store)?;
     let local = patches.apply_to_local(&*session.store, &lock, local)?;
     Ok(workspace::of_manifests(&*session.store, &local, &lock)?)
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::inputs::Commit;
+
 /// Build a Cargo project for several targets, from pinned inputs, in a sandbox.
 #[derive(Debug, Parser)]
 #[command(name = "xbuild", version, about, max_term_width = 110, disable_help_subcommand = true)]
@@ -17,12 +19,18 @@ pub(crate) struct Cli {
 /// Options that every verb takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// The folder of the Cargo project
+    /// The folder of the Cargo project, or where it is in a repository: git+URL
     #[arg(long, global = true, value_name = "DIR", default_value = ".", help_heading = "Global options")]
     pub(crate) project: PathBuf,
     /// Override a value of xbuild.toml for this call, e.g. build.profile=dev
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Global options")]
     pub(crate) overrides: Vec<String>,
+    /// Take the project of an input from a folder for this call, e.g. web=../web
+    #[arg(long = "override-input", global = true, value_name = "NAME=PATH", help_heading = "Global options")]
+    pub(crate) override_inputs: Vec<String>,
+    /// The commit that the project is of, where it is named by its repository.
+    #[arg(skip)]
+    pub(crate) commit: Option<Commit>,
     /// Use what is in the store and on disk; fetch nothing
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) offline: bool,
@@ -47,6 +55,13 @@ pub(crate) struct Global {
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "Global options")]
     pub(crate) color: When,
+}
+
+impl Global {
+    /// What of it holds for another project that this one takes something of.
+    pub(crate) fn of_input(&self) -> Self {
+        Self { overrides: Vec::new(), override_inputs: Vec::new(), commit: None, ..self.clone() }
+    }
 }
 
 /// Who reads the messages.
@@ -768,9 +783,9 @@ pub(crate) struct WantedImages {
 /// What is moved.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Update {
-    /// The images that the description bases others on; when none is named, all of them and all packages
-    #[arg(value_name = "IMAGE")]
-    pub(crate) images: Vec<String>,
+    /// Inputs, and images that the description bases others on; when none is named, all of them and all packages
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
     /// Speak to the registry without encryption, though it is not on this machine
     #[arg(long)]
     pub(crate) plain_http: bool,

@@ -9,9 +9,13 @@ use xbuild_describe::{
     Toolchains, VariantName, may_be_asked,
 };
 
+use xbuild_realise::{Listing, LocalSources};
+use xbuild_store::Disk;
+
 use crate::builtin;
 use crate::cli::Global;
 use crate::error::XbuildError;
+use crate::inputs::{self, Inputs, Standing};
 
 /// Toolchains by the variants that they build.
 pub(crate) type VariantToolchains<'d> = BTreeMap<VariantName, &'d Toolchain>;
@@ -24,6 +28,10 @@ const OWN: &str = ".xbuild";
 pub(crate) struct Described {
     /// The workspace's folder, absolute.
     pub(crate) root: PathBuf,
+    /// Where its files come from, and who keeps its pins.
+    pub(crate) standing: Standing,
+    /// Other projects that it names, where they are.
+    pub(crate) inputs: Inputs,
     /// The folder, from there, of the package that was asked for by its folder: it must be a member.
     pub(crate) member: Option<RelPath>,
     pub(crate) description: Description,
@@ -40,12 +48,24 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    /// Reads all of it.
+    /// Reads all of the project that a command is about.
     pub(crate) fn read(global: &Global) -> Result<Self, XbuildError> {
-        let Found { root, member } = find_workspace(&global.project)?;
+        let replaced = inputs::replaced(&global.override_inputs)?;
+        let standing = Standing::of_command(global.commit.clone(), replaced);
+        Self::read_standing(&global.project, &global.overrides, standing)
+    }
+
+    /// Reads all of a project.
+    pub(crate) fn read_standing(
+        project: &Path,
+        overrides: &[String],
+        standing: Standing,
+    ) -> Result<Self, XbuildError> {
+        let Found { root, member } = find_workspace(project, standing.top())?;
+        let set = overrides;
         let overrides: Vec<Override> =
-            global.overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
-        let mut texts = Texts::new(&root);
+            overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
+        let mut texts = Texts { is_input: standing.is_input(), ..Texts::new(&root) };
         let (toolchains, targets) = texts.data()?;
         let recipes = texts.built_in("native.toml", builtin::NATIVE);
         let recipes = Description::read([recipes], &[], &targets)?.natives;
@@ -59,15 +79,18 @@ impl Described {
             }
         }
         let rust_toolchain = file.map(RustToolchain::read).transpose()?;
-        for text in &global.overrides {
+        for text in set {
             texts.add("--set", text);
         }
+        let inputs = Inputs::of(&description, &root, &standing)?;
         if let Some(member) = &member {
             texts.add("--project", member.as_str());
         }
         let fingerprint = texts.read.sha256();
         Ok(Self {
             root,
+            standing,
+            inputs,
             member,
             description,
             targets,
@@ -77,6 +100,17 @@ impl Described {
             rust_toolchain,
             fingerprint,
         })
+    }
+
+    /// Lists and imports the sources.
+    pub(crate) fn sources(&self, store: &Disk) -> Result<LocalSources, XbuildError> {
+        let listing = if self.standing.commit.is_some() { Listing::Whole } else { Listing::Kept };
+        Ok(LocalSources::import(store, &self.root, listing)?)
+    }
+
+    /// The folder in which its results are found: where nobody works in its own, that of whoever asks.
+    pub(crate) fn results(&self) -> &Path {
+        if self.standing.commit.is_some() { Path::new(".") } else { &self.root }
     }
 
     /// Whoever names a package by its folder must get that one: as with cargo it must be among the workspace's members,
@@ -127,11 +161,13 @@ pub(crate) fn read_data(root: &Path) -> Result<(Toolchains, Targets), XbuildErro
 struct Texts<'r> {
     root: &'r Path,
     read: Hasher,
+    /// Whether it is another project's input: then people know its files by where they are.
+    is_input: bool,
 }
 
 impl<'r> Texts<'r> {
     fn new(root: &'r Path) -> Self {
-        Self { root, read: Hasher::default() }
+        Self { root, read: Hasher::default(), is_input: false }
     }
 
     fn add(&mut self, name: &str, text: &str) {
@@ -168,7 +204,9 @@ impl<'r> Texts<'r> {
         match fs_err::read_to_string(self.root.join(name)) {
             Ok(text) => {
                 self.add(name, &text);
-                Ok(Some(Source::new(name, text)))
+                let shown =
+                    if self.is_input { self.root.join(name).display().to_string() } else { name.to_owned() };
+                Ok(Some(Source::new(shown, text)))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(XbuildError::machine(&error)),
@@ -264,7 +302,8 @@ impl Found {
 
 /// The workspace that `project` is, or lies in: the nearest manifest with `[workspace]` at or above it that doesn't
 /// exclude it, else its own.
-pub(crate) fn find_workspace(project: &Path) -> Result<Found, XbuildError> {
+/// `top` is the folder above which nothing belongs to it, if there is one.
+pub(crate) fn find_workspace(project: &Path, top: Option<&Path>) -> Result<Found, XbuildError> {
     let start = fs_err::canonicalize(project).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => XbuildError::user(
             format!("there is no folder {}", project.display()),
@@ -273,7 +312,7 @@ pub(crate) fn find_workspace(project: &Path) -> Result<Found, XbuildError> {
         _ => XbuildError::machine(&error),
     })?;
     let mut own = None;
-    for folder in start.ancestors() {
+    for folder in start.ancestors().take_while(|folder| top.is_none_or(|top| folder.starts_with(top))) {
         let path = folder.join("Cargo.toml");
         let Ok(text) = fs_err::read_to_string(&path) else { continue };
         let table = text.parse::<toml::Table>().unwrap_or_default();

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xbuild_base::{RelPath, Sha256};
-use xbuild_describe::PackagePin;
+use xbuild_describe::{GitReference, PackagePin, is_commit};
 
 use crate::error::XbuildError;
 
 const FILE: &str = "xbuild.lock";
 
-/// The version of the format. 1 has images alone, and is still written where there is nothing else, so that older
-/// versions of xbuild can read it.
-const VERSION: u32 = 2;
+/// The version of the format. 1 has images alone, 2 packages too, 3 inputs too: each is written where it is enough, so that
+/// older versions of xbuild can read it.
+const VERSION: u32 = 3;
 
 const HEADER: &str =
     "# Written by xbuild: what the description names without a hash. To move the pins: xbuild update\n";
@@ -30,10 +30,37 @@ pub(crate) struct Lock {
     pub(crate) images: BTreeMap<String, ImagePin>,
     /// Debian packages, by what was asked for.
     pub(crate) packages: PackageSets,
+    /// Commits of other projects, by the inputs' names: `web`, `web/shared`.
+    pub(crate) inputs: BTreeMap<String, InputPin>,
+}
+
+/// Which commit of a repository another project is taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InputPin {
+    /// The repository's address.
+    git: String,
+    /// What led to the commit: `HEAD`, `branch main`, `tag v1`.
+    reference: String,
+    /// Its hash.
+    pub(crate) commit: String,
+}
+
+impl InputPin {
+    pub(crate) fn new(url: &str, reference: &GitReference, commit: &str) -> Self {
+        Self { git: url.to_owned(), reference: reference.to_string(), commit: commit.to_owned() }
+    }
+
+    /// Whether it is for what the description has.
+    pub(crate) fn is_of(&self, url: &str, reference: &GitReference) -> bool {
+        self.git == url && self.reference == reference.to_string()
+    }
 }
 
 /// What an image's reference leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ImagePin {
     /// `sha256:…`, of an index or a manifest.
@@ -58,6 +85,7 @@ pub(crate) struct PackageSet {
 
 /// What packages are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Purpose {
     /// To link with.
@@ -96,11 +124,14 @@ impl Lock {
             let what = format!("{FILE} has version {newer}, and this xbuild knows {VERSION}");
             return Err(XbuildError::user(what, "use a newer xbuild"));
         }
-        let Written { version: _, images, packages } = toml::from_str(&text).map_err(|error| {
+        let Written { version: _, images, packages, inputs } = toml::from_str(&text).map_err(|error| {
             XbuildError::user(format!("{FILE} can't be read: {}", error.to_string().trim_end()), help)
         })?;
         if let Some((name, _)) = images.iter().find(|(_, pin)| !xbuild_registry::is_digest(&pin.digest)) {
             return Err(XbuildError::user(format!("{FILE} has no SHA-256 for {name}"), help));
+        }
+        if let Some((name, _)) = inputs.iter().find(|(_, pin)| !is_commit(&pin.commit)) {
+            return Err(XbuildError::user(format!("{FILE} has no commit for the input {name}"), help));
         }
         let mut sets = PackageSets::new();
         for (set, pins) in packages.into_iter().map(WrittenSet::read) {
@@ -110,7 +141,7 @@ impl Lock {
                 Entry::Occupied(_) => return Err(XbuildError::user(what(), help)),
             }
         }
-        Ok(Self { images, packages: sets })
+        Ok(Self { images, packages: sets, inputs })
     }
 
     /// Writes what it has become since it was read: just the pins that differ, for another command may have written its
@@ -125,6 +156,7 @@ impl Lock {
         let mut written = Self::read(root)?;
         carry_over(&before.images, &self.images, &mut written.images);
         carry_over(&before.packages, &self.packages, &mut written.packages);
+        carry_over(&before.inputs, &self.inputs, &mut written.inputs);
         written.write(root)
     }
 
@@ -147,9 +179,15 @@ impl Lock {
     }
 
     fn text(&self) -> std::io::Result<String> {
-        let Self { images, packages } = self;
+        let Self { images, packages, inputs } = self;
+        let version = match (packages.is_empty(), inputs.is_empty()) {
+            (true, true) => 1,
+            (false, true) => 2,
+            (_, false) => VERSION,
+        };
         let written = Written {
-            version: if packages.is_empty() { 1 } else { VERSION },
+            version,
+            inputs: inputs.clone(),
             images: images.clone(),
             packages: packages.iter().map(|(set, pins)| WrittenSet::of(set, pins)).collect(),
         };
@@ -171,17 +209,21 @@ fn carry_over<K: Ord + Clone, V: Clone + PartialEq>(
 
 /// The file.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Written {
     version: u32,
     #[serde(default, rename = "image", skip_serializing_if = "BTreeMap::is_empty")]
     images: BTreeMap<String, ImagePin>,
+    #[serde(default, rename = "input", skip_serializing_if = "BTreeMap::is_empty")]
+    inputs: BTreeMap<String, InputPin>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     packages: Vec<WrittenSet>,
 }
 
 /// `[[packages]]`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct WrittenSet {
     #[serde(rename = "for")]
@@ -194,14 +236,17 @@ struct WrittenSet {
 
 /// A package, with the keys that `toolchains.toml` has for one.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct WrittenPin {
     name: String,
     version: String,
     arch: String,
     suite: String,
+    #[cfg_attr(test, schemars(with = "String"))]
     path: RelPath,
     size: u64,
+    #[cfg_attr(test, schemars(with = "String"))]
     sha256: Sha256,
 }
 
@@ -238,6 +283,37 @@ mod tests {
         [("registry.example/base:1".to_owned(), ImagePin { digest })].into()
     }
 
+    /// `XBUILD_WRITE_SCHEMA=1` writes it anew.
+    #[test]
+    fn the_schema_is_that_of_the_code() {
+        let mut schema = schemars::schema_for!(Written);
+        schema.insert("title".to_owned(), FILE.into());
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/lock.json");
+        if std::env::var_os("XBUILD_WRITE_SCHEMA").is_some() {
+            fs_err::write(&file, &text).unwrap();
+        }
+        assert_eq!(fs_err::read_to_string(&file).unwrap(), text);
+
+        // A lock with all that there may be in one holds against it.
+        let folder = tempfile::tempdir().unwrap();
+        let set = PackageSet {
+            purpose: Purpose::Tools,
+            architecture: "amd64".to_owned(),
+            suites: vec!["bookworm".to_owned()],
+            roots: ["jq".to_owned()].into(),
+        };
+        let mut lock = Lock { images: images(), ..Lock::default() };
+        lock.packages.insert(set, Vec::new());
+        let pin = InputPin::new("https://git.example/a", &GitReference::Head, &"0a".repeat(20));
+        lock.inputs.insert("a/b".to_owned(), pin);
+        lock.write(folder.path()).unwrap();
+        assert_eq!(Lock::read(folder.path()).unwrap(), lock);
+        let written: serde_json::Value =
+            toml::from_str(&fs_err::read_to_string(path(folder.path())).unwrap()).unwrap();
+        jsonschema::validate(&serde_json::to_value(&schema).unwrap(), &written).unwrap();
+    }
+
     #[test]
     fn what_is_written_is_read_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
@@ -246,7 +322,7 @@ mod tests {
         lock.write(folder.path()).unwrap();
         assert_eq!(Lock::read(folder.path()).unwrap(), lock);
         for (text, says) in [
-            ("version = 3\nfuture = true\n", "version 3"),
+            ("version = 4\nfuture = true\n", "version 4"),
             ("version = 1\n[image.x]\ndigest = \"sha256:abc\"\n", "no SHA-256 for x"),
             ("version = 1\nstray = 1\n", "can't be read"),
             ("version = 2\n[[packages]]\nfor = \"fun\"\narchitecture = \"arm64\"\n", "can't be read"),

@@ -8,10 +8,12 @@ mod choose;
 mod cli;
 mod composed;
 mod description;
+mod elsewhere;
 mod error;
 mod hint;
 mod history;
 mod image;
+mod inputs;
 mod lock;
 mod native;
 mod outputs;
@@ -39,9 +41,9 @@ fn main() -> ExitCode {
     // The sandbox's helper is this program: it never returns from here.
     xbuild_exec::run_helper_if_asked();
 
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
     let ui = Ui::new(&cli.global);
-    match run(&cli, &ui) {
+    match elsewhere::find(&mut cli, &ui).and_then(|()| run(&cli, &ui)) {
         Ok(code) => code,
         Err(error) => error.report(&ui),
     }

@@ -6,7 +6,8 @@ use xbuild_action::{Content, Directory, Entry, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::UnitIndex;
 use xbuild_describe::{
-    Asked, ComponentName, Native, Natives, PackageGround, TargetSpec, VariantName, is_debian_name,
+    Asked, ComponentName, InputOutput, Native, Natives, PackageGround, TargetSpec, VariantName,
+    is_debian_name,
 };
 use xbuild_fetch::FetchError;
 use xbuild_fetch::toolchain::{beside, with_usr_at};
@@ -18,6 +19,7 @@ use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::PackageSet;
 use crate::packages::{self, Grounds};
+use crate::steps;
 use crate::verb::build::Work;
 
 /// Where the host's packages have their files, and where they are laid.
@@ -49,7 +51,11 @@ pub(crate) fn provide(
     let components =
         if components.is_empty() { BTreeMap::new() } else { work.trees(&described.toolchains, &components)? };
     let packages = if sets.is_empty() { BTreeMap::new() } else { work.packages(&sets)? };
-    let trees = Trees { store: work.content(), components, packages };
+    let mut programs = BTreeMap::new();
+    for output in wants.iter().flat_map(BTreeMap::values).flat_map(|one| &one.programs) {
+        programs.insert(output.clone(), steps::program(work, output)?);
+    }
+    let trees = Trees { store: work.content(), components, packages, programs };
     let mut supplied = Vec::new();
     for ((part, one), wants) in parts.iter_mut().zip(asked).zip(wants) {
         supplied.push(trees.supply(part, spec(described, &one.target)?.packages.as_ref(), wants)?);
@@ -67,6 +73,8 @@ pub(crate) fn recipes_of<'d>(described: &'d Described, variant: &VariantName) ->
 #[derive(Debug)]
 struct Wants {
     components: BTreeSet<ComponentName>,
+    /// Of other projects.
+    programs: BTreeSet<InputOutput>,
     tools: Option<PackageSet>,
     libraries: Option<PackageSet>,
     environment: BTreeMap<String, String>,
@@ -82,8 +90,13 @@ impl Wants {
         needed: Native,
     ) -> Result<Self, XbuildError> {
         let Native { tools, packages, env, stamp: _ } = needed;
-        let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
+        let (mut components, mut programs, mut of_inputs) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for tool in tools.into_iter().flatten() {
+            if let Some(output) = InputOutput::parse(&tool) {
+                of_inputs.insert(output);
+                continue;
+            }
             match tool.parse::<ComponentName>() {
                 Ok(name) if described.toolchains.components.contains_key(&name) => {
                     components.insert(name);
@@ -108,7 +121,7 @@ impl Wants {
                 }
             };
         }
-        Ok(Self { components, tools, libraries, environment: env })
+        Ok(Self { components, programs: of_inputs, tools, libraries, environment: env })
     }
 }
 
@@ -197,6 +210,7 @@ struct Trees<'t> {
     store: &'t dyn Content,
     components: BTreeMap<ComponentName, Digest<Tree>>,
     packages: BTreeMap<PackageSet, Digest<Tree>>,
+    programs: BTreeMap<InputOutput, Digest<Tree>>,
 }
 
 impl Trees<'_> {
@@ -242,6 +256,7 @@ impl Trees<'_> {
                 native.layers.extend(Some(tree).filter(is_some_tree));
             }
             native.layers.extend(components);
+            native.layers.extend(wants.programs.iter().filter_map(|name| self.programs.get(name)).copied());
             native.environment = wants.environment;
             let tools = wants.tools.as_ref().and_then(|set| self.packages.get(set));
             if let Some(&tools) = tools {

@@ -100,10 +100,10 @@ pub(crate) fn deliver(
         Some(xbuild_output::export(&session.store, folder, &artefacts)?)
     } else if build.no_link {
         None
-    } else if let Some(paths) = installed(&session.store, &described.root, &artefacts) {
+    } else if let Some(paths) = installed(&session.store, described.results(), &artefacts) {
         Some(paths)
     } else {
-        Some(install(&session.store, &described.root, &artefacts, Extent::Part)?)
+        Some(install(&session.store, described.results(), &artefacts, Extent::Part)?)
     };
     for (row, path) in rows.iter_mut().zip(paths.into_iter().flatten()) {
         row.path = Some(path);

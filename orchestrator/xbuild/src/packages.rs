@@ -16,7 +16,6 @@ use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::lock::{Lock, PackageSet, PackageSets, Purpose};
 use crate::session::{Fetching, Session};
-use crate::settings;
 use crate::ui::Ui;
 use crate::verb::build::Work;
 
@@ -55,14 +54,7 @@ pub(crate) fn pin_missing(
     is_dry: bool,
 ) -> Result<(), XbuildError> {
     let Some(missing) = asked.iter().find(|set| !lock.packages.contains_key(set)) else { return Ok(()) };
-    let refused = if global.locked {
-        Some("--locked leaves the lock as it is: run once without it")
-    } else if settings::is_offline(global)? {
-        Some("their versions must be asked for: run once without --offline")
-    } else {
-        None
-    };
-    if let Some(help) = refused {
+    if let Some(help) = grounds.described.refuses_pins(global, "their versions")? {
         return Err(XbuildError::user(format!("{missing} has no pin in xbuild.lock"), help));
     }
     let fetching = Fetching::new(session, global, ui)?;
@@ -72,22 +64,27 @@ pub(crate) fn pin_missing(
     pin(&mut lock.packages, asked, grounds, &indexes)?;
     fetching.display.finish();
     tell(&before.packages, &lock.packages, ui);
-    if is_dry { Ok(()) } else { lock.write_changes(&before, &grounds.described.root) }
+    if is_dry { Ok(()) } else { grounds.described.write_lock(lock, &before) }
 }
 
 /// Moves all pins of packages to what their suites have now. Those that no recipe asks for any more go.
 pub(crate) fn update(
     global: &Global,
     described: &Described,
+    others: &[Described],
     host: &Triple,
     ui: &Ui,
 ) -> Result<(), XbuildError> {
-    let mut lock = Lock::read(&described.root)?;
+    let mut lock = described.lock()?;
     if lock.packages.is_empty() {
         return Ok(());
     }
+    // The pins of inputs are here too.
+    let is_named_by_any = |set: &&PackageSet| {
+        std::iter::once(described).chain(others).any(|described| is_named(described, set))
+    };
     let asked: BTreeSet<PackageSet> =
-        lock.packages.keys().filter(|set| is_named(described, set)).cloned().collect();
+        lock.packages.keys().filter(|set| is_named_by_any(set)).cloned().collect();
     let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
@@ -102,7 +99,7 @@ pub(crate) fn update(
         ui.status("Unchanged", set);
     }
     tell(&before.packages, &lock.packages, ui);
-    lock.write_changes(&before, &described.root)
+    described.write_lock(&lock, &before)
 }
 
 /// Resolves what is asked for and has no pin. What may lie in one sandbox with it is resolved anew where it has

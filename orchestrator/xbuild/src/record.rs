@@ -9,6 +9,7 @@
 //! | the request, the isolation, the host's triple | they select and change |
 //! | the packages that `xbuild.lock` pins, added by [`crate::packages::fingerprint`] | they are built with |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
+//! | the same of other projects that the description names, or their commits | outputs of theirs are used |
 //!
 //! What compilers and build scripts warned of is remembered too, and said again each time.
 
@@ -47,7 +48,7 @@ struct Recorded {
 /// The key of a request.
 pub(crate) fn key(
     described: &Described,
-    local: &LocalSources,
+    (local, inputs): (&LocalSources, Sha256),
     build: &Build,
     host: &Triple,
     stamp: Option<&Stamp>,
@@ -62,7 +63,7 @@ pub(crate) fn key(
     add(described.fingerprint.to_string().as_str());
     add(host.as_str());
     add(&format!("{:?}", stamp.map(Stamp::key)));
-    add(&format!("{:?} {}", local.tree, local.workspace));
+    add(&format!("{:?} {} {inputs}", local.tree, local.workspace));
     let Build {
         outputs,
         packages,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
@@ -23,6 +23,22 @@ use crate::ui::{FetchDisplay, Ui};
 /// How long everything may take to end of itself after Ctrl-C.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// One for all sessions: a process has one handler of signals.
+static CANCEL: OnceLock<Cancel> = OnceLock::new();
+
+fn cancelled_by_signals() -> Cancel {
+    let cancel = Cancel::default();
+    let on_signal = cancel.clone();
+    // A second handler in one process is a mistake of ours, and one without is no reason not to build.
+    let _ = ctrlc::set_handler(move || {
+        on_signal.cancel();
+        // What waits for a silent server, or for git, can't be asked. A store takes any end.
+        std::thread::sleep(PATIENCE);
+        stop_now();
+    });
+    cancel
+}
+
 /// The store and an executor over it, ready for use.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -36,15 +52,7 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the store; from here on Ctrl-C stops what runs, and then xbuild.
     pub(crate) fn open(ui: &Ui) -> Result<Self, XbuildError> {
-        let cancel = Cancel::default();
-        let on_signal = cancel.clone();
-        // A second handler in one process is a mistake of ours, and one without is no reason not to build.
-        let _ = ctrlc::set_handler(move || {
-            on_signal.cancel();
-            // What waits for a silent server, or for git, can't be asked. A store takes any end.
-            std::thread::sleep(PATIENCE);
-            stop_now();
-        });
+        let cancel = CANCEL.get_or_init(cancelled_by_signals).clone();
         let store = Arc::new(settings::open_store(&cancel, ui)?);
         let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
         Ok(Self { store, sandbox: Sandbox::new(staging), cancel, noted: None })

@@ -13,6 +13,7 @@ use xbuild_realise::native;
 
 use crate::description;
 use crate::error::XbuildError;
+use crate::inputs::Commit;
 use crate::native::recipes_of;
 use crate::revision;
 
@@ -75,6 +76,18 @@ impl Stamp {
             commit_time: Some(0),
             object: None,
             described,
+        }
+    }
+
+    /// What a commit says of itself whose files are laid out, with no repository around them.
+    pub(crate) fn of_commit(commit: &Commit, described: &Described) -> Self {
+        Self {
+            revision: commit.hash.clone(),
+            tag: None,
+            is_dirty: false,
+            commit_time: commit.time(),
+            object: Some(commit.object.clone()),
+            described: described.clone(),
         }
     }
 

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{Command, Entry, InputRoot, Output, TreeBuilder, TreeError, lookup};
+use xbuild_action::{Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_describe::{ComponentName, Fetch, PackageSettings, Step, StepPart, StepSource};
+use xbuild_describe::{ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource};
 use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
 use xbuild_output::Row;
@@ -119,8 +119,12 @@ impl<'s> Steps<'s> {
     /// Trees of tools, which go over the sandbox's root.
     pub(crate) fn tools(&self, tools: &BTreeSet<String>) -> Result<Vec<Digest<Tree>>, XbuildError> {
         let (described, work) = (self.work.described(), self.work);
-        let (mut components, mut programs) = (BTreeSet::new(), BTreeSet::new());
+        let (mut components, mut programs, mut trees) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for tool in tools {
+            if let Some(output) = InputOutput::parse(tool) {
+                trees.push(program(work, &output)?);
+                continue;
+            }
             match tool.parse::<ComponentName>() {
                 Ok(name) if described.toolchains.components.contains_key(&name) => {
                     components.insert(name);
@@ -130,7 +134,6 @@ impl<'s> Steps<'s> {
                 }
             }
         }
-        let mut trees = Vec::new();
         if !components.is_empty() {
             trees.extend(work.trees(&described.toolchains, &components)?.into_values());
         }
@@ -161,6 +164,11 @@ impl<'s> Steps<'s> {
             }
             StepSource::Fetch(name) => self.fetched(name),
             StepSource::Step(part) => self.part(part, outputs),
+            // What a package's build needs is made before there is a target.
+            StepSource::Input(output) => {
+                let target = outputs.first().map_or(self.work.host(), |row| &row.artefact.target);
+                Ok(Entry::File(self.work.input(output, target)?))
+            }
             StepSource::Output(name) => {
                 let row = outputs.iter().find(|row| row.artefact.is_called(name));
                 row.map(|row| Entry::File(row.artefact.file)).ok_or_else(|| {
@@ -197,6 +205,15 @@ impl<'s> Steps<'s> {
         let wanted = FixedOutput { name: file_name, sha256: *sha256, size: None, places, kind };
         self.work.fetch(&wanted, unpack.is_some())
     }
+}
+
+/// The tree of another project's program, built for this machine, as it goes over the sandbox's root.
+pub(crate) fn program(work: &Work<'_>, output: &InputOutput) -> Result<Digest<Tree>, XbuildError> {
+    let file = File { executable: true, ..work.input(output, work.host())? };
+    let mut root = TreeBuilder::default();
+    let at = place(PROGRAMS).join(&path(output.file_name())?);
+    root.insert(work.content(), &at, Entry::File(file)).map_err(FetchError::from)?;
+    Ok(root.build(work.content()).map_err(FetchError::from)?)
 }
 
 /// Gives units the files that steps make for their packages: each finds them in the folder that the variable

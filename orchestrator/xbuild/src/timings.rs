@@ -18,7 +18,7 @@ use crate::ui::{BuildDisplay, Traced, Ui};
 pub(crate) fn page_file(build: &Build, described: &Described) -> Result<Option<PageFile>, XbuildError> {
     let file = match &build.timings {
         None => return Ok(None),
-        Some(None) => PageFile::of_project(&described.root)?,
+        Some(None) => PageFile::of_project(described.results())?,
         Some(Some(path)) => PageFile::at(path)?,
     };
     Ok(Some(file))

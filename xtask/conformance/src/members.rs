@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use xbuild_realise::{LocalSources, project, workspace};
+use xbuild_realise::{Listing, LocalSources, project, workspace};
 use xbuild_store::Disk;
 
 use crate::fixture::Fixture;
@@ -30,7 +30,7 @@ fn manifests_alone_tell_of_a_workspace_what_cargo_tells() {
         assert!(output.status.success(), "{}: {}", fixture.name, String::from_utf8_lossy(&output.stderr));
         let lock = project::read_lock(&root).unwrap();
         let theirs = workspace::of_metadata(&String::from_utf8(output.stdout).unwrap(), &lock).unwrap();
-        let local = LocalSources::import(&store, &root).unwrap();
+        let local = LocalSources::import(&store, &root, Listing::Kept).unwrap();
         let ours = workspace::of_manifests(&store, &local, &lock).unwrap();
         assert_eq!(ours, theirs, "{}", fixture.name);
         compared += 1;

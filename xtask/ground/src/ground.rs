@@ -29,7 +29,7 @@ use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
 use xbuild_realise::platform::{self, Layers};
 use xbuild_realise::project::Project;
 use xbuild_realise::std_library::StdRequest;
-use xbuild_realise::{LocalSources, RealiseError, project, workspace};
+use xbuild_realise::{Listing, LocalSources, RealiseError, project, workspace};
 use xbuild_store::Disk;
 
 use crate::error::Error;
@@ -263,7 +263,7 @@ impl Ground {
     /// Fetches a project's sources.
     fn gather(&self, kit: &Kit<'_>, workspace: &Path) -> Result<Project, Error> {
         let cargo = CargoConfig::load(workspace, kit.variables)?;
-        let local = LocalSources::import(&self.store, workspace)?;
+        let local = LocalSources::import(&self.store, workspace, Listing::Kept)?;
         let lock = project::read_lock(workspace)?;
         let configuration = project::configuration(&*self.store, &local)?;
         Ok(project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?)

@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 
 use super::environment::{self, Variables};
-use super::step::read_tools;
+use super::step::{Named, read_tools};
 use crate::reader::{Field, Reader};
 
 /// What a shell for people has beside the toolchain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Develop {
-    /// Components of `toolchains.toml`, or Debian packages for the host.
+    /// As [`super::Step::tools`].
     pub tools: BTreeSet<String>,
     /// Environment variables.
     pub env: Variables,
 }
 
-pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Develop {
+pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Develop {
     let Some(mut fields) = field.table(reader) else { return Develop::default() };
-    let tools = fields.get("tools").map(|field| read_tools(&field, reader)).unwrap_or_default();
+    let tools = fields.get("tools").map(|field| read_tools(&field, named, reader)).unwrap_or_default();
     let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Develop { tools, env }
 }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::RelPath;
 
+use super::input::InputOutput;
+use super::source;
 use super::step::{Named, StepPart};
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Reader};
@@ -21,10 +23,19 @@ pub struct Dist {
     /// Files and folders of the project that lie beside the programs, by their paths from the workspace's folder;
     /// `None`: those that people look for, such as `README.md` and `LICENSE`.
     pub files: Option<BTreeSet<RelPath>>,
-    /// What steps make that lies beside the programs, by where.
-    pub steps: BTreeMap<RelPath, StepPart>,
+    /// What else lies beside the programs, by where.
+    pub made: BTreeMap<RelPath, DistSource>,
     /// Debian packages beside the archives, where they are wanted.
     pub deb: Option<Deb>,
+}
+
+/// Where a file of an archive comes from that is none of the project's sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DistSource {
+    /// A step makes it.
+    Step(StepPart),
+    /// It is an output of another project, for the archive's target.
+    Input(InputOutput),
 }
 
 /// `[dist.deb]`: what Debian packages say of themselves.
@@ -48,7 +59,7 @@ impl Default for Dist {
         Self {
             name: "{package}-{version}-{target}".to_owned(),
             files: None,
-            steps: BTreeMap::new(),
+            made: BTreeMap::new(),
             deb: None,
         }
     }
@@ -82,7 +93,7 @@ pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) ->
         let mut files = BTreeSet::new();
         for item in field.items(reader).unwrap_or_default() {
             if !item.is_text() {
-                dist.steps.extend(read_step(&item, named, reader));
+                dist.made.extend(read_made(&item, named, reader));
                 continue;
             }
             let Some(text) = item.text(reader) else { continue };
@@ -99,7 +110,7 @@ pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) ->
         dist.files = Some(files);
     }
     dist.deb = fields.get("deb").and_then(|field| read_deb(&field, reader));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     dist
 }
 
@@ -128,23 +139,30 @@ fn read_deb(field: &Field<'_>, reader: &mut Reader) -> Option<Deb> {
     let section = fields.get("section").and_then(|field| field.text(reader)).unwrap_or("utils").to_owned();
     let depends = fields.get("depends").and_then(|field| field.texts(reader)).unwrap_or_default();
     let targets = fields.get("targets").and_then(|field| field.texts(reader)).unwrap_or_default();
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Deb { maintainer: maintainer?, description: description?, section, depends, targets })
 }
 
-/// `{ step = "NAME/PATH", to = "PATH" }`.
-fn read_step(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<(RelPath, StepPart)> {
+/// `{ step = "NAME/PATH", to = "PATH" }` or `{ input = "PROJECT/OUTPUT", to = "PATH" }`.
+fn read_made(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<(RelPath, DistSource)> {
     let mut fields = item.table(reader)?;
-    let part = fields.need(reader, "step").and_then(|field| named.step(&field, true, reader));
+    let mut found = Vec::new();
+    if let Some(part) = fields.get("step").and_then(|field| named.step(&field, true, reader)) {
+        let last = part.path.file_name().unwrap_or(&part.name).to_owned();
+        found.push((last, DistSource::Step(part)));
+    }
+    if let Some(output) = fields.get("input").and_then(|field| named.input(&field, reader)) {
+        found.push((output.file_name().to_owned(), DistSource::Input(output)));
+    }
     let to = fields.get("to").and_then(|field| {
         let path = RelPath::new(field.text(reader)?.trim_end_matches('/'));
         let help = "write a path in the archive, without `/` before it and without `..`";
         path.map_err(|error| field.invalid(reader, error, help)).ok()
     });
-    fields.finish(reader, &[]);
-    let part = part?;
-    let last = part.path.file_name().unwrap_or(&part.name);
-    Some((to.or_else(|| RelPath::new(last).ok())?, part))
+    fields.finish(reader);
+    let help = "write a path, `{ step = \"NAME/PATH\" }` or `{ input = \"PROJECT/OUTPUT\" }`";
+    let (last, source) = source::only(found, item, help, reader)?;
+    Some((to.or_else(|| RelPath::new(last).ok())?, source))
 }
 
 /// Why a name can't be that of archives, and what to do.

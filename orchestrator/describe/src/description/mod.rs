@@ -4,6 +4,7 @@ mod develop;
 mod dist;
 mod environment;
 mod image;
+mod input;
 mod native;
 mod package;
 mod read;
@@ -27,9 +28,10 @@ use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
 pub use develop::Develop;
-pub use dist::{Deb, Dist};
+pub use dist::{Deb, Dist, DistSource};
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
+pub use input::{GitReference, Input, InputOutput, InputPlace, Inputs, is_commit};
 pub use native::{Native, Natives, is_debian_name};
 pub(crate) use package::unknown as unknown_package;
 pub use package::{IncludePath, PackageSelector, PackageSettings, PackageVersion};
@@ -65,6 +67,8 @@ pub struct Description {
     pub develop: Develop,
     /// Files of the net, and programs that make files of others.
     pub steps: Steps,
+    /// Other projects, whose outputs this one uses.
+    pub inputs: Inputs,
     /// Whether programs are told of the commit that they are made from, and what isn't asked of git.
     pub stamp: Option<Stamp>,
     /// What an action may use.

@@ -9,8 +9,8 @@ use cargo_platform::{Cfg, Platform};
 use xbuild_base::Triple;
 
 use super::environment::{self, Variables};
+use super::step::{Named, read_tool};
 use crate::document::At;
-use crate::names::ComponentName;
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Reader};
 
@@ -45,7 +45,7 @@ impl Natives {
 /// What a package needs beside Rust. A list that isn't given is `None`; an empty one says that nothing is needed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Native {
-    /// Programs that its build script runs: host components of `toolchains.toml`, or Debian packages for the host.
+    /// Programs that its build script runs, as [`super::Step::tools`].
     pub tools: Option<BTreeSet<String>>,
     /// Debian packages for the target, which have the libraries and headers that it links to.
     pub packages: Option<BTreeSet<String>>,
@@ -73,6 +73,7 @@ impl Native {
 /// Reads `[native.NAME]` or `[target.….native.NAME]`. `named` hears of each name and where it stands.
 pub(super) fn read(
     field: &Field<'_>,
+    inputs: &mut Named,
     reader: &mut Reader,
     mut named: impl FnMut(&str, At),
 ) -> BTreeMap<String, Native> {
@@ -88,11 +89,8 @@ pub(super) fn read(
         named(name, at);
         let Some(mut fields) = field.table(reader) else { continue };
         let tools = fields.get("tools").and_then(|field| {
-            let help = "write names of components or Debian packages: `[\"cmake\", \"perl-base\"]`";
-            // A component's name, which a Debian package's is too.
-            names(&field, reader, ("a component or package", help), |text| {
-                text.parse::<ComponentName>().is_ok()
-            })
+            let found = field.distinct_or_none(reader, |item, reader| read_tool(item, inputs, reader))?;
+            Some(found.into_iter().map(|(name, _)| name).collect())
         });
         let packages = fields.get("packages").and_then(|field| {
             let help = "write names of Debian packages: `[\"libssl-dev\"]`";
@@ -100,7 +98,7 @@ pub(super) fn read(
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
         let stamp = fields.get("stamp").and_then(|field| field.boolean(reader));
-        fields.finish(reader, &[]);
+        fields.finish(reader);
         natives.insert(name.to_owned(), Native { tools, packages, env, stamp });
     }
     natives

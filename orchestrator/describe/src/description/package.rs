@@ -16,9 +16,6 @@ use crate::problem::{Kind, Problem, Problems};
 use crate::reader::{Field, Reader};
 use crate::suggest;
 
-/// Keys that the design has and this version does not.
-const RESERVED: &[&str] = &["native"];
-
 /// Which package of the graph is meant: `name`, or `name@version` where there are several versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PackageSelector {
@@ -223,7 +220,7 @@ pub(super) fn read(
                 Some(part.name)
             })
         });
-        fields.finish(reader, RESERVED);
+        fields.finish(reader);
         let include = include.unwrap_or_default().into_iter().map(|(path, _)| path).collect();
         let patches = patches.unwrap_or_default();
         patches.iter().for_each(|(path, at)| named("patch", path.as_str(), *at));

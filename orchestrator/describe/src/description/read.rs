@@ -8,7 +8,7 @@ use xbuild_base::Triple;
 
 use super::{
     Build, Description, Environment, Images, Limits, Natives, Origins, Steps, TargetSettings, ToolchainWish,
-    Unify, develop, dist, environment, image, native, package, stamp, step,
+    Unify, develop, dist, environment, image, input, native, package, stamp, step,
 };
 use crate::document::{At, Document, Value};
 use crate::names::{Distribution, Glibc, VariantName};
@@ -24,9 +24,6 @@ use crate::units;
 const EXTENDS: &str = "extends";
 /// The file's name, for messages where there is none.
 const FILE: &str = "xbuild.toml";
-/// Keys that the design has and this version does not, by the table they stand in.
-const RESERVED: &[&str] = &["files", "inputs"];
-const RESERVED_BUILD: &[&str] = &["inputs"];
 /// Tables that a variant has beside what `[build]` has, which holds what all variants start from: what these say for
 /// all stands at the top.
 const OF_VARIANTS: &[&str] = &["env", "image", "native", "toolchain"];
@@ -113,7 +110,8 @@ pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) 
         tables.environment.common = environment::read(&field, reader);
     }
     if let Some(field) = root.get("native") {
-        tables.natives.common = native::read(&field, reader, |name, at| places.remember("native", name, at));
+        tables.natives.common =
+            native::read(&field, &mut steps, reader, |name, at| places.remember("native", name, at));
     }
     let mut variants = BTreeMap::from([(VariantName::default(), build)]);
     if let Some(field) = root.get("variant") {
@@ -132,14 +130,16 @@ pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) 
         .unwrap_or_default();
     let limits = root.get("limits").map(|field| read_limits(&field, reader)).unwrap_or_default();
     let dist = root.get("dist").map(|field| dist::read(&field, &mut steps, reader)).unwrap_or_default();
-    let develop = root.get("develop").map(|field| develop::read(&field, reader)).unwrap_or_default();
+    let develop =
+        root.get("develop").map(|field| develop::read(&field, &mut steps, reader)).unwrap_or_default();
     let stamp = root.get("stamp").map(|field| stamp::read(&field, reader));
     let tables_of_steps = Steps {
         fetches: root.get("fetch").map(|field| step::read_fetches(&field, reader)).unwrap_or_default(),
         steps: root.get("step").map(|field| step::read_steps(&field, &mut steps, reader)).unwrap_or_default(),
     };
-    steps.check(&tables_of_steps, reader);
-    root.finish(reader, RESERVED);
+    let inputs = root.get("inputs").map(|field| input::read(&field, &mut steps, reader)).unwrap_or_default();
+    steps.check(&tables_of_steps, &inputs, reader);
+    root.finish(reader);
     let Tables { images, environment, natives } = tables;
     Description {
         toolchain,
@@ -152,6 +152,7 @@ pub(crate) fn read(document: &Document, targets: &Targets, reader: &mut Reader) 
         dist,
         develop,
         steps: tables_of_steps,
+        inputs,
         stamp,
         limits,
         overrides: Vec::new(),
@@ -168,7 +169,7 @@ fn read_toolchain(field: &Field<'_>, reader: &mut Reader) -> ToolchainWish {
     });
     let distribution =
         fields.get("distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     let version_rules = version_field.is_some_and(|field| reader.is_set(field.at()));
     ToolchainWish { version, distribution, version_rules }
 }
@@ -359,7 +360,7 @@ fn read_build(
                     .help(help)
             });
         }
-        fields.finish(reader, RESERVED_BUILD);
+        fields.finish(reader);
         return build;
     };
     if let Some(field) = fields.get("image") {
@@ -370,7 +371,7 @@ fn read_build(
         build.env.extend(environment::read(&field, reader));
     }
     if let Some(field) = fields.get("native") {
-        let natives = native::read(&field, reader, |name, at| {
+        let natives = native::read(&field, steps, reader, |name, at| {
             origins.remember(document, &format!("{variant}.native.{name}"), at);
         });
         for (name, native) in natives {
@@ -382,7 +383,7 @@ fn read_build(
     }
     // Read before, since variants are read in the order in which they inherit one another.
     drop(fields.get("inherits"));
-    fields.finish(reader, RESERVED_BUILD);
+    fields.finish(reader);
     build
 }
 
@@ -558,9 +559,9 @@ fn read_targets(
         let variables = fields.get("env").map(|field| environment::read(&field, reader));
         let natives = fields
             .get("native")
-            .map(|field| native::read(&field, reader, |name, at| places.remember("native", name, at)));
+            .map(|field| native::read(&field, steps, reader, |name, at| places.remember("native", name, at)));
         let settings = read_target(&mut fields, platform.as_ref().ok(), places, reader);
-        fields.finish(reader, &[]);
+        fields.finish(reader);
         let Ok(platform) = platform else { continue };
         tables.images.is_described |= image.is_some();
         tables.images.by_target.extend(image.map(|table| (platform.clone(), table)));
@@ -614,7 +615,7 @@ fn read_limits(field: &Field<'_>, reader: &mut Reader) -> Limits {
     let processes = fields.get("processes").and_then(|field| field.number(reader, 1));
     let file_size =
         fields.get("file-size").and_then(|field| read_unit(&field, units::bytes, SIZE_HELP, reader));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Limits { time, memory, processes, file_size }
 }
 

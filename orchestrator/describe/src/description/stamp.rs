@@ -49,6 +49,6 @@ pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Stamp {
             Problem::new(Kind::Contradiction, "a `commit-time` without a `revision`: of which commit?");
         reader.report(field.at(), problem.help("say the `revision` too, or neither: git knows both"));
     }
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Stamp { revision, describe, version, dirty, commit_time }
 }

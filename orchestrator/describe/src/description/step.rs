@@ -6,6 +6,7 @@ use std::fmt;
 use xbuild_base::{RelPath, Sha256};
 
 use super::environment::{self, Variables};
+use super::input::{InputOutput, Inputs};
 use super::native::is_debian_name;
 use super::source;
 use crate::document::At;
@@ -15,7 +16,7 @@ use crate::reader::{Field, Reader};
 use crate::suggest;
 
 const INPUT_HELP: &str = "write a path of the project, or one of `{ from = \"path\" }`, `{ fetch = \"NAME\" }`, \
-    `{ step = \"NAME\" }`, `{ output = \"program\" }`, each with `to = \"path\"` where it is to lie elsewhere";
+    `{ step = \"NAME\" }`, `{ output = \"program\" }`, `{ input = \"PROJECT/OUTPUT\" }`, each with `to = \"path\"` where it is to lie elsewhere";
 
 /// `[fetch.NAME]`: a file of the net, by its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,7 @@ impl Fetch {
 pub struct Step {
     /// The program and its arguments: a path from where it runs, or the name of a program of its tools.
     pub argv: Vec<String>,
-    /// Components of `toolchains.toml`, or Debian packages for the host.
+    /// Components of `toolchains.toml`, Debian packages for the host, or programs of other projects: `PROJECT/OUTPUT`.
     pub tools: BTreeSet<String>,
     /// What it sees, by where that lies from where it runs.
     pub inputs: BTreeMap<RelPath, StepSource>,
@@ -73,6 +74,8 @@ pub enum StepSource {
     Step(StepPart),
     /// An output of the variant and target that the step is run for: a program or a library.
     Output(String),
+    /// An output of another project, for the target that the step is run for.
+    Input(InputOutput),
 }
 
 /// What a step makes, or a part of it: `site`, `site/dist`.
@@ -108,9 +111,29 @@ pub(super) struct Named {
     /// Those for which no target is built when they are run.
     without_target: Vec<(StepPart, At)>,
     fetches: Vec<(String, At)>,
+    /// Other projects.
+    projects: Vec<(String, At)>,
 }
 
 impl Named {
+    /// Notes that another project is named.
+    pub(super) fn project(&mut self, name: &str, at: At) {
+        self.projects.push((name.to_owned(), at));
+    }
+
+    /// Reads `PROJECT/OUTPUT` of another project.
+    pub(super) fn input(&mut self, field: &Field<'_>, reader: &mut Reader) -> Option<InputOutput> {
+        let output = InputOutput::parse(field.text(reader)?);
+        match &output {
+            Some(output) => self.project(&output.input, field.at()),
+            None => {
+                let help = "write the project's name and its output's: `\"codegen/gen\"`";
+                field.invalid(reader, "this names no output of another project", help);
+            }
+        }
+        output
+    }
+
     /// Reads `NAME` or `NAME/PATH` of a step. `has_target`: whether it is run for a variant and target.
     pub(super) fn step(
         &mut self,
@@ -136,8 +159,8 @@ impl Named {
     }
 
     /// Notes names that nothing has, steps that need themselves, and what they are run for where there is nothing.
-    pub(super) fn check(self, tables: &Steps, reader: &mut Reader) {
-        let Self { steps, by_steps, without_target, fetches } = self;
+    pub(super) fn check(self, tables: &Steps, inputs: &Inputs, reader: &mut Reader) {
+        let Self { steps, by_steps, without_target, fetches, projects } = self;
         let names: Vec<&str> = tables.steps.keys().map(String::as_str).collect();
         for (part, at) in steps {
             let Some(step) = tables.steps.get(&part.name) else {
@@ -181,6 +204,12 @@ impl Named {
                 reader.report(at, unknown("fetch", &name, &names));
             }
         }
+        let names: Vec<&str> = inputs.keys().map(String::as_str).collect();
+        for (name, at) in projects {
+            if !inputs.contains_key(&name) {
+                reader.report(at, unknown("inputs", &name, &names));
+            }
+        }
     }
 }
 
@@ -217,7 +246,7 @@ impl Steps {
 
 fn unknown(what: &str, name: &str, names: &[&str]) -> Problem {
     let problem = Problem::new(Kind::UnknownName, format!("there is no [{what}.{name}]"));
-    problem.label(format!("no such {what}")).help(suggest::help(name, "names", names))
+    problem.label(format!("no such {}", what.trim_end_matches('s'))).help(suggest::help(name, "names", names))
 }
 
 /// Reads `[fetch.NAME]`.
@@ -237,7 +266,7 @@ pub(super) fn read_fetches(field: &Field<'_>, reader: &mut Reader) -> BTreeMap<S
         if let (Some((_, field)), false) = (&strip, unpack) {
             field.invalid(reader, "there is nothing to strip", "add `unpack = true`");
         }
-        fields.finish(reader, &[]);
+        fields.finish(reader);
         let strip = strip.and_then(|(strip, _)| usize::try_from(strip).ok()).unwrap_or(0);
         if let (Some(url), Some(sha256)) = (url, sha256) {
             fetches.insert(name.to_owned(), Fetch { url, sha256, unpack: unpack.then_some(strip) });
@@ -261,7 +290,7 @@ pub(super) fn read_steps(
         let argv = fields.need(reader, "argv").and_then(|field| field.some_items(reader)).unwrap_or_default();
         let argv: Vec<String> =
             argv.iter().filter_map(|word| word.any_text(reader)).map(str::to_owned).collect();
-        let tools = fields.get("tools").map(|field| read_tools(&field, reader)).unwrap_or_default();
+        let tools = fields.get("tools").map(|field| read_tools(&field, named, reader)).unwrap_or_default();
         let mut inputs = BTreeMap::new();
         for item in fields.get("inputs").and_then(|field| field.items(reader)).unwrap_or_default() {
             let Some((to, source)) = read_input(&item, named, reader) else { continue };
@@ -287,25 +316,31 @@ pub(super) fn read_steps(
             })
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
-        fields.finish(reader, &[]);
+        fields.finish(reader);
         let outputs = outputs.into_iter().flatten().map(|(path, _)| path).collect();
         steps.insert(name.to_owned(), Step { argv, tools, inputs, outputs, env });
     }
     steps
 }
 
-/// Names of components or Debian packages.
-pub(super) fn read_tools(field: &Field<'_>, reader: &mut Reader) -> BTreeSet<String> {
-    let tools = field.distinct(reader, |item, reader| {
-        let text = item.text(reader)?;
-        let is_tool = text.parse::<ComponentName>().is_ok() || is_debian_name(text);
-        if !is_tool {
-            let help = "write names of components or Debian packages: `[\"jq\", \"python3\"]`";
-            item.invalid(reader, format!("`{text}` can't be the name of a component or package"), help);
-        }
-        is_tool.then(|| text.to_owned())
-    });
+/// Names of components, of Debian packages, or of other projects' programs.
+pub(super) fn read_tools(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> BTreeSet<String> {
+    let tools = field.distinct(reader, |item, reader| read_tool(item, named, reader));
     tools.into_iter().flatten().map(|(name, _)| name).collect()
+}
+
+/// One of these names.
+pub(super) fn read_tool(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<String> {
+    let text = item.text(reader)?;
+    if InputOutput::parse(text).is_some() {
+        return named.input(item, reader).map(|output| output.to_string());
+    }
+    let is_tool = text.parse::<ComponentName>().is_ok() || is_debian_name(text);
+    if !is_tool {
+        let help = "write names of components or Debian packages, or of other projects' programs: `[\"jq\", \"codegen/gen\"]`";
+        item.invalid(reader, format!("`{text}` can't be the name of a component or package"), help);
+    }
+    is_tool.then(|| text.to_owned())
 }
 
 /// Where an input lies, and where it comes from.
@@ -336,9 +371,12 @@ fn read_input(item: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     if let Some(name) = fields.get("output").and_then(|field| field.text(reader)) {
         found.push((path(name), StepSource::Output(name.to_owned())));
     }
+    if let Some(output) = fields.get("input").and_then(|field| named.input(&field, reader)) {
+        found.push((path(output.file_name()), StepSource::Input(output)));
+    }
     let to =
         fields.get("to").and_then(|field| read_path(&field, "write a path from where the step runs", reader));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     let (place, source) = source::only(found, item, INPUT_HELP, reader)?;
     Some((to.unwrap_or(place), source))
 }
@@ -355,9 +393,15 @@ fn read_path(field: &Field<'_>, help: &str, reader: &mut Reader) -> Option<RelPa
     }
 }
 
-fn is_name(name: &str, at: At, what: &str, reader: &mut Reader) -> bool {
+/// Whether a text may be a name of the description's own.
+pub(super) fn can_be_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    let is_name = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(good);
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(good)
+}
+
+/// As [`can_be_name`], of a table's key; it is told where it can't.
+pub(super) fn is_name(name: &str, at: At, what: &str, reader: &mut Reader) -> bool {
+    let is_name = can_be_name(name);
     if !is_name {
         let problem = Problem::new(Kind::Invalid, format!("`{name}` can't be the name of {what}"));
         let help = "write lower-case letters, digits, `-` and `_`, a letter first";

@@ -48,7 +48,7 @@ pub(crate) fn read(
     let packages = root.get("packages").and_then(|field| read_packages(&field, reader));
     let archive = root.need(reader, "archive").and_then(|field| read_archive(&field, reader));
     let image = root.get("image").and_then(|field| read_image(&field, reader));
-    root.finish(reader, &[]);
+    root.finish(reader);
     Some(TargetSpec {
         triple,
         std: std?,
@@ -165,7 +165,7 @@ fn read_c(field: &Field<'_>, reader: &mut Reader) -> Option<CTools> {
             environment.insert(key.to_owned(), value.to_owned());
         }
     }
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(CTools { cc: cc?, cxx: cxx?, ar: ar?, ranlib: ranlib?, environment })
 }
 
@@ -174,7 +174,7 @@ fn read_link(field: &Field<'_>, reader: &mut Reader) -> Option<Link> {
     let linker = text(&mut fields, "linker", reader);
     let args = texts(&mut fields, "args", reader);
     let rustflags = texts(&mut fields, "rustflags", reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Link { linker: linker?, args, rustflags })
 }
 
@@ -185,7 +185,7 @@ fn read_check(field: &Field<'_>, reader: &mut Reader) -> Option<Check> {
     let machine = text(&mut fields, "machine", reader);
     let is_static = fields.need(reader, "static").and_then(|field| field.boolean(reader));
     let libraries = texts(&mut fields, "libraries", reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     let linking = if is_static? { Linking::Static } else { Linking::Dynamic };
     Some(Check { format: format?, machine: machine?, linking, libraries })
 }
@@ -194,7 +194,7 @@ fn read_run(field: &Field<'_>, toolchains: &Toolchains, reader: &mut Reader) -> 
     let mut fields = field.table(reader)?;
     let emulator = texts(&mut fields, "emulator", reader);
     let components = names(fields.get("components"), toolchains, reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Run { emulator, components })
 }
 
@@ -222,7 +222,7 @@ fn read_packages(field: &Field<'_>, reader: &mut Reader) -> Option<PackageGround
             Some(text.to_owned())
         })
     });
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     let without = without.into_iter().flatten().map(|(name, _)| name).collect();
     Some(PackageGround { architecture: architecture?, root: root?, without })
 }
@@ -231,7 +231,7 @@ fn read_archive(field: &Field<'_>, reader: &mut Reader) -> Option<ArchiveFormat>
     let mut fields = field.table(reader)?;
     let formats = [("tar.gz", ArchiveFormat::TarGz), ("zip", ArchiveFormat::Zip)];
     let format = fields.need(reader, "format").and_then(|field| field.choice(reader, &formats));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     format
 }
 
@@ -258,6 +258,6 @@ fn read_image(field: &Field<'_>, reader: &mut Reader) -> Option<ImageGround> {
         let path: RelPath = field.parsed(reader, "write a path from the sysroot's root: `usr/…/lib`")?;
         Some(path)
     });
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(ImageGround { platform: platform?, libraries })
 }

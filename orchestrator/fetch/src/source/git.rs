@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use xbuild_action::File;
 use xbuild_base::{Digest, RelPath, Sha256, Tree};
+use xbuild_describe::{GitReference, is_commit};
 
 use super::lock::GitSource;
 use crate::error::FetchError;
@@ -230,6 +231,43 @@ fn add(
     Ok(())
 }
 
+/// The commit that a reference of a repository leads to now.
+///
+/// # Errors
+/// [`FetchError::Reference`] when the repository can't be asked, or has no such branch or tag; [`FetchError::Offline`]
+/// when it may not be asked.
+pub fn resolve(fetcher: &Fetcher<'_>, url: &str, reference: &GitReference) -> Result<String, FetchError> {
+    let (wanted, peeled) = match reference {
+        GitReference::Commit(hash) => return Ok(hash.clone()),
+        GitReference::Head => ("HEAD".to_owned(), None),
+        GitReference::Branch(name) => (format!("refs/heads/{name}"), None),
+        // An annotated tag is an object of its own; what it stands for is told beside it.
+        GitReference::Tag(name) => (format!("refs/tags/{name}"), Some(format!("refs/tags/{name}^{{}}"))),
+    };
+    let shown = without_credentials(url);
+    if fetcher.settings().offline && !is_local(url) {
+        return Err(FetchError::Offline { missing: vec![format!("{shown} ({reference})")] });
+    }
+    let error = |problem: String| FetchError::Reference {
+        repository: shown.clone(),
+        reference: reference.to_string(),
+        problem,
+    };
+    let repository = Repository::empty(fetcher.store().scratch(), "sha1", shown.clone())?;
+    let mut arguments = vec!["ls-remote", "--quiet", "--end-of-options", url, &wanted];
+    arguments.extend(peeled.as_deref());
+    let listing = repository.output_of_remote(fetcher, &arguments).map_err(&error)?;
+    let listing = String::from_utf8_lossy(&listing);
+    let found = |name: &str| {
+        let mut lines = listing.lines().filter_map(|line| line.split_once('\t'));
+        lines.find(|(_, of)| *of == name).map(|(commit, _)| commit.to_owned())
+    };
+    let commit = peeled.and_then(|peeled| found(&peeled)).or_else(|| found(&wanted));
+    commit
+        .filter(|commit| is_commit(commit))
+        .ok_or_else(|| error("the repository has no such name".to_owned()))
+}
+
 /// One file of the commit that `HEAD` of a repository is, as registries with a git index have `config.json`.
 pub(super) fn file_of_head(fetcher: &Fetcher<'_>, url: &str, path: &str) -> Result<Vec<u8>, FetchError> {
     let error = of(url, "HEAD");
@@ -307,7 +345,7 @@ impl Repository {
         self.output(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).is_ok()
     }
 
-    /// Fetches, again after a pause where the network seems to be the reason. The inner error is git's text.
+    /// Fetches. The inner error is git's text.
     fn fetch(
         &self,
         fetcher: &Fetcher<'_>,
@@ -315,25 +353,29 @@ impl Repository {
         options: &[&str],
         references: &[&str],
     ) -> Result<Result<(), String>, FetchError> {
-        let settings = fetcher.settings();
         let mut arguments = vec!["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--force"];
         arguments.extend(options);
         arguments.extend(["--end-of-options", url]);
         arguments.extend(references);
-        for attempt in 1.. {
-            let problem = match self.output(&arguments) {
-                Ok(_) => return Ok(Ok(())),
-                Err(problem) => problem,
+        Ok(self.output_of_remote(fetcher, &arguments).map(drop))
+    }
+
+    /// What a command prints that talks to another machine; again after a pause where the network seems to be the reason
+    /// that it failed.
+    fn output_of_remote(&self, fetcher: &Fetcher<'_>, arguments: &[&str]) -> Result<Vec<u8>, String> {
+        let settings = fetcher.settings();
+        let mut attempt = 1;
+        loop {
+            let problem = match self.output(arguments) {
+                Err(problem) if attempt <= settings.retries && is_transient(&problem) => problem,
+                ended => return ended,
             };
-            if attempt > settings.retries || !is_transient(&problem) {
-                return Ok(Err(problem));
-            }
             let pause = settings.pause.saturating_mul(1 << (attempt - 1).min(6));
             let event = Event::Retrying { attempt, pause, problem: &problem };
             fetcher.progress().event(&self.name, event);
             std::thread::sleep(pause);
+            attempt += 1;
         }
-        Ok(Ok(()))
     }
 
     fn entries(&self, commit: &str) -> Result<Vec<Listed>, String> {

@@ -13,7 +13,6 @@ use crate::cli::Global;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::{ImagePin, Lock};
-use crate::settings;
 use crate::ui::Ui;
 
 /// The memo namespace: a reference, what it is pinned to and a platform → the blob that holds a [`Pulled`].
@@ -45,21 +44,14 @@ pub(crate) fn pins(
     if references.is_empty() {
         return Ok(pins);
     }
-    let mut lock = Lock::read(&described.root)?;
+    let mut lock = described.lock()?;
     let before = lock.clone();
     for reference in references {
         let digest = match (xbuild_registry::digest_of(&reference)?, lock.images.get(&reference)) {
             (Some(digest), _) => digest,
             (None, Some(pin)) => pin.digest.clone(),
             (None, None) => {
-                let refused = if global.locked {
-                    Some("--locked leaves the lock as it is: run once without it")
-                } else if settings::is_offline(global)? {
-                    Some("its digest must be asked for: run once without --offline")
-                } else {
-                    None
-                };
-                if let Some(help) = refused {
+                if let Some(help) = described.refuses_pins(global, "its digest")? {
                     return Err(XbuildError::user(format!("{reference} has no pin in xbuild.lock"), help));
                 }
                 let digest = xbuild_registry::resolve(&reference, plain_http)?;
@@ -69,7 +61,7 @@ pub(crate) fn pins(
         };
         pins.insert(reference, digest);
     }
-    lock.write_changes(&before, &described.root)?;
+    described.write_lock(&lock, &before)?;
     Ok(pins)
 }
 
@@ -86,7 +78,7 @@ pub(crate) fn update(
     plain_http: bool,
     ui: &Ui,
 ) -> Result<(), XbuildError> {
-    let mut lock = Lock::read(&described.root)?;
+    let mut lock = described.lock()?;
     let before = lock.clone();
     let references = references(described, &[]);
     if let Some(strange) = wanted.iter().find(|name| !references.contains(name)) {
@@ -107,7 +99,7 @@ pub(crate) fn update(
         }
     }
     lock.images.retain(|name, _| references.contains(name));
-    lock.write_changes(&before, &described.root)
+    described.write_lock(&lock, &before)
 }
 
 /// What images are based on, by reference and platform, pulled where it must be.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use xbuild_action::{Entry, TreeBuilder, walk};
-use xbuild_base::{Blob, Digest, RelPath};
+use xbuild_base::{Blob, Digest, RelPath, Triple};
 use xbuild_describe::{FileSource, ImageFile};
 use xbuild_image::{ImageError, Kind, Node, Owner, Role, RootFs};
 use xbuild_output::Row;
@@ -12,6 +12,7 @@ use xbuild_store::Disk;
 
 use crate::error::XbuildError;
 use crate::steps::Steps;
+use crate::verb::build::Work;
 
 /// Where files come from.
 pub(super) struct Files<'f> {
@@ -21,6 +22,8 @@ pub(super) struct Files<'f> {
     pub(super) fetched: &'f [Digest<Blob>],
     /// All outputs of the variant and target.
     pub(super) outputs: &'f [&'f Row],
+    /// What has outputs of other projects, and the image's target.
+    pub(super) of_inputs: (&'f Work<'f>, &'f Triple),
     /// What steps make; none where no image wants it.
     pub(super) steps: Option<&'f Steps<'f>>,
 }
@@ -82,6 +85,13 @@ impl Files<'_> {
                     let entry = self.source(&at, source)?;
                     let path = source.trim_end_matches('/');
                     self.add_entry(root, (&at, entry), (path, " of the project"), file.mode, owner)?;
+                }
+                FileSource::Input(output) => {
+                    let (work, target) = self.of_inputs;
+                    let file_of = work.input(output, target)?;
+                    let mode = file.mode.unwrap_or(if file_of.executable { 0o755 } else { 0o644 });
+                    let why = format!("it is {} of the input {}", output.output, output.input);
+                    root.add(at, Node { owner, ..Node::file(file_of.digest, mode, Role::Application, why) })?;
                 }
                 FileSource::Step(part) => {
                     let steps = self.steps.ok_or_else(|| gone(path, "made by a step", "run it again"))?;

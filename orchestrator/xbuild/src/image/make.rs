@@ -206,7 +206,8 @@ impl One<'_> {
         let takes_steps = settings.files.values().any(|file| matches!(file.from, FileSource::Step(_)));
         let steps = takes_steps.then(|| Steps::new(work)).transpose()?;
         let (sources, fetched, outputs) = (&work.local, &*planned.files, self.rows);
-        let files = Files { store, sources, fetched, outputs, steps: steps.as_ref() };
+        let (steps, of_inputs) = (steps.as_ref(), (*work, self.target));
+        let files = Files { store, sources, fetched, outputs, of_inputs, steps };
         files.add(&mut root, &settings.files)?;
         let of_base = || match &pulled {
             Some(base) => base.user().map(str::to_owned),

@@ -11,7 +11,8 @@ use xbuild_action::{Content, Entry, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
 use xbuild_describe::{
-    Asked, ComponentName, PackageSettings, PackageVersion, Request, Task, Toolchains, Unify, evaluate,
+    Asked, ComponentName, InputOutput, PackageSettings, PackageVersion, Request, Task, Toolchains, Unify,
+    evaluate,
 };
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
@@ -32,6 +33,7 @@ use crate::composed::{Composed, Ground, spec};
 use crate::description::{Described, VariantToolchains};
 use crate::error::{XbuildError, counted};
 use crate::history::{History, UnitRecord};
+use crate::inputs::Hands;
 use crate::lock::{self, PackageSet};
 use crate::native::Supplied;
 use crate::record::Recalled;
@@ -39,7 +41,7 @@ use crate::session::{Fetching, Session};
 use crate::stamp::Stamp;
 use crate::timings::{self, Recorder};
 use crate::ui::{BuildDisplay, Diagnostics, LocalPackages, Said, Traced, Ui};
-use crate::{native, outputs, packages, record, settings, steps};
+use crate::{inputs, native, outputs, packages, record, settings, steps};
 
 pub(crate) fn run(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;
@@ -231,12 +233,13 @@ impl<'w> Work<'w> {
         let host = host()?;
         let lock = project::read_lock(&described.root)?;
         let patches = Patches::new(&described.description, &described.patches, &lock)?;
-        let local = LocalSources::import(&session.store, &described.root)?;
+        let local = described.sources(&session.store)?;
         let local = patches.apply_to_local(&*session.store, &lock, local)?;
         ui.locate(&described.root, &local.workspace);
         let stamp = stamp(described, &wanted)?;
-        let key = record::key(described, &local, build, &host, stamp.as_ref());
-        let pins = RefCell::new(lock::Lock::read(&described.root)?);
+        let inputs = inputs::key(described, session);
+        let key = record::key(described, (&local, inputs), build, &host, stamp.as_ref());
+        let pins = RefCell::new(described.lock()?);
         let configuration = project::configuration(&*session.store, &local)?;
         for notice in configuration.notices() {
             ui.note(format!("{}: {}: {}", notice.file, notice.key, notice.message));
@@ -296,6 +299,17 @@ impl<'w> Work<'w> {
     pub(crate) fn build_std(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
         let history = History::of_std(&self.described.root);
         planned.composed.build_std(&self.engine, (self.ui, &history), &mut Recorder::default())
+    }
+
+    /// An output of another project, for a target.
+    pub(crate) fn input(&self, output: &InputOutput, target: &Triple) -> Result<File, XbuildError> {
+        let Self { global, session, ui, build, .. } = *self;
+        inputs::output(
+            self.described,
+            output,
+            target,
+            Hands { global, session, ui, execution: build.execution },
+        )
     }
 
     /// The store.
@@ -590,7 +604,10 @@ fn stamp(described: &Described, wanted: &Wanted) -> Result<Option<Stamp>, Xbuild
     let Some(stamp) = &described.description.stamp else { return Ok(None) };
     let stamp = match wanted {
         Wanted::Task(_) => Stamp::none(),
-        Wanted::Everything | Wanted::Programs => Stamp::find(&described.root, stamp)?,
+        Wanted::Everything | Wanted::Programs => match &described.standing.commit {
+            Some(commit) => Stamp::of_commit(commit, stamp),
+            None => Stamp::find(&described.root, stamp)?,
+        },
     };
     Ok(Some(stamp))
 }

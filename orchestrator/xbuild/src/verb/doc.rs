@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, doc: &Doc, ui: &Ui) -> Result<ExitCode, Xbuil
         for ((variant, target), parts) in places {
             let tree = documentation(work, &graph, &planned.asked, &parts)?;
             let path = place(&format!("{variant}/{target}/doc"));
-            let link = install_folder(work.store(), &work.described().root, &path, tree)?;
+            let link = install_folder(work.store(), work.described().results(), &path, tree)?;
             let index = planned.asked.get(parts[0]).and_then(|one| index(&graph, one, parts[0]));
             let shown = index.map_or_else(|| link.clone(), |name| link.join(name).join("index.html"));
             if ui.json {

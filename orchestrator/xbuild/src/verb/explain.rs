@@ -65,7 +65,7 @@ pub(crate) fn explain(global: &Global, explain: &Explain, ui: &Ui) -> Result<Exi
 }
 
 pub(crate) fn runs(global: &Global, session: &Session) -> Result<Vec<RunRecord>, XbuildError> {
-    let root = find_workspace(&global.project)?.root;
+    let root = find_workspace(&global.project, None)?.root;
     let runs = History::new(&root, None).runs(&session.store);
     if runs.is_empty() {
         return Err(XbuildError::user(

@@ -141,7 +141,7 @@ fn deliver(
     for made in made {
         let path = RelPath::new(format!("{}/image/{}", made.variant, made.name))
             .map_err(xbuild_image::ImageError::from)?;
-        let install = || install_folder(&session.store, &described.root, &path, made.layout.tree);
+        let install = || install_folder(&session.store, described.results(), &path, made.layout.tree);
         let link = link.then(install).transpose()?;
         let say = |text: &str| if on_output || ui.json { ui.output_line(text) } else { ui.error_line(text) };
         if ui.json {

@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, init: &Init, ui: &Ui) -> Result<ExitCode, Xbu
 
 /// Writes `xbuild.toml` beside the workspace's manifest.
 fn describe(project: &Path, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let root = find_workspace(project)?.root;
+    let root = find_workspace(project, None)?.root;
     write_new(&root.join(FILE), &format!("{SCHEMA}{DESCRIPTION}"))?;
     ui.status("Wrote", root.join(FILE).display());
     if ignore_results(&root)? {

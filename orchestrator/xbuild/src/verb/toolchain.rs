@@ -22,7 +22,7 @@ const EMPTY: &str = "# The project's own toolchains, laid over those that are bu
 
 pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode, XbuildError> {
     // From wherever in a project it is asked; pins can be looked at and moved outside of one too.
-    let root = description::find_workspace(&global.project)
+    let root = description::find_workspace(&global.project, None)
         .map_or_else(|_| global.project.clone(), |found| found.root);
     let global = &Global { project: root, ..global.clone() };
     let (toolchains, targets) = description::read_data(&global.project)?;

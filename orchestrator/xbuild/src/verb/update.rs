@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use crate::cli::{Global, Update};
+use crate::cli::{Execution, Global, Update};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::image::base;
+use crate::inputs::{self, Hands, Updated};
+use crate::session::Session;
 use crate::ui::Ui;
 use crate::{packages, settings};
 
@@ -19,9 +21,21 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
         return refused("--locked");
     }
     let described = Described::read(global)?;
-    base::update(&described, &update.images, update.plain_http, ui)?;
-    if update.images.is_empty() {
-        packages::update(global, &described, &super::build::host()?, ui)?;
+    let Update { names, plain_http } = update;
+    let Updated { projects, names: inputs } = match described.inputs.is_empty() {
+        true => Updated::default(),
+        false => {
+            let session = Session::open(ui)?;
+            let hands = Hands { global, session: &session, ui, execution: Execution::default() };
+            inputs::update(&described, names, hands)?
+        }
+    };
+    let images: Vec<String> = names.iter().filter(|name| !inputs.contains(name)).cloned().collect();
+    if names.is_empty() || !images.is_empty() {
+        base::update(&described, &images, *plain_http, ui)?;
+    }
+    if names.is_empty() {
+        packages::update(global, &described, &projects, &super::build::host()?, ui)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,22 +22,6 @@ fn an_unknown_key_is_marked_and_the_nearest_named() {
 }
 
 #[test]
-fn a_key_that_is_not_implemented_yet_is_not_ignored() {
-    let project = built();
-    project.write("xbuild.toml", "[files]\n\"/etc/x\" = \"x\"\n");
-    assert_snapshot!(shown(&project, &refused(&project, 1, &[])), @r#"
-    error: `files` is not implemented yet in this version
-       ╭─[xbuild.toml:1:2]
-     1 │ [files]
-       ·  ──┬──
-       ·    ╰── not implemented yet
-     2 │ "/etc/x" = "x"
-       ╰────
-    help: take it away: this version would ignore it, and the result would not be what it asks for
-    "#);
-}
-
-#[test]
 fn all_problems_of_a_file_come_at_once() {
     let project = built();
     project.write(

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_platform::Platform;
 
+use super::input::InputOutput;
 use super::step::StepPart;
 use crate::names::VariantName;
 
@@ -239,6 +240,8 @@ pub enum FileSource {
     Output(String),
     /// What a step makes, for the same variant and target, or a part of it.
     Step(StepPart),
+    /// An output of another project, for the same target.
+    Input(InputOutput),
     /// A file of the net, by its SHA-256.
     Url {
         /// Where it is.

@@ -118,7 +118,7 @@ fn read_table(field: &Field<'_>, place: Place, named: &mut Named, reader: &mut R
         let paths = field.items(reader).unwrap_or_default();
         paths.iter().filter_map(|path| read_path(path, reader)).collect()
     });
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     image
 }
 
@@ -198,8 +198,8 @@ fn read_files(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> BTre
 }
 
 fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Option<ImageFile> {
-    const HELP: &str = "write one of `from = \"path\"`, `output = \"program\"`, `step = \"name\"`, `url = \"…\"` with \
-        its `sha256`, `folder = true`, `link = \"target\"`";
+    const HELP: &str = "write one of `from = \"path\"`, `output = \"program\"`, `step = \"name\"`, \
+        `input = \"project/output\"`, `url = \"…\"` with its `sha256`, `folder = true`, `link = \"target\"`";
     if field.is_text() {
         let from = FileSource::Project(read_source(field, reader)?);
         return Some(ImageFile { from, mode: None, owner: None });
@@ -214,6 +214,9 @@ fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     }
     if let Some(part) = fields.get("step").and_then(|field| named.step(&field, true, reader)) {
         sources.push(FileSource::Step(part));
+    }
+    if let Some(output) = fields.get("input").and_then(|field| named.input(&field, reader)) {
+        sources.push(FileSource::Input(output));
     }
     let sha256 = fields.get("sha256").and_then(|field| read_sha256(&field, reader));
     if let Some(at) = fields.get("url") {
@@ -237,7 +240,7 @@ fn read_file(field: &Field<'_>, named: &mut Named, reader: &mut Reader) -> Optio
     }
     let mode = fields.get("mode").and_then(|field| read_mode(&field, reader));
     let owner = fields.get("owner").and_then(|field| field.text(reader)).map(str::to_owned);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     let from = only(sources, field, HELP, reader)?;
     Some(ImageFile { from, mode, owner })
 }

@@ -38,7 +38,7 @@ pub(super) fn read(
     let archives = fields.get("archive").and_then(|field| field.items(reader)).unwrap_or_default();
     let archives = archives.iter().filter_map(|item| read_archive(item, reader)).collect();
     let wheel = fields.get("wheel").and_then(|field| read_wheel(&field, reader));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     if let (Some(at), true, false) = (roots_at, no_suites, roots.is_empty()) {
         let message = format!("component `{name}` wants packages and names no suite to take them from");
         reader.report(at, Problem::new(Kind::Missing, message).help("add `suites = [\"…\"]`"));
@@ -70,7 +70,7 @@ fn read_archive(field: &Field<'_>, reader: &mut Reader) -> Option<Archive> {
     let flags = texts(fields.get("flags"), reader);
     let merge = fields.get("merge").and_then(|field| field.items(reader)).unwrap_or_default();
     let merge: Vec<RelPath> = merge.iter().filter_map(|item| item.parsed(reader, PATH_HELP)).collect();
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     if sources.is_empty() && merge.is_empty() {
         let message = format!("`{}` has neither `sources` nor `merge`: it would be empty", field.path);
         reader.report(field.at(), Problem::new(Kind::Empty, message).help("add `sources = [\"…\"]`"));
@@ -87,6 +87,6 @@ fn read_wheel(field: &Field<'_>, reader: &mut Reader) -> Option<Wheel> {
     let version = need_text(&mut fields, "version", reader);
     let keep = texts(fields.get("keep"), reader);
     let prefix = fields.need(reader, "prefix").and_then(|field| field.parsed(reader, PATH_HELP));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Wheel { name: name?, version: version?, keep, prefix: prefix? })
 }

@@ -75,7 +75,7 @@ pub(crate) fn read_document(
     let components_field = root.get("component");
     let pins_field = root.get("pins");
     let toolchains_field = root.get("toolchain");
-    root.finish(reader, &[]);
+    root.finish(reader);
 
     let suite_fields = entries(suites_field, reader);
     let component_fields = entries(components_field, reader);
@@ -195,7 +195,7 @@ fn parse_version(text: &str, at: At, reader: &mut Reader) -> Option<Version> {
 fn read_suite(field: &Field<'_>, reader: &mut Reader) -> Option<Suite> {
     let mut fields = field.table(reader)?;
     let archive = fields.need(reader, "archive").and_then(|field| field.parsed(reader, PATH_HELP));
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Suite { archive: archive? })
 }
 

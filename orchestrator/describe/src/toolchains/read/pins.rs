@@ -26,7 +26,7 @@ fn read_pins(field: &Field<'_>, names: &Names, reader: &mut Reader) -> Option<Pi
     let packages = packages.iter().filter_map(|item| read_package(item, names, reader)).collect();
     let wheels = fields.get("wheels").and_then(|field| field.items(reader)).unwrap_or_default();
     let wheels = wheels.iter().filter_map(|item| read_wheel_pin(item, reader)).collect();
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Pins { packages, wheels })
 }
 
@@ -39,7 +39,7 @@ fn read_package(field: &Field<'_>, names: &Names, reader: &mut Reader) -> Option
     let path = fields.need(reader, "path").and_then(|field| field.parsed(reader, PATH_HELP));
     let size = fields.need(reader, "size").and_then(|field| field.number(reader, 1));
     let sha256 = need_sha256(&mut fields, reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(PackagePin {
         name: name?,
         version: version?,
@@ -58,6 +58,6 @@ fn read_wheel_pin(field: &Field<'_>, reader: &mut Reader) -> Option<WheelPin> {
     let file = need_text(&mut fields, "file", reader);
     let size = fields.need(reader, "size").and_then(|field| field.number(reader, 1));
     let sha256 = need_sha256(&mut fields, reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(WheelPin { name: name?, version: version?, file: file?, size: size?, sha256: sha256? })
 }

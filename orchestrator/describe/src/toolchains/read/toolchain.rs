@@ -52,7 +52,7 @@ pub(super) fn read(
         }
         _ => {}
     }
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(Toolchain { version, distribution: distribution?, rust, source, clippy, rustfmt, archives })
 }
 
@@ -61,6 +61,6 @@ fn read_archive_pin(field: &Field<'_>, reader: &mut Reader) -> Option<ArchivePin
     let path = fields.need(reader, "path").and_then(|field| field.parsed(reader, PATH_HELP));
     let size = fields.get("size").and_then(|field| field.number(reader, 1));
     let sha256 = need_sha256(&mut fields, reader);
-    fields.finish(reader, &[]);
+    fields.finish(reader);
     Some(ArchivePin { path: path?, size, sha256: sha256? })
 }

@@ -76,9 +76,21 @@ const STOPPED: u8 = 128;
 
 /// The options that each stage gets.
 fn options(global: &Global, is_read: bool) -> Vec<OsString> {
-    let Global { project, overrides, offline, locked, verbose, quiet, message_format: _, color } = global;
+    let Global {
+        project,
+        overrides,
+        override_inputs,
+        offline,
+        locked,
+        verbose,
+        quiet,
+        message_format: _,
+        color,
+        commit: _,
+    } = global;
     let mut options: Vec<OsString> = vec!["--project".into(), project.into()];
     options.extend(overrides.iter().flat_map(|value| ["--set".into(), value.into()]));
+    options.extend(override_inputs.iter().flat_map(|value| ["--override-input".into(), value.into()]));
     options.extend(offline.then(|| "--offline".into()));
     options.extend(locked.then(|| "--locked".into()));
     options.extend((0..*verbose).map(|_| "-v".into()));

@@ -9,9 +9,9 @@ use indicatif::HumanBytes;
 use serde_json::json;
 use xbuild_action::{Content, Entry, File, lookup, walk};
 use xbuild_base::{RelPath, Triple};
-use xbuild_describe::{ArchiveFormat, OutputKind, evaluate};
+use xbuild_describe::{ArchiveFormat, DistSource, OutputKind, evaluate};
 use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
-use xbuild_realise::{LocalSources, RealiseError, project};
+use xbuild_realise::{RealiseError, project};
 
 use self::deb::Programs;
 use super::build::{Wanted, Work, make, request};
@@ -45,11 +45,12 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let rows = make(global, &build, &described, &session, ui)?.unwrap_or_default();
 
     let settings = &described.description.dist;
-    let work = match settings.steps.is_empty() {
+    let work = match settings.made.is_empty() {
         true => None,
         false => Some(Work::new(global, &build, Wanted::Programs, &described, &session, ui)?),
     };
-    let steps = work.as_ref().map(Steps::new).transpose()?;
+    let takes_steps = settings.made.values().any(|source| matches!(source, DistSource::Step(_)));
+    let steps = work.as_ref().filter(|_| takes_steps).map(Steps::new).transpose()?;
     let mut archives: BTreeMap<String, (Archive, Programs<'_>)> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
@@ -67,14 +68,19 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             let name = settings.name(package, &version, target, variant);
             if !archives.contains_key(&name) {
                 let mut files = beside.clone();
-                if let Some(steps) = &steps {
-                    let is_of = |row: &&Row| {
-                        row.artefact.variant == one.variant.as_str() && row.artefact.target == one.target
+                let is_of = |row: &&Row| {
+                    row.artefact.variant == one.variant.as_str() && row.artefact.target == one.target
+                };
+                let outputs: Vec<&Row> = rows.iter().filter(is_of).collect();
+                for (to, source) in &settings.made {
+                    let made = match (source, &steps, &work) {
+                        (DistSource::Step(part), Some(steps), _) => steps.part(part, &outputs)?,
+                        (DistSource::Input(output), _, Some(work)) => {
+                            Entry::File(work.input(output, &one.target)?)
+                        }
+                        _ => continue,
                     };
-                    let outputs: Vec<&Row> = rows.iter().filter(is_of).collect();
-                    for (to, part) in &settings.steps {
-                        add(&mut files, to, steps.part(part, &outputs)?, &session)?;
-                    }
+                    add(&mut files, to, made, &session)?;
                 }
                 let packing = packing.clone();
                 let archive = Archive { name: name.clone(), packing, files };
@@ -91,7 +97,7 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             programs.files.insert(path, File { executable: true, ..row.artefact.file });
         }
     }
-    let folder = dist.out_dir.clone().unwrap_or_else(|| described.root.join("result/dist"));
+    let folder = dist.out_dir.clone().unwrap_or_else(|| described.results().join("result/dist"));
     let (mut all, mut packages) = (Vec::new(), Vec::new());
     for (mut archive, programs) in archives.into_values() {
         if let Some(deb) = &settings.deb {
@@ -137,7 +143,7 @@ fn program<'r>(rows: &'r [Row], variant: &str, target: &Triple, name: &str) -> O
 /// What lies beside the programs: what the description names, else what people look for in the workspace's folder.
 fn beside(described: &Described, session: &Session) -> Result<BTreeMap<RelPath, File>, XbuildError> {
     let store: &dyn Content = &*session.store;
-    let local = LocalSources::import(&session.store, &described.root)?;
+    let local = described.sources(&session.store)?;
     let mut files = BTreeMap::new();
     let named: BTreeSet<RelPath> = match &described.description.dist.files {
         Some(files) => files.clone(),

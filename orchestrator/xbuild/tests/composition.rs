@@ -1,0 +1,237 @@
+//! `[inputs]`: outputs of other projects in steps, packages, images and archives; their pins; projects that are named from
+//! elsewhere.
+
+mod common;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{Project, TARGETS, said};
+
+const MUSL: &str = TARGETS[0];
+
+/// A program that prints a word, and whatever it is called with.
+fn generator(word: &str) -> String {
+    format!(
+        "fn main() {{\n    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
+         println!(\"{word} {{}}\", words.join(\" \"));\n}}\n"
+    )
+}
+
+/// A project of which a package reads what the step `text` prints.
+fn reader(name: &str, description: &str) -> Project {
+    let include = "include_str!(concat!(env!(\"XBUILD_INPUT_TEXT\"), \"/text.txt\"))";
+    let project = Project::program(name, &format!("fn main() {{\n    print!(\"{{}}\", {include});\n}}\n"));
+    project.write(
+        "xbuild.toml",
+        &format!("[package.{name}]\ninputs = [\"text\"]\n\n[build]\ntargets = [\"{MUSL}\"]\n\n{description}"),
+    );
+    project
+}
+
+const STEP: &str = "[step.text]\nargv = [\"sh\", \"-c\", \"generate hello > text.txt\"]\n\
+                    tools = [\"codegen/generate\"]\noutputs = [\"text.txt\"]\n\n";
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=x", "-c", "user.email=x@example.invalid"]).args(arguments);
+    said(git.current_dir(folder).env("GIT_CONFIG_GLOBAL", "/dev/null"))
+}
+
+/// Makes a repository of a project, and commits it.
+fn commit(project: &Project) -> String {
+    if !project.root.join(".git").exists() {
+        git(&project.root, &["init", "--quiet", "--initial-branch=main"]);
+    }
+    git(&project.root, &["add", "."]);
+    git(&project.root, &["commit", "--quiet", "-m", "all of it"]);
+    git(&project.root, &["rev-parse", "HEAD"]).trim().to_owned()
+}
+
+#[test]
+fn outputs_of_a_project_in_a_folder_are_tools_files_and_inputs() {
+    let codegen = Project::program("generate", &generator("made"));
+    let path = codegen.root.display();
+    let inputs = format!("[inputs.codegen]\npath = \"{path}\"\n\n");
+    let uses = "[dist]\nfiles = [{ input = \"codegen/generate\", to = \"bin/generate\" }]\n\n\
+                [image.files]\n\"/usr/bin/generate\" = { input = \"codegen/generate\" }\n\n";
+    let project = reader("told", &format!("{inputs}{STEP}{uses}"));
+    let run = || project.xbuild(&["run", "told"]).ok().stdout;
+    assert_eq!(run(), "made hello\n");
+
+    project.xbuild(&["dist"]).ok();
+    let archive = project.root.join(format!("result/dist/told-0.1.0-{MUSL}.tar.gz"));
+    assert!(said(Command::new("tar").arg("-tzf").arg(&archive)).contains("/bin/generate\n"));
+    project.xbuild(&["image", "--no-link"]).ok();
+    project.xbuild(&["image", "inspect"]).ok().says("/usr/bin/generate");
+
+    // Nothing is done anew where nothing has changed, and what has is seen.
+    let again = project.xbuild(&["build", "--locked", "--offline"]).ok();
+    assert!(!again.stderr.contains("Building"), "{}", again.stderr);
+    codegen.write("src/main.rs", &generator("made anew:"));
+    assert_eq!(run(), "made anew: hello\n");
+    // Another folder for a day's work.
+    let other = Project::program("generate", &generator("mine:"));
+    let given = format!("codegen={}", other.root.display());
+    let ran = project.xbuild(&["run", "--override-input", &given, "told"]).ok();
+    assert_eq!(ran.stdout, "mine: hello\n");
+    assert_eq!(run(), "made anew: hello\n");
+}
+
+#[test]
+fn a_build_script_runs_a_program_of_another_project() {
+    let codegen = Project::program("generate", &generator("native"));
+    let project = Project::program("scripted", "fn main() {\n    print!(\"{}\", env!(\"SAID\"));\n}\n");
+    project.write(
+        "build.rs",
+        "fn main() {\n    let said = std::process::Command::new(\"generate\").arg(\"x\").output().unwrap();\n    \
+         println!(\"cargo::rustc-env=SAID={}\", String::from_utf8(said.stdout).unwrap().trim());\n}\n",
+    );
+    let path = codegen.root.display();
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[build]\ntargets = [\"{MUSL}\"]\n\n[inputs.codegen]\npath = \"{path}\"\n\n\
+             [native.scripted]\ntools = [\"codegen/generate\"]\n"
+        ),
+    );
+    assert_eq!(project.xbuild(&["run", "scripted"]).ok().stdout, "native x");
+}
+
+#[test]
+fn a_project_of_a_repository_is_pinned_and_moved() {
+    let codegen = Project::program("generate", &generator("first"));
+    let first = commit(&codegen);
+    let inputs = format!("[inputs.codegen]\ngit = \"file://{}\"\n\n", codegen.root.display());
+    let project = reader("pinned", &format!("{inputs}{STEP}"));
+    let run = || project.xbuild(&["run", "pinned"]).ok().stdout;
+    project.xbuild(&["build", "--locked"]).fails(1).says("the input `codegen` has no pin in xbuild.lock");
+    assert_eq!(run(), "first hello\n");
+    assert!(project.read("xbuild.lock").contains(&first), "{}", project.read("xbuild.lock"));
+
+    codegen.write("src/main.rs", &generator("second"));
+    let second = commit(&codegen);
+    assert_eq!(run(), "first hello\n", "the pin holds");
+    project.xbuild(&["build", "--locked", "--offline"]).ok();
+    project.xbuild(&["update", "codegen"]).ok().says(&second);
+    assert_eq!(run(), "second hello\n");
+    project.xbuild(&["update", "codgen"]).fails(1).says("codgen");
+
+    git(&codegen.root, &["tag", "v1", &first]);
+    let text = project.read("xbuild.toml");
+    project.write("xbuild.toml", &text.replace("[step.text]", "tag = \"v1\"\n\n[step.text]"));
+    assert_eq!(run(), "first hello\n", "another reference has another pin");
+    project.write("xbuild.toml", &text.replace("[step.text]", "tag = \"v2\"\n\n[step.text]"));
+    project.xbuild(&["build"]).fails(3).says("tag v2").says("no such name");
+    project.write("xbuild.toml", &text.replace("[step.text]", &format!("rev = \"{second}\"\n\n[step.text]")));
+    assert_eq!(run(), "second hello\n");
+    // Nothing of it is asked for where nothing of it is needed.
+    project.write("xbuild.toml", "[inputs.codegen]\ngit = \"file:///there/is/none\"\n");
+    project.write("src/main.rs", "fn main() {}\n");
+    project.xbuild(&["build", "--target", MUSL]).ok();
+}
+
+#[test]
+fn inputs_have_inputs_which_may_be_this_project_s() {
+    let words = Project::program("words", &generator("its own"));
+    let ours = Project::program("words", &generator("ours"));
+    let codegen = Project::program("generate", "fn main() {\n    print!(\"{}\", env!(\"SAID\"));\n}\n");
+    codegen.write(
+        "build.rs",
+        "fn main() {\n    let said = std::process::Command::new(\"words\").output().unwrap();\n    \
+         println!(\"cargo::rustc-env=SAID={}\", String::from_utf8(said.stdout).unwrap().trim());\n}\n",
+    );
+    codegen.write(
+        "xbuild.toml",
+        &format!(
+            "[inputs.words]\npath = \"{}\"\n\n[native.generate]\ntools = [\"words/words\"]\n",
+            words.root.display()
+        ),
+    );
+    let inputs = |follows: &str| {
+        format!(
+            "[inputs.words]\npath = \"{}\"\n\n[inputs.codegen]\npath = \"{}\"\n{follows}\n",
+            ours.root.display(),
+            codegen.root.display()
+        )
+    };
+    let project = reader("nested", &format!("{}{STEP}", inputs("")));
+    let run = |more: &[&str]| project.xbuild(&[&["run"], more, &["nested"]].concat());
+    assert_eq!(run(&[]).ok().stdout, "its own");
+    let given = format!("codegen/words={}", ours.root.display());
+    assert_eq!(run(&["--override-input", &given]).ok().stdout, "ours");
+    let with = |follows: &str| {
+        let text = format!("{}{STEP}", inputs(follows));
+        project.write("xbuild.toml", &format!("[package.nested]\ninputs = [\"text\"]\n\n{text}"));
+        project.xbuild(&["run", "--target", MUSL, "nested"])
+    };
+    assert_eq!(with("follows = { words = \"words\" }").ok().stdout, "ours");
+    with("follows = { wrods = \"words\" }")
+        .fails(1)
+        .says("the input `codegen` has no input `wrods`")
+        .says("did you mean `words`?");
+    with("follows = { words = \"wrds\" }").fails(1).says("there is no [inputs.wrds]");
+}
+
+#[test]
+fn what_is_wrong_with_an_input_is_said_where_it_is_needed() {
+    let codegen = Project::program("generate", &generator("x"));
+    let path = codegen.root.display().to_string();
+    let project = reader("wrong", "");
+    let with = |inputs: &str, tool: &str| {
+        project.write(
+            "xbuild.toml",
+            &format!(
+                "[package.wrong]\ninputs = [\"text\"]\n\n{inputs}\n\n{}",
+                STEP.replace("codegen/generate", tool)
+            ),
+        );
+        project.xbuild(&["build", "--target", MUSL])
+    };
+    let there = format!("[inputs.codegen]\npath = \"{path}\"");
+    with(&there, "codgen/generate").fails(1).says("there is no [inputs.codgen]").says("`codegen`");
+    with(&there, "codegen/generat").fails(1).says("generat").says("did you mean `generate`?");
+    with("[inputs.codegen]\npath = \"../nowhere\"", "codegen/generate")
+        .fails(1)
+        .says("the input `codegen`: there is no folder");
+    with("[inputs.codegen]\n", "codegen/generate").fails(1).says("nothing says where it comes from");
+    with("[inputs.codegen]\ngit = \"file:///x\"\npath = \"y\"", "codegen/generate")
+        .fails(1)
+        .says("one place only");
+    with("[inputs.codegen]\ngit = \"file:///x\"\nrev = \"abc\"", "codegen/generate")
+        .fails(1)
+        .says("no commit's hash");
+    codegen.write("xbuild.toml", "[build]\nprofil = \"dev\"\n");
+    with(&there, "codegen/generate").fails(1).says("profil").says(&format!("{path}/xbuild.toml"));
+    project.xbuild(&["build", "--override-input", "nonsense"]).fails(1).says("names no folder");
+    project.xbuild(&["build", "--override-input", "codgen=."]).fails(1).says("there is no input `codgen`");
+
+    // Two that need each other.
+    codegen.write("build.rs", "fn main() {}\n");
+    let own = project.root.display();
+    codegen.write(
+        "xbuild.toml",
+        &format!("[inputs.back]\npath = \"{own}\"\n\n[native.generate]\ntools = [\"back/wrong\"]\n"),
+    );
+    with(&there, "codegen/generate").fails(1).says("leads back to one");
+}
+
+#[test]
+fn a_project_is_named_by_where_it_is() {
+    let tool = Project::program("tool", &generator("from afar"));
+    commit(&tool);
+    let url = format!("git+file://{}", tool.root.display());
+    let here = tempfile::tempdir().unwrap();
+    let xbuild = common::Xbuild::new().folder(here.path());
+    let run = |output: &str| xbuild.run(&["run", "--target", MUSL, output, "--", "x"]);
+    assert_eq!(run(&format!("{url}#tool")).ok().stdout, "from afar x\n");
+    assert_eq!(run(&format!("{url}?branch=main#tool")).ok().stdout, "from afar x\n");
+    assert_eq!(run(&format!("{}#tool", tool.root.display())).ok().stdout, "from afar x\n");
+    run(&format!("{url}?branch=mian#tool")).fails(3).says("branch mian");
+    run(&format!("{url}?brnch=main#tool")).fails(1).says("nothing is called `brnch`");
+    run(&format!("{url}#tol")).fails(1).says("tol");
+    // Results lie where it was asked for.
+    xbuild.run(&["build", "--target", MUSL, "--project", &url]).ok();
+    assert!(here.path().join(format!("result/default/{MUSL}/bin/tool")).exists());
+    assert!(!tool.root.join("result").exists());
+}
