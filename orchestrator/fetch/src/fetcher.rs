@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use xbuild_action::{Cancel, Content, Directory, Entry, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
@@ -13,6 +13,7 @@ use crate::error::FetchError;
 use crate::output::{FixedOutput, Place, Unpack};
 use crate::progress::{Event, Progress};
 use crate::settings::Settings;
+use crate::source::lock::GitSource;
 use crate::store::Store;
 use crate::{mirror, unpack};
 
@@ -25,14 +26,27 @@ const UNPACK_VERSION: u32 = 1;
 
 /// All that was wanted of fetchers, whether it had to be fetched or not.
 #[derive(Debug, Default)]
-pub struct Noted(Mutex<BTreeMap<Sha256, FixedOutput>>);
+pub struct Noted {
+    files: Mutex<BTreeMap<Sha256, FixedOutput>>,
+    commits: Mutex<BTreeMap<String, GitSource>>,
+}
 
 impl Noted {
     /// What was wanted until now, each file once.
     #[must_use]
     pub fn outputs(&self) -> Vec<FixedOutput> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        locked(&self.files).values().cloned().collect()
     }
+
+    /// The git commits that were wanted until now, each once.
+    #[must_use]
+    pub fn commits(&self) -> Vec<GitSource> {
+        locked(&self.commits).values().cloned().collect()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fetches fixed outputs into a store. One is enough for a run; it may be used from many threads.
@@ -73,9 +87,15 @@ impl<'s> Fetcher<'s> {
 
     /// Notes what would be wanted if nothing made of it were remembered.
     pub(crate) fn note(&self, wanted: &[FixedOutput]) {
-        if let Some(Noted(noted)) = self.noted {
-            let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-            noted.extend(wanted.iter().map(|output| (output.sha256, output.clone())));
+        if let Some(noted) = self.noted {
+            locked(&noted.files).extend(wanted.iter().map(|output| (output.sha256, output.clone())));
+        }
+    }
+
+    /// As [`Self::note`], of a commit.
+    pub(crate) fn note_commit(&self, wanted: &GitSource) {
+        if let Some(noted) = self.noted {
+            locked(&noted.commits).insert(wanted.commit.clone(), wanted.clone());
         }
     }
 

@@ -18,8 +18,9 @@ use crate::description::{Described, find_workspace};
 use crate::error::XbuildError;
 use crate::lock::{InputPin, Lock};
 use crate::session::Session;
+use crate::timings::Recorder;
 use crate::ui::Ui;
-use crate::verb::build::make;
+use crate::verb::build::{Extra, Wanted, Work, make};
 
 pub(crate) use commit::{Address, Commit};
 
@@ -206,6 +207,34 @@ impl Inputs {
     }
 }
 
+/// What of another project is asked for to have an output of it for a target.
+fn request(output: &InputOutput, target: &Triple, execution: Execution) -> Build {
+    // Of `[variant/][target/]name` the target counts where it is named.
+    let mut parts = output.output.rsplit('/').skip(1);
+    let names_target = parts.next().is_some_and(|target| target != "*");
+    Build {
+        outputs: vec![output.output.clone()],
+        targets: if names_target { Vec::new() } else { vec![target.to_string()] },
+        execution,
+        no_link: true,
+        ..Build::default()
+    }
+}
+
+/// Has all fetched that an output of another project is made from.
+pub(crate) fn fetch(
+    described: &Described,
+    output: &InputOutput,
+    target: &Triple,
+    hands: Hands<'_>,
+) -> Result<(), XbuildError> {
+    let other = read(described, &output.input, hands)?;
+    let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
+    let work = Work::new(&global, &build, Wanted::Everything, &other, hands.session, hands.ui)?;
+    let planned = work.plan(&Extra::default(), &mut Recorder::default())?;
+    work.look(&planned).map(drop)
+}
+
 /// An output of another project, for a target.
 pub(crate) fn output(
     described: &Described,
@@ -214,19 +243,8 @@ pub(crate) fn output(
     hands: Hands<'_>,
 ) -> Result<File, XbuildError> {
     let other = read(described, &output.input, hands)?;
-    // Of `[variant/][target/]name` the target counts where it is named.
-    let mut parts = output.output.rsplit('/').skip(1);
-    let names_target = parts.next().is_some_and(|target| target != "*");
-    let build = Build {
-        outputs: vec![output.output.clone()],
-        targets: if names_target { Vec::new() } else { vec![target.to_string()] },
-        execution: hands.execution,
-        no_link: true,
-        ..Build::default()
-    };
-    let global = hands.global.of_input();
+    let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
     hands.ui.status("Input", format!("{output} for {target}"));
-    other.toolchains_for(&crate::verb::build::request(&build, &crate::verb::build::Wanted::Everything))?;
     let rows = make(&global, &build, &other, hands.session, hands.ui)?.unwrap_or_default();
     let name = output.file_name();
     let mut called = rows.iter().filter(|row| row.artefact.is_called(name));

@@ -68,7 +68,7 @@ fn run(cli: &Cli, ui: &Ui) -> Result<ExitCode, XbuildError> {
         Verb::Clippy(clippy) => verb::check::run_clippy(&cli.global, clippy, ui),
         Verb::Why(why) => verb::why::run(&cli.global, why, ui),
         Verb::Plan(plan) => verb::plan::run(&cli.global, plan, ui),
-        Verb::Fetch(fetch) => verb::plan::fetch(&cli.global, fetch, ui),
+        Verb::Fetch(fetch) => verb::fetch::run(&cli.global, fetch, ui),
         Verb::Bundle(bundle) => verb::bundle::run(&cli.global, bundle, ui),
         Verb::Diff(diff) => verb::diff::run(&cli.global, diff, ui),
         Verb::Reproduce(wanted) => verb::reproduce::run(&cli.global, wanted, ui),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_action::{Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
-use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_describe::{ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource};
 use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
@@ -50,6 +50,26 @@ impl<'s> Steps<'s> {
             let help = "name what it makes, from the folder where it runs";
             XbuildError::user(format!("the step `{}` has made no `{}`", part.name, part.path), help)
         })
+    }
+
+    /// Fetches all that a step is made from, and what it needs of others; nothing is run.
+    pub(crate) fn fetch(&self, name: &str, target: &Triple) -> Result<(), XbuildError> {
+        let step = self.work.described().description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
+        let (of_inputs, tools): (BTreeSet<String>, BTreeSet<String>) =
+            step.tools.iter().cloned().partition(|tool| InputOutput::parse(tool).is_some());
+        for output in of_inputs.iter().filter_map(|tool| InputOutput::parse(tool)) {
+            self.work.fetch_input(&output, self.work.host())?;
+        }
+        self.tools(&tools)?;
+        for source in step.inputs.values() {
+            match source {
+                StepSource::Fetch(name) => drop(self.fetched(name)?),
+                StepSource::Step(part) => self.fetch(&part.name, target)?,
+                StepSource::Input(output) => self.work.fetch_input(output, target)?,
+                StepSource::Project(_) | StepSource::Output(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// What a step makes.

@@ -111,11 +111,31 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
     // A mirror of all that it is made from: another machine, with an empty store and no network, builds from it.
     let mirror = made.path().join("mirror");
     const GNU: &str = "x86_64-unknown-linux-gnu";
-    project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok().says("and 1 git commit");
+    // Archives take what the net, a step and another project have, too.
+    let sauce = Project::program("sauce", "fn main() { println!(\"tomatoes\"); }");
+    for arguments in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "-m", "x"]] {
+        git(&sauce.root, arguments);
+    }
+    let toppings = "olives\nmushrooms\n";
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[fetch.toppings]\nurl = \"{}\"\nsha256 = \"{}\"\n\n\
+             [step.sorted]\nargv = [\"sort\", \"toppings.txt\", \"-o\", \"sorted.txt\"]\n\
+             inputs = [{{ fetch = \"toppings\", to = \"toppings.txt\" }}]\noutputs = [\"sorted.txt\"]\n\n\
+             [inputs.sauce]\ngit = \"file://{}\"\n\n\
+             [dist]\nfiles = [{{ step = \"sorted/sorted.txt\" }}, {{ input = \"sauce/sauce\" }}]\n",
+            common::serve_once("toppings.txt", toppings.as_bytes()),
+            xbuild_base::Sha256::of(toppings.as_bytes()).to_hex(),
+            sauce.root.display(),
+        ),
+    );
+    project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok().says("and 2 git commits");
 
     // With the commit in the store its repository is not asked again.
     fs::remove_dir_all(&kneading).unwrap();
     fs::remove_dir_all(&words).unwrap();
+    fs::remove_dir_all(&sauce.root).unwrap();
     project.append("src/main.rs", "\n// edited\n");
     project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl", "--offline"]).ok();
 
@@ -126,6 +146,10 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
     elsewhere.run(&["build", "--target", GNU, "--offline"]).ok();
     let dough = Command::new(project.result(&format!("default/{GNU}/bin/dough"))).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&dough.stdout), "1.2.3 two cups of flour a pinch of salt\n");
+    elsewhere.run(&["dist", "--target", GNU, "--offline"]).ok();
+    let archive = project.root.join(format!("result/dist/dough-0.1.0-{GNU}.tar.gz"));
+    let listed = common::said(Command::new("tar").arg("-tzf").arg(archive));
+    assert!(listed.contains("/sauce\n") && listed.contains("/sorted.txt\n"), "{listed}");
     // The project's links lead into that store, which goes away.
     fs::remove_dir_all(project.root.join("result")).unwrap();
 

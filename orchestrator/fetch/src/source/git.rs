@@ -49,6 +49,7 @@ pub fn fetch(fetcher: &Fetcher<'_>, commits: &[GitCommit]) -> Result<Vec<Digest<
     let mut missing = Vec::new();
     let mut known = Vec::with_capacity(commits.len());
     for commit in commits {
+        fetcher.note_commit(&commit.source);
         let tree = fetcher.remembered_tree(TREES, key(&commit.source))?;
         if tree.is_none() && fetcher.settings().offline && !is_there(fetcher, &commit.source) {
             missing.push(name(&commit.source));

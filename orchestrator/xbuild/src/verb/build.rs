@@ -94,6 +94,8 @@ pub(crate) fn make(
     let work = Work::new(global, build, Wanted::Everything, described, session, ui)?;
     // Whoever wants to see how it came about is shown all of it.
     let is_told = build.trace.is_some() || build.record.is_some() || page.is_some() || build.proof;
+    // Whoever notes what is wanted of the net must see all of it wanted.
+    let is_told = is_told || session.noted.is_some();
     let terse = !is_told && ui.verbose == 0 && build.affected_since.is_none();
     if terse && let Some(Recalled { units, rows, said }) = record::recall(&session.store, work.key()) {
         if build.dry_run {
@@ -280,11 +282,6 @@ impl<'w> Work<'w> {
         Engine { again: Some(comparison), keep_going: true, ..engine }
     }
 
-    /// What `Cargo.lock` names.
-    pub(crate) fn lock(&self) -> &Lock {
-        &self.lock
-    }
-
     /// The triple of this machine.
     pub(crate) fn host(&self) -> &Triple {
         &self.host
@@ -303,13 +300,17 @@ impl<'w> Work<'w> {
 
     /// An output of another project, for a target.
     pub(crate) fn input(&self, output: &InputOutput, target: &Triple) -> Result<File, XbuildError> {
+        inputs::output(self.described, output, target, self.hands())
+    }
+
+    /// Has all fetched that an output of another project is made from.
+    pub(crate) fn fetch_input(&self, output: &InputOutput, target: &Triple) -> Result<(), XbuildError> {
+        inputs::fetch(self.described, output, target, self.hands())
+    }
+
+    const fn hands(&self) -> Hands<'_> {
         let Self { global, session, ui, build, .. } = *self;
-        inputs::output(
-            self.described,
-            output,
-            target,
-            Hands { global, session, ui, execution: build.execution },
-        )
+        Hands { global, session, ui, execution: build.execution }
     }
 
     /// The store.

@@ -1,22 +1,20 @@
 //! `xbuild bundle`: all that outputs are made from, laid out by hash, for machines without a network and for the day when
 //! what is pinned has left its pool.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use xbuild_action::Content as _;
 use xbuild_fetch::source::git::mirror_commits;
-use xbuild_fetch::source::lock::{GitSource, LockedPackage, LockedSource};
 use xbuild_fetch::{FixedOutput, Noted, mirror};
 
-use super::build::{Extra, Wanted, Work, request};
+use super::build::{Wanted, Work, request};
+use super::fetch::fetch_all;
 use crate::cli::{Build, Bundle, Global};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
-use crate::timings::Recorder;
 use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -25,9 +23,7 @@ pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode,
     described.toolchains_for(&request(&build, &Wanted::Everything))?;
     let session = Session { noted: Some(Noted::default()), ..Session::open(ui)? };
     let work = Work::new(global, &build, Wanted::Everything, &described, &session, ui)?;
-    let planned = work.plan(&Extra::default(), &mut Recorder::default())?;
-    // Which packages of Debian's the crates need is known when it is known which crates are built.
-    work.look(&planned)?;
+    fetch_all(&work)?;
 
     let folder = std::path::absolute(&bundle.folder).map_err(|error| failed(&error))?;
     let wanted = session.noted.as_ref().map(Noted::outputs).unwrap_or_default();
@@ -38,12 +34,7 @@ pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode,
         bytes += blob.size();
         write(&session, output, blob, &folder)?;
     }
-    let git = |package: &LockedPackage| match &package.source {
-        Some(LockedSource::Git(source)) => Some((source.commit.clone(), source.clone())),
-        _ => None,
-    };
-    let commits: BTreeMap<String, GitSource> = work.lock().packages.iter().filter_map(git).collect();
-    let commits: Vec<GitSource> = commits.into_values().collect();
+    let commits = session.noted.as_ref().map(Noted::commits).unwrap_or_default();
     if !commits.is_empty() {
         mirror_commits(&fetcher, &commits, &folder)?;
     }

@@ -10,6 +10,7 @@ pub(crate) mod dist;
 pub(crate) mod doc;
 pub(crate) mod doctor;
 pub(crate) mod explain;
+pub(crate) mod fetch;
 pub(crate) mod fmt;
 pub(crate) mod image;
 pub(crate) mod init;

@@ -1,5 +1,4 @@
-//! `xbuild plan`: the actions that outputs are made by, as JSON, DOT or SVG. `xbuild fetch`: what these actions take from
-//! outside.
+//! `xbuild plan`: the actions that outputs are made by, as JSON, DOT or SVG.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,8 +13,8 @@ use xbuild_plan::label::Label;
 use xbuild_plan::queue::Wait;
 
 use super::build::{Wanted, planned};
-use crate::cli::{Fetch, Global, Plan, PlanFormat};
-use crate::error::{XbuildError, counted};
+use crate::cli::{Global, Plan, PlanFormat};
+use crate::error::XbuildError;
 use crate::ui::Ui;
 
 pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -31,15 +30,6 @@ pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, Xbu
             None => ui.output_line(text.trim_end()),
             Some(file) => fs_err::write(file, text).map_err(|error| XbuildError::machine(&error))?,
         }
-        Ok(ExitCode::SUCCESS)
-    })
-}
-
-pub(crate) fn fetch(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    planned(global, fetch.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
-        // Which packages of Debian's the crates need is known when it is known which crates are built.
-        let graph = work.look(planned)?;
-        ui.status("Fetched", format!("all that {} need", counted(graph.len(), "unit")));
         Ok(ExitCode::SUCCESS)
     })
 }
