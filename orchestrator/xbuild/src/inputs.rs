@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use xbuild_action::File;
-use xbuild_base::{Hasher, Sha256, Triple};
+use xbuild_base::{Hasher, RelPath, Sha256, Triple};
 use xbuild_describe::{Description, GitReference, InputOutput, InputPlace, suggest};
 
 use crate::cli::{Build, Execution, Global};
@@ -72,12 +72,34 @@ struct Input {
     /// Its name in the lock, which tells the way to it: `web`, `web/shared`.
     name: String,
     place: InputPlace,
-    /// A folder, absolute, where the place is none of a repository.
-    folder: PathBuf,
+    /// A folder, absolute, where the place is none of a repository; nothing where it is outside of the commit that names
+    /// it, which has no say over other folders of this machine.
+    folder: Option<PathBuf>,
+    /// The commit that such a folder is of, if it is of one.
+    commit: Option<Commit>,
     follows: BTreeMap<String, String>,
     own_lock: bool,
     keeper: Keeper,
     lends: bool,
+}
+
+impl Input {
+    fn own_folder(&self) -> Result<&Path, XbuildError> {
+        self.folder.as_deref().ok_or_else(|| {
+            XbuildError::user(
+                format!("the input `{}` is a folder outside of the commit that names it", self.name),
+                format!("say where it is: --override-input {}=PATH, or `follows` in [inputs]", self.name),
+            )
+        })
+    }
+}
+
+/// The folder of a project that another one in `root` names, below `top` where nothing above belongs to that one.
+fn folder(root: &Path, path: &str, top: Option<&Path>) -> Option<PathBuf> {
+    let Some(top) = top else { return Some(root.join(path)) };
+    let from = RelPath::new(root.strip_prefix(top).ok()?.to_str()?).ok()?;
+    let below = from.resolve(path).ok()?;
+    (!path.starts_with('/')).then(|| top.join(below.as_str()))
 }
 
 impl Standing {
@@ -182,12 +204,13 @@ impl Inputs {
         let keeper = standing.keeper(root);
         let input = |(name, input): (&String, &xbuild_describe::Input)| {
             let folder = match &input.place {
-                InputPlace::Folder(path) => root.join(path),
-                InputPlace::Repository { .. } => PathBuf::new(),
+                InputPlace::Folder(path) => folder(root, path, standing.top()),
+                InputPlace::Repository { .. } => None,
             };
             let mut found = Input {
                 name: format!("{}{name}", standing.prefix),
                 place: input.place.clone(),
+                commit: standing.commit.clone().filter(|_| folder.is_some()),
                 folder,
                 follows: input.follows.clone(),
                 own_lock: input.own_lock,
@@ -199,7 +222,7 @@ impl Inputs {
             }
             if let Some(folder) = standing.replaced.get(name) {
                 let place = InputPlace::Folder(folder.display().to_string());
-                found = Input { place, folder: folder.clone(), ..found };
+                found = Input { place, folder: Some(folder.clone()), commit: None, ..found };
             }
             (name.clone(), found)
         };
@@ -266,18 +289,19 @@ fn read(described: &Described, name: &str, hands: Hands<'_>) -> Result<Described
     let input = described.inputs.0.get(name).ok_or_else(|| {
         XbuildError::user(format!("there is no input `{name}`"), "see [inputs] in xbuild.toml")
     })?;
-    let commit = match &input.place {
-        InputPlace::Folder(_) => None,
+    match &input.place {
+        InputPlace::Folder(_) => read_folder(described, name, input),
         InputPlace::Repository { url, reference, folder } => {
             let hash = pinned(input, url, reference, hands)?;
-            Some((commit::bring(url, hash, hands)?, folder))
+            let commit = commit::bring(url, hash, hands)?;
+            let project = commit.top.join(folder.as_str());
+            read_at(described, name, input, &project, Some(commit))
         }
-    };
-    let project = match &commit {
-        Some((commit, folder)) => commit.top.join(folder.as_str()),
-        None => input.folder.clone(),
-    };
-    read_at(described, name, input, &project, commit.map(|(commit, _)| commit))
+    }
+}
+
+fn read_folder(described: &Described, name: &str, input: &Input) -> Result<Described, XbuildError> {
+    read_at(described, name, input, input.own_folder()?, input.commit.clone())
 }
 
 fn read_at(
@@ -382,7 +406,7 @@ pub(crate) fn update(
             if found.insert(input.name.clone(), ()).is_some() {
                 continue;
             }
-            let commit = match &input.place {
+            let brought = match &input.place {
                 InputPlace::Folder(_) => None,
                 InputPlace::Repository { url, reference, folder } => {
                     let pin_of =
@@ -399,18 +423,20 @@ pub(crate) fn update(
                             commit
                         }
                     };
-                    Some((commit::bring(url, commit, hands)?, folder.clone()))
+                    Some((commit::bring(url, commit, hands)?, folder))
                 }
             };
             // Another project's own lock is its own to move.
             if input.own_lock {
                 continue;
             }
-            let project = match &commit {
-                Some((commit, folder)) => commit.top.join(folder.as_str()),
-                None => input.folder.clone(),
-            };
-            below.push(read_at(of, name, input, &project, commit.map(|(commit, _)| commit))?);
+            below.push(match brought {
+                None => read_folder(of, name, input)?,
+                Some((commit, folder)) => {
+                    let project = commit.top.join(folder.as_str());
+                    read_at(of, name, input, &project, Some(commit))?
+                }
+            });
         }
         Ok(below)
     };
@@ -454,9 +480,24 @@ fn of_input(
             Ok(pin.map_or_else(String::new, |pin| pin.commit.clone()))
         }
         InputPlace::Folder(_) => {
-            let other = read_at(described, name, input, &input.folder, None)?;
+            let other = read_folder(described, name, input)?;
             let local = other.sources(&session.store)?;
             Ok(format!("{} {:?} {} {}", other.fingerprint, local.tree, local.workspace, key(&other, session)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_leads_to_folders_of_its_own_alone() {
+        let of = |path: &str| folder(Path::new("/store/tree/server"), path, Some(Path::new("/store/tree")));
+        assert_eq!(of("../codegen"), Some(PathBuf::from("/store/tree/codegen")));
+        for outside in ["../../other", "/etc"] {
+            assert_eq!(of(outside), None, "{outside}");
+        }
+        assert_eq!(folder(Path::new("/home/a"), "../b", None), Some(PathBuf::from("/home/a/../b")));
     }
 }

@@ -132,6 +132,40 @@ fn a_project_of_a_repository_is_pinned_and_moved() {
 }
 
 #[test]
+fn projects_of_one_repository_find_each_other() {
+    let both = Project::program("generate", "fn main() {\n    print!(\"{}\", env!(\"SAID\"));\n}\n");
+    let words = Project::program("words", &generator("of the commit"));
+    for file in ["Cargo.toml", "Cargo.lock", "src/main.rs"] {
+        both.write(&format!("words/{file}"), &words.read(file));
+    }
+    both.write(
+        "build.rs",
+        "fn main() {\n    let said = std::process::Command::new(\"words\").output().unwrap();\n    \
+         println!(\"cargo::rustc-env=SAID={}\", String::from_utf8(said.stdout).unwrap().trim());\n}\n",
+    );
+    both.write(
+        "xbuild.toml",
+        "[inputs.words]\npath = \"words\"\n\n[native.generate]\ntools = [\"words/words\"]\n",
+    );
+    // What is ignored where people work is a file like any other in a commit.
+    both.write(".gitignore", "words\n");
+    git(&both.root, &["init", "--quiet", "--initial-branch=main"]);
+    git(&both.root, &["add", "--force", "words"]);
+    commit(&both);
+    let inputs = format!("[inputs.codegen]\ngit = \"file://{}\"\n\n", both.root.display());
+    let project = reader("found", &format!("{inputs}{STEP}"));
+    assert_eq!(project.xbuild(&["run", "found"]).ok().stdout, "of the commit");
+    project.xbuild(&["update"]).ok();
+
+    both.write(
+        "xbuild.toml",
+        "[inputs.words]\npath = \"/etc\"\n\n[native.generate]\ntools = [\"words/words\"]\n",
+    );
+    commit(&both);
+    project.xbuild(&["update"]).fails(1).says("a folder outside of the commit that names it");
+}
+
+#[test]
 fn inputs_have_inputs_which_may_be_this_project_s() {
     let words = Project::program("words", &generator("its own"));
     let ours = Project::program("words", &generator("ours"));
