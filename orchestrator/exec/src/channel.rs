@@ -77,14 +77,22 @@ pub(crate) fn parent_is_gone(socket: &UnixStream) -> bool {
 }
 
 /// Tells the parent something that a descriptor goes with.
-pub(crate) fn report_with(socket: &UnixStream, report: &Report, descriptor: BorrowedFd<'_>) {
-    let Ok(mut line) = serde_json::to_vec(report) else { return };
+pub(crate) fn report_with(
+    socket: &UnixStream,
+    report: &Report,
+    descriptor: BorrowedFd<'_>,
+) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     let descriptors = [descriptor];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let _ = rustix::net::sendmsg(socket, &[IoSlice::new(&line)], &mut control, SendFlags::NOSIGNAL);
+    let lines = [IoSlice::new(&line)];
+    rustix::io::retry_on_intr(|| {
+        rustix::net::sendmsg(socket, &lines, &mut control, SendFlags::NOSIGNAL)
+    })?;
+    Ok(())
 }
 
 /// Hears some of what is reported, and a descriptor that goes with it; nothing when the last who could has gone.

@@ -51,7 +51,7 @@ pub(crate) fn run(
     if specification.is_isolated() {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let processes = rustix::fs::open(c"/proc", flags, Mode::empty()).step("open /proc")?;
-        channel::report_with(socket, &Report::Started, processes.as_fd());
+        channel::report_with(socket, &Report::Started, processes.as_fd()).step("hand /proc out")?;
     }
     let Some(program) = sys::fork().step("fork the program")? else {
         let failure = start(specification, descriptors, observed.as_ref());

@@ -139,7 +139,7 @@ impl Session {
                     .map_err(|error| io("hear the sandbox's helper")(error.into()))?;
                 said_all = count == 0;
                 said.extend_from_slice(&buffer[..count]);
-                guard.heard(&said, descriptor);
+                guard.heard(&said, descriptor)?;
             }
             if stop.is_none() {
                 stop = guard.check(request, &ears)?;
@@ -255,6 +255,7 @@ struct Guard<'a> {
     group: Option<&'a Group>,
     group_next: Instant,
     watch: Option<Watch>,
+    has_watched: bool,
 }
 
 impl<'a> Guard<'a> {
@@ -266,21 +267,30 @@ impl<'a> Guard<'a> {
             group,
             group_next: Instant::now() + PROMPTLY * 2,
             watch: None,
+            has_watched: false,
         }
     }
 
     /// Begins to watch once it has the sandbox's `/proc`, and ends once the program has ended: init goes then, and the
-    /// helper may still have something to do.
-    fn heard(&mut self, said: &[u8], processes: Option<OwnedFd>) {
+    /// helper may still have something to do. A sandbox that can't be watched has no limits, and must not run.
+    fn heard(&mut self, said: &[u8], processes: Option<OwnedFd>) -> Result<(), ExecutionError> {
         if self.group.is_some() {
-            return;
+            return Ok(());
         }
         if let Some(processes) = processes {
             self.watch = Some(Watch::new(processes, &self.limits));
+            self.has_watched = true;
         }
-        if parse(said).iter().any(|report| matches!(report, Report::Ended { .. } | Report::Failed(_))) {
+        let reports = parse(said);
+        if !self.has_watched && reports.contains(&Report::Started) {
+            // The kernel drops a descriptor for which whoever receives it has no room (unix(7), SCM_RIGHTS).
+            let source = rustix::io::Errno::MFILE.into();
+            return Err(ExecutionError::Sandbox { step: "receive the sandbox's /proc".to_owned(), source });
+        }
+        if reports.iter().any(|report| matches!(report, Report::Ended { .. } | Report::Failed(_))) {
             self.watch = None;
         }
+        Ok(())
     }
 
     fn patience(&self) -> Duration {
@@ -340,4 +350,27 @@ fn end(reports: Vec<Report>) -> End {
 fn io(doing: &str) -> impl FnOnce(std::io::Error) -> ExecutionError {
     let doing = doing.to_owned();
     move |source| ExecutionError::Io { doing, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sandbox_that_can_t_be_watched_is_an_error() {
+        let said = |report: &Report| [serde_json::to_vec(report).unwrap(), b"\n".to_vec()].concat();
+        let limits = xbuild_action::Limits::default();
+        let new =
+            || Guard { deadline: None, limits, group: None, group_next: Instant::now(), watch: None, has_watched: false };
+        let error = new().heard(&said(&Report::Started), None).unwrap_err();
+        assert!(matches!(error, ExecutionError::Sandbox { .. }), "{error}");
+
+        let mut guard = new();
+        let processes = std::fs::File::open("/proc").unwrap().into();
+        guard.heard(&said(&Report::Started), Some(processes)).unwrap();
+        assert!(guard.watch.is_some());
+        let failed = Report::Failed(Failure { step: "x".to_owned(), errno: 1 });
+        guard.heard(&[said(&Report::Started), said(&failed)].concat(), None).unwrap();
+        assert!(guard.watch.is_none());
+    }
 }

@@ -106,17 +106,23 @@ fn usage(processes: &OwnedFd) -> std::io::Result<Usage> {
         }
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let status = rustix::fs::openat(processes, format!("{number}/status"), flags, Mode::empty());
-        // One that ends while it is looked at doesn't count.
-        let Ok(status) =
-            status.map_err(Into::into).and_then(|file| std::io::read_to_string(File::from(file)))
-        else {
-            continue;
-        };
-        let one = parse_status(&status);
-        usage.memory += one.memory;
-        usage.tasks += one.tasks;
+        match status.map_err(Into::into).and_then(|file| std::io::read_to_string(File::from(file))) {
+            Ok(status) => {
+                let one = parse_status(&status);
+                usage.memory += one.memory;
+                usage.tasks += one.tasks;
+            }
+            // One that ends while it is looked at doesn't count.
+            Err(error) if has_ended(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(usage)
+}
+
+/// Whether this is what the kernel says of a process that is no more.
+fn has_ended(error: &std::io::Error) -> bool {
+    [Errno::NOENT, Errno::SRCH].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// Reads `/proc/<pid>/status`, see proc_pid_status(5).
