@@ -109,6 +109,12 @@ impl Hasher {
         self.size += bytes.len() as u64;
     }
 
+    /// Adds a text after its length (8 bytes, little-endian): so the texts `a`, `bc` are not the texts `ab`, `c`.
+    pub fn update_framed(&mut self, text: &str) {
+        self.update(&(text.len() as u64).to_le_bytes());
+        self.update(text.as_bytes());
+    }
+
     /// The checksum of all bytes so far.
     #[must_use]
     pub fn sha256(self) -> Sha256 {
@@ -276,6 +282,17 @@ mod tests {
             "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824/5"
         );
         assert_eq!(digest.to_string().parse::<Digest<Blob>>(), Ok(digest));
+    }
+
+    #[test]
+    fn framed_texts_are_told_apart() {
+        let of = |texts: &[&str]| {
+            let mut hasher = Hasher::default();
+            texts.iter().for_each(|text| hasher.update_framed(text));
+            hasher.sha256()
+        };
+        assert_eq!(of(&["a", "bc"]), of(&["a", "bc"]));
+        assert_ne!(of(&["a", "bc"]), of(&["ab", "c"]));
     }
 
     #[test]

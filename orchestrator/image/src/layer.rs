@@ -119,15 +119,11 @@ impl Read for Packed {
 /// What a layer's bytes depend on.
 fn key(nodes: &BTreeMap<RelPath, Node>, compression: Compression, effort: Effort) -> Sha256 {
     let mut key = Hasher::default();
-    let mut add = |text: &str| {
-        key.update(&(text.len() as u64).to_le_bytes());
-        key.update(text.as_bytes());
-    };
     // Another version of xbuild may have another version of a library, and that other bytes.
-    add(&format!("{compression:?} {effort:?} {}", env!("CARGO_PKG_VERSION")));
+    key.update_framed(&format!("{compression:?} {effort:?} {}", env!("CARGO_PKG_VERSION")));
     for (path, Node { kind, mode, owner, role: _, why: _ }) in nodes {
-        add(path.as_str());
-        add(&format!("{kind:?} {mode:o} {} {}", owner.uid, owner.gid));
+        key.update_framed(path.as_str());
+        key.update_framed(&format!("{kind:?} {mode:o} {} {}", owner.uid, owner.gid));
     }
     key.sha256()
 }

@@ -54,16 +54,12 @@ pub(crate) fn key(
     stamp: Option<&Stamp>,
 ) -> Sha256 {
     let mut key = Hasher::default();
-    let mut add = |text: &str| {
-        key.update(&(text.len() as u64).to_le_bytes());
-        key.update(text.as_bytes());
-    };
-    add(env!("CARGO_PKG_VERSION"));
-    add(&this_program());
-    add(described.fingerprint.to_string().as_str());
-    add(host.as_str());
-    add(&format!("{:?}", stamp.map(Stamp::key)));
-    add(&format!("{:?} {} {inputs}", local.tree, local.workspace));
+    key.update_framed(env!("CARGO_PKG_VERSION"));
+    key.update_framed(&this_program());
+    key.update_framed(described.fingerprint.to_string().as_str());
+    key.update_framed(host.as_str());
+    key.update_framed(&format!("{:?}", stamp.map(Stamp::key)));
+    key.update_framed(&format!("{:?} {} {inputs}", local.tree, local.workspace));
     let Build {
         outputs,
         packages,
@@ -86,8 +82,8 @@ pub(crate) fn key(
         trace: _,
         record: _,
     } = build;
-    add(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
-    add(&format!("{all_features} {no_default_features} {:?} {isolation:?}", profile.name()));
+    key.update_framed(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
+    key.update_framed(&format!("{all_features} {no_default_features} {:?} {isolation:?}", profile.name()));
     key.sha256()
 }
 

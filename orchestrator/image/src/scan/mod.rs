@@ -101,13 +101,9 @@ pub(crate) fn scan(store: &Disk, file: Digest<Blob>, machine: &[String]) -> Resu
 /// What the findings depend on.
 fn key(file: Digest<Blob>, paths: &[&str]) -> Sha256 {
     let mut key = Hasher::default();
-    let mut add = |text: &str| {
-        key.update(&(text.len() as u64).to_le_bytes());
-        key.update(text.as_bytes());
-    };
-    add(&PATTERNS.to_string());
-    add(&file.to_string());
-    paths.iter().for_each(|path| add(path));
+    key.update_framed(&PATTERNS.to_string());
+    key.update_framed(&file.to_string());
+    paths.iter().for_each(|path| key.update_framed(path));
     key.sha256()
 }
 
