@@ -89,9 +89,7 @@ pub(crate) fn report_with(
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
     let lines = [IoSlice::new(&line)];
-    rustix::io::retry_on_intr(|| {
-        rustix::net::sendmsg(socket, &lines, &mut control, SendFlags::NOSIGNAL)
-    })?;
+    rustix::io::retry_on_intr(|| rustix::net::sendmsg(socket, &lines, &mut control, SendFlags::NOSIGNAL))?;
     Ok(())
 }
 

@@ -360,13 +360,19 @@ mod tests {
     fn a_sandbox_that_can_t_be_watched_is_an_error() {
         let said = |report: &Report| [serde_json::to_vec(report).unwrap(), b"\n".to_vec()].concat();
         let limits = xbuild_action::Limits::default();
-        let new =
-            || Guard { deadline: None, limits, group: None, group_next: Instant::now(), watch: None, has_watched: false };
+        let new = || Guard {
+            deadline: None,
+            limits,
+            group: None,
+            group_next: Instant::now(),
+            watch: None,
+            has_watched: false,
+        };
         let error = new().heard(&said(&Report::Started), None).unwrap_err();
         assert!(matches!(error, ExecutionError::Sandbox { .. }), "{error}");
 
         let mut guard = new();
-        let processes = std::fs::File::open("/proc").unwrap().into();
+        let processes = fs_err::File::open("/proc").unwrap().into_file().into();
         guard.heard(&said(&Report::Started), Some(processes)).unwrap();
         assert!(guard.watch.is_some());
         let failed = Report::Failed(Failure { step: "x".to_owned(), errno: 1 });

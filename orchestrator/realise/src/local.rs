@@ -4,7 +4,7 @@
 //! levels deeper as they go up, so that every relative path between local packages stays what it is, while the
 //! name of the workspace's own folder and of those above it are no part of any key.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
@@ -29,11 +29,26 @@ pub struct LocalSources {
 
 /// Which files of a folder are sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Listing {
+pub enum Listing<'t> {
     /// Those that git tracks or does not ignore; outside git all but build results: people work there.
     Kept,
-    /// All but build results: they are a commit's, laid out.
-    Whole,
+    /// All but build results: they are a commit's, laid out in this folder, absolute and without links. Nothing outside of it
+    /// is a source.
+    Whole(&'t Path),
+}
+
+impl Listing<'_> {
+    /// Refuses a folder outside of a commit. `path` is what leads there.
+    fn check(self, host: &Path, path: &str) -> Result<(), RealiseError> {
+        let Self::Whole(top) = self else { return Ok(()) };
+        match fs_err::canonicalize(host) {
+            Ok(place) if !place.starts_with(top) => Err(RealiseError::Source {
+                problem: format!("the path `{path}` of a manifest leads outside of the commit that has it"),
+            }),
+            // That it is not there is cargo's to report, with its own words.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
 }
 
 /// A folder of sources on the host.
@@ -49,8 +64,9 @@ impl LocalSources {
     /// Lists and imports the sources of the workspace whose root manifest lies in `root`.
     ///
     /// # Errors
-    /// When a file can't be read, or is neither a file, a folder nor a relative link.
-    pub fn import(store: &Disk, root: &Path, listing: Listing) -> Result<Self, RealiseError> {
+    /// When a file can't be read, or is neither a file, a folder nor a relative link; when a manifest of a commit leads
+    /// outside of it.
+    pub fn import(store: &Disk, root: &Path, listing: Listing<'_>) -> Result<Self, RealiseError> {
         let folders = folders(root, listing)?;
         let climbs = folders.iter().map(|folder| climb(&folder.relative)).max().unwrap_or(0);
         let mut workspace = RelPath::new("build").map_err(path_error)?;
@@ -79,9 +95,9 @@ fn climb(relative: &str) -> usize {
 }
 
 /// The workspace's folder, and every folder outside it that a manifest leads to.
-fn folders(root: &Path, listing: Listing) -> Result<Vec<Folder>, RealiseError> {
+fn folders(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>, RealiseError> {
     let mut folders = vec![folder(root, String::new(), listing)?];
-    let mut known: BTreeMap<String, ()> = BTreeMap::new();
+    let mut known: BTreeSet<String> = BTreeSet::new();
     let mut next = 0;
     while next < folders.len() {
         let (host, relative, files) = {
@@ -101,10 +117,11 @@ fn folders(root: &Path, listing: Listing) -> Result<Vec<Folder>, RealiseError> {
                 let Some(outside) = normalise(&relative, folder_of_manifest.as_str(), &path) else {
                     continue;
                 };
-                if known.insert(outside.clone(), ()).is_some() {
+                if !known.insert(outside.clone()) {
                     continue;
                 }
                 let host = root.join(&outside);
+                listing.check(&host, &path)?;
                 if host.join("Cargo.toml").is_file() {
                     folders.extend(workspace_manifest_above(root, &outside)?);
                     folders.push(folder(&host, outside, listing)?);
@@ -187,7 +204,7 @@ fn dependency_paths(table: &toml::Table, paths: &mut Vec<String>) {
 }
 
 /// Lists a folder's sources.
-fn folder(host: &Path, relative: String, listing: Listing) -> Result<Folder, RealiseError> {
+fn folder(host: &Path, relative: String, listing: Listing<'_>) -> Result<Folder, RealiseError> {
     let mut files = Vec::new();
     let is_kept = listing == Listing::Kept;
     let walk = WalkBuilder::new(host)
@@ -277,7 +294,28 @@ mod tests {
         assert_eq!(files(Listing::Kept), [".gitignore", "Cargo.toml", "src/kept.o", "src/made.rs"]);
         // Of a commit that is laid out nothing is ignored, wherever it lies.
         let whole = [".gitignore", "Cargo.toml", "src/junk.o", "src/kept.o", "src/made.rs"];
-        assert_eq!(files(Listing::Whole), whole);
+        assert_eq!(files(Listing::Whole(dir.path())), whole);
+    }
+
+    #[test]
+    fn a_commit_leads_to_folders_of_its_own_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let depends = |path: &str| {
+            let text = format!("[package]\nname=\"app\"\n[dependencies]\nx={{path=\"{path}\"}}");
+            write(dir.path(), "commit/app/Cargo.toml", &text);
+        };
+        write(dir.path(), "commit/x/Cargo.toml", "[package]\nname=\"x\"");
+        write(dir.path(), "x/Cargo.toml", "[package]\nname=\"x\"");
+        std::os::unix::fs::symlink("../x", dir.path().join("commit/link")).unwrap();
+        let top = fs_err::canonicalize(dir.path().join("commit")).unwrap();
+        let found = || folders(&top.join("app"), Listing::Whole(&top));
+        depends("../x");
+        assert_eq!(found().unwrap().len(), 2);
+        for outside in ["../../x", "../link"] {
+            depends(outside);
+            let error = found().unwrap_err().to_string();
+            assert!(error.contains("outside of the commit"), "{outside}: {error}");
+        }
     }
 
     #[test]

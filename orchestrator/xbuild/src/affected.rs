@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use xbuild_base::RelPath;
-use xbuild_cargo::Package;
-use xbuild_describe::{Asked, Description, StepSource};
+use xbuild_cargo::{Package, UnitIndex};
+use xbuild_describe::{Asked, Description, InputOutput, Native, StepSource};
 use xbuild_plan::graph::Part;
-use xbuild_realise::{LocalSources, project};
+use xbuild_realise::{LocalSources, native, project};
 
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::native::recipes_of;
 use crate::revision;
 
 /// Files of the workspace's folder that all outputs go by.
@@ -81,13 +82,19 @@ impl Changes {
             above.max_by_key(|folder| folder.as_str().len()).map(|folder| (*folder).clone())
         };
         let packages: BTreeSet<RelPath> = self.files.iter().filter_map(innermost).collect();
+        let recipes = native::recipes(context, part.needed(), &recipes_of(described, &asked.variant));
+        // What has changed in another project is not known here.
+        let is_of_input = |native: &Native| native.tools.iter().flatten().any(|tool| is_of_input(tool));
+        let ask_inputs: BTreeSet<UnitIndex> =
+            recipes.into_iter().filter(|(_, native)| is_of_input(native)).map(|(run, _)| run).collect();
         asked.selected.retain(|selected| {
             let Some(root) = project::unit_of(context, &selected.output) else { return true };
             context.reachable([root]).into_iter().any(|unit| {
                 let package = context.package(unit);
                 let source = &context.unit(unit).target.src_path;
-                package.is_local()
-                    && (packages.contains(&package.root) || self.touches(description, local, package, source))
+                let is_touched =
+                    || packages.contains(&package.root) || self.touches(description, local, package, source);
+                ask_inputs.contains(&unit) || package.is_local() && is_touched()
             })
         });
     }
@@ -122,16 +129,22 @@ impl Changes {
 
     fn touches_step(&self, description: &Description, local: &LocalSources, name: &str) -> bool {
         let Some(step) = description.steps.steps.get(name) else { return false };
-        step.inputs.values().any(|source| match source {
-            StepSource::Project(path) => {
-                let path = local.workspace.join(path);
-                self.files.iter().any(|file| file.strip_prefix(&path).is_some())
-            }
-            // Steps that need themselves were refused.
-            StepSource::Step(part) => self.touches_step(description, local, &part.name),
-            // What has changed in another project is not known here.
-            StepSource::Input(_) => true,
-            StepSource::Fetch(_) | StepSource::Output(_) => false,
-        })
+        let takes_tool = step.tools.iter().any(|tool| is_of_input(tool));
+        takes_tool
+            || step.inputs.values().any(|source| match source {
+                StepSource::Project(path) => {
+                    let path = local.workspace.join(path);
+                    self.files.iter().any(|file| file.strip_prefix(&path).is_some())
+                }
+                // Steps that need themselves were refused.
+                StepSource::Step(part) => self.touches_step(description, local, &part.name),
+                StepSource::Input(_) => true,
+                StepSource::Fetch(_) | StepSource::Output(_) => false,
+            })
     }
+}
+
+/// Whether a tool is a program of another project.
+fn is_of_input(tool: &str) -> bool {
+    InputOutput::parse(tool).is_some()
 }

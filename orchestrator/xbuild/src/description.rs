@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use xbuild_base::{Hasher, RelPath, Sha256, Triple};
 use xbuild_describe::{
@@ -31,7 +32,7 @@ pub(crate) struct Described {
     /// Where its files come from, and who keeps its pins.
     pub(crate) standing: Standing,
     /// Other projects that it names, where they are.
-    pub(crate) inputs: Inputs,
+    pub(crate) inputs: Arc<Inputs>,
     /// The folder, from there, of the package that was asked for by its folder: it must be a member.
     pub(crate) member: Option<RelPath>,
     pub(crate) description: Description,
@@ -65,7 +66,7 @@ impl Described {
         let set = overrides;
         let overrides: Vec<Override> =
             overrides.iter().map(|text| Override::parse(text)).collect::<Result<_, Problems>>()?;
-        let mut texts = Texts { is_input: standing.is_input(), ..Texts::new(&root) };
+        let mut texts = Texts { is_input: standing.is_input(), top: standing.top(), ..Texts::new(&root) };
         let (toolchains, targets) = texts.data()?;
         let recipes = texts.built_in("native.toml", builtin::NATIVE);
         let recipes = Description::read([recipes], &[], &targets)?.natives;
@@ -82,7 +83,7 @@ impl Described {
         for text in set {
             texts.add("--set", text);
         }
-        let inputs = Inputs::of(&description, &root, &standing)?;
+        let inputs = Arc::new(Inputs::of(&description, &root, &standing)?);
         if let Some(member) = &member {
             texts.add("--project", member.as_str());
         }
@@ -104,7 +105,7 @@ impl Described {
 
     /// Lists and imports the sources.
     pub(crate) fn sources(&self, store: &Disk) -> Result<LocalSources, XbuildError> {
-        let listing = if self.standing.commit.is_some() { Listing::Whole } else { Listing::Kept };
+        let listing = self.standing.top().map_or(Listing::Kept, Listing::Whole);
         Ok(LocalSources::import(store, &self.root, listing)?)
     }
 
@@ -160,6 +161,8 @@ pub(crate) fn read_data(root: &Path) -> Result<(Toolchains, Targets), XbuildErro
 /// The texts of a project, with a checksum over all that were read.
 struct Texts<'r> {
     root: &'r Path,
+    /// The folder outside of which nothing belongs to it, if there is one.
+    top: Option<&'r Path>,
     read: Hasher,
     /// Whether it is another project's input: then people know its files by where they are.
     is_input: bool,
@@ -167,7 +170,17 @@ struct Texts<'r> {
 
 impl<'r> Texts<'r> {
     fn new(root: &'r Path) -> Self {
-        Self { root, read: Hasher::default(), is_input: false }
+        Self { root, top: None, read: Hasher::default(), is_input: false }
+    }
+
+    /// Refuses a file that does not belong to the project.
+    fn check(&self, file: &Path) -> std::io::Result<()> {
+        let Some(top) = self.top else { return Ok(()) };
+        if fs_err::canonicalize(file)?.starts_with(top) {
+            return Ok(());
+        }
+        let what = format!("{} is outside of the commit that names it", file.display());
+        Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, what))
     }
 
     fn add(&mut self, name: &str, text: &str) {
@@ -184,7 +197,8 @@ impl<'r> Texts<'r> {
         let mut patches = BTreeMap::new();
         let mut problems = Vec::new();
         for path in description.patches() {
-            match fs_err::read(self.root.join(path.as_str())) {
+            let file = self.root.join(path.as_str());
+            match self.check(&file).and_then(|()| fs_err::read(&file)) {
                 Ok(bytes) => {
                     self.add_bytes(path.as_str(), &bytes);
                     patches.insert(path.clone(), bytes);
@@ -201,11 +215,11 @@ impl<'r> Texts<'r> {
 
     /// A file of the project, if it is there.
     fn source(&mut self, name: &str) -> Result<Option<Source>, XbuildError> {
-        match fs_err::read_to_string(self.root.join(name)) {
+        let file = self.root.join(name);
+        match self.check(&file).and_then(|()| fs_err::read_to_string(&file)) {
             Ok(text) => {
                 self.add(name, &text);
-                let shown =
-                    if self.is_input { self.root.join(name).display().to_string() } else { name.to_owned() };
+                let shown = if self.is_input { file.display().to_string() } else { name.to_owned() };
                 Ok(Some(Source::new(shown, text)))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -221,7 +235,7 @@ impl<'r> Texts<'r> {
         while let Some(path) = Description::extends(&source)? {
             let problem = |message: String| Problems::from(Description::extends_problem(&source, message));
             let place = folder.join(&path);
-            let text = match fs_err::read_to_string(&place) {
+            let text = match self.check(&place).and_then(|()| fs_err::read_to_string(&place)) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     return Err(problem(format!("there is no file {}", place.display())).into());
@@ -301,8 +315,7 @@ impl Found {
 }
 
 /// The workspace that `project` is, or lies in: the nearest manifest with `[workspace]` at or above it that doesn't
-/// exclude it, else its own.
-/// `top` is the folder above which nothing belongs to it, if there is one.
+/// exclude it, else its own. `top` is the folder above which nothing belongs to it, if there is one.
 pub(crate) fn find_workspace(project: &Path, top: Option<&Path>) -> Result<Found, XbuildError> {
     let start = fs_err::canonicalize(project).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => XbuildError::user(
@@ -332,6 +345,15 @@ pub(crate) fn find_workspace(project: &Path, top: Option<&Path>) -> Result<Found
             if let Some(named) = named {
                 let root =
                     fs_err::canonicalize(folder.join(named)).map_err(|error| XbuildError::machine(&error))?;
+                if top.is_some_and(|top| !root.starts_with(top)) {
+                    return Err(XbuildError::user(
+                        format!(
+                            "`package.workspace` of {} leads outside of the commit that has it",
+                            path.display()
+                        ),
+                        "a commit has its workspace among its own files",
+                    ));
+                }
                 return Ok(Found::new(root, Some(folder)));
             }
             own = Some(folder.to_owned());

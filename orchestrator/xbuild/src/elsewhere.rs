@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::{Cli, Execution, Verb};
+use crate::cli::{Cli, Execution, Toolchain, Verb};
 use crate::error::XbuildError;
 use crate::inputs::{Address, Hands};
 use crate::session::Session;
@@ -46,10 +46,27 @@ pub(crate) fn find(cli: &mut Cli, ui: &Ui) -> Result<(), XbuildError> {
     }
     let address = cli.global.project.to_str().map(Address::parse).transpose()?.flatten();
     let Some(address) = address else { return Ok(()) };
+    if writes(&cli.verb) {
+        return Err(XbuildError::user(
+            "nothing can be written into a commit",
+            "clone the repository, and name the folder",
+        ));
+    }
     let session = Session::open(ui)?;
-    let hands = Hands { global: &cli.global, session: &session, ui, execution: Execution::default() };
+    let execution = Execution::default();
+    let hands = Hands { global: &cli.global, session: &session, ui, execution, is_dry: false };
     let (project, commit) = address.bring(hands)?;
     cli.global.project = project;
     cli.global.commit = Some(commit);
     Ok(())
+}
+
+/// Whether a verb writes among a project's own files.
+fn writes(verb: &Verb) -> bool {
+    match verb {
+        Verb::Init(_) | Verb::Update(_) => true,
+        Verb::Toolchain(toolchain) => matches!(toolchain, Toolchain::Add { .. } | Toolchain::Update { .. }),
+        Verb::Fmt(fmt) => !fmt.check,
+        _ => false,
+    }
 }

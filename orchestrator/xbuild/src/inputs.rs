@@ -3,26 +3,37 @@
 //! Another project is read and built as it would be by itself: by its own description, toolchain and `Cargo.lock`, in the
 //! same store. What it leaves open is pinned in this project's `xbuild.lock`, as is the commit that it is taken from.
 //! Nothing is looked at before an output of it is needed.
+//!
+//! | file | does |
+//! |---|---|
+//! | `commit` | lays commits of repositories out |
+//! | `output` | builds what is taken of another project |
+//! | `state` | tells what outputs depend on that take something of others |
+//! | `update` | moves pins |
 
 mod commit;
+mod output;
+mod state;
+mod update;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use xbuild_action::File;
-use xbuild_base::{Hasher, RelPath, Sha256, Triple};
-use xbuild_describe::{Description, GitReference, InputOutput, InputPlace, suggest};
+use xbuild_base::RelPath;
+use xbuild_describe::{Description, GitReference, InputPlace, suggest};
 
-use crate::cli::{Build, Execution, Global};
-use crate::description::{Described, find_workspace};
+use crate::cli::{Execution, Global};
+use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::{InputPin, Lock};
 use crate::session::Session;
-use crate::timings::Recorder;
 use crate::ui::Ui;
-use crate::verb::build::{Extra, Wanted, Work, make};
 
 pub(crate) use commit::{Address, Commit};
+pub(crate) use output::{fetch, output};
+pub(crate) use state::{Before, pins};
+pub(crate) use update::update;
 
 /// So many projects may lie in each other.
 const DEEPEST: usize = 16;
@@ -34,6 +45,19 @@ pub(crate) struct Hands<'h> {
     pub(crate) session: &'h Session,
     pub(crate) ui: &'h Ui,
     pub(crate) execution: Execution,
+    /// Whether nothing is to be written of what is pinned.
+    pub(crate) is_dry: bool,
+}
+
+/// What becomes of a pin that a lock has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lacking {
+    /// It is found, and written there.
+    Written,
+    /// It is found for one command, and written nowhere.
+    Lent,
+    /// It is an error: the lock is another project's own.
+    Refused,
 }
 
 /// How a project stands to the one that a command is about.
@@ -41,36 +65,44 @@ pub(crate) struct Hands<'h> {
 pub(crate) struct Standing {
     /// The commit that its files are of, where nobody works on them: they lie in the store then.
     pub(crate) commit: Option<Commit>,
-    /// Who keeps its pins; `None`: its own lock, in its folder.
-    keeper: Option<Keeper>,
-    /// Whether pins that it lacks are found for one call and written nowhere.
-    lends: bool,
-    /// What stands before the names of its inputs in the lock: its own name there, with a slash.
+    /// The folder of the lock that has its pins; `None`: its own.
+    keeper: Option<PathBuf>,
+    lacking: Lacking,
+    /// What stands before the names of its inputs in that lock: its own name there, with a slash.
     prefix: String,
-    /// Those of its inputs that are somewhere else than it says.
-    elsewhere: BTreeMap<String, Input>,
+    /// The same for people: the way to it from the project that the command is about.
+    way: String,
+    /// Those of its inputs that are another project's.
+    followed: BTreeMap<String, Followed>,
     /// The folders that were given for inputs, by their names, those of inputs' inputs too.
     replaced: BTreeMap<String, PathBuf>,
     /// How many projects it lies in.
     depth: usize,
 }
 
-/// Whose lock has the pins of a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Keeper {
-    folder: PathBuf,
-    is_frozen: bool,
+/// The inputs that a project names.
+#[derive(Debug, Default)]
+pub(crate) struct Inputs {
+    /// Where it says they are.
+    own: BTreeMap<String, Input>,
+    /// Those that are another project's, whatever it says.
+    followed: BTreeMap<String, Followed>,
 }
 
-/// Inputs by their names.
-#[derive(Debug, Default)]
-pub(crate) struct Inputs(BTreeMap<String, Input>);
+/// An input of another project.
+#[derive(Debug, Clone)]
+struct Followed {
+    of: Arc<Inputs>,
+    name: String,
+}
 
 /// Another project, and where it is.
 #[derive(Debug, Clone)]
 struct Input {
     /// Its name in the lock, which tells the way to it: `web`, `web/shared`.
     name: String,
+    /// The way to it from the project that the command is about, for people.
+    way: String,
     place: InputPlace,
     /// A folder, absolute, where the place is none of a repository; nothing where it is outside of the commit that names
     /// it, which has no say over other folders of this machine.
@@ -79,20 +111,15 @@ struct Input {
     commit: Option<Commit>,
     follows: BTreeMap<String, String>,
     own_lock: bool,
-    keeper: Keeper,
-    lends: bool,
+    /// The folder of the lock that has its pin.
+    keeper: PathBuf,
+    lacking: Lacking,
+    /// The folders that were given for inputs of it.
+    replaced: BTreeMap<String, PathBuf>,
 }
 
-impl Input {
-    fn own_folder(&self) -> Result<&Path, XbuildError> {
-        self.folder.as_deref().ok_or_else(|| {
-            XbuildError::user(
-                format!("the input `{}` is a folder outside of the commit that names it", self.name),
-                format!("say where it is: --override-input {}=PATH, or `follows` in [inputs]", self.name),
-            )
-        })
-    }
-}
+/// Where a project lies, and the commit that its files are of.
+type Found = (PathBuf, Option<Commit>);
 
 /// The folder of a project that another one in `root` names, below `top` where nothing above belongs to that one.
 fn folder(root: &Path, path: &str, top: Option<&Path>) -> Option<PathBuf> {
@@ -106,11 +133,12 @@ impl Standing {
     /// Of the project that a command is about.
     pub(crate) fn of_command(commit: Option<Commit>, replaced: BTreeMap<String, PathBuf>) -> Self {
         Self {
-            lends: commit.is_some(),
+            lacking: if commit.is_some() { Lacking::Lent } else { Lacking::Written },
             commit,
             keeper: None,
             prefix: String::new(),
-            elsewhere: BTreeMap::new(),
+            way: String::new(),
+            followed: BTreeMap::new(),
             replaced,
             depth: 0,
         }
@@ -126,33 +154,38 @@ impl Standing {
         self.depth > 0
     }
 
-    fn keeper(&self, root: &Path) -> Keeper {
-        self.keeper.clone().unwrap_or_else(|| Keeper { folder: root.to_owned(), is_frozen: false })
+    fn keeper<'k>(&'k self, root: &'k Path) -> &'k Path {
+        self.keeper.as_deref().unwrap_or(root)
     }
 }
 
 impl Described {
     /// The lock that has this project's pins.
     pub(crate) fn lock(&self) -> Result<Lock, XbuildError> {
-        Lock::read(&self.standing.keeper(&self.root).folder)
+        Lock::read(self.standing.keeper(&self.root))
     }
 
     /// Writes what that lock has become.
     pub(crate) fn write_lock(&self, lock: &Lock, before: &Lock) -> Result<(), XbuildError> {
-        if self.standing.lends {
-            return Ok(());
+        match self.standing.lacking {
+            Lacking::Written => lock.write_changes(before, self.standing.keeper(&self.root)),
+            Lacking::Lent | Lacking::Refused => Ok(()),
         }
-        lock.write_changes(before, &self.standing.keeper(&self.root).folder)
     }
 
     /// Why a pin that is missing can't be made, if it can't: what to do about it.
     pub(crate) fn refuses_pins(&self, global: &Global, what: &str) -> Result<Option<String>, XbuildError> {
-        refusal(self.standing.keeper(&self.root).is_frozen, global, what)
+        refusal(self.standing.lacking, global, what)
+    }
+
+    /// Whether other projects have their pins in the same lock.
+    pub(crate) fn shares_lock(&self) -> bool {
+        self.standing.is_input() || !self.inputs.is_empty()
     }
 }
 
-fn refusal(is_frozen: bool, global: &Global, what: &str) -> Result<Option<String>, XbuildError> {
-    Ok(if is_frozen {
+fn refusal(lacking: Lacking, global: &Global, what: &str) -> Result<Option<String>, XbuildError> {
+    Ok(if lacking == Lacking::Refused {
         Some(
             "`own-lock` leaves that project's xbuild.lock as it is: pin it there, or take `own-lock` away"
                 .to_owned(),
@@ -178,10 +211,23 @@ pub(crate) fn replaced(texts: &[String]) -> Result<BTreeMap<String, PathBuf>, Xb
     texts.iter().map(|text| one(text).ok_or_else(|| wrong(text))).collect()
 }
 
+/// What folders were given for that lies below an input, by the names there.
+fn below(replaced: &BTreeMap<String, PathBuf>, name: &str) -> BTreeMap<String, PathBuf> {
+    let below = |(full, folder): (&String, &PathBuf)| {
+        Some((full.strip_prefix(name)?.strip_prefix('/')?.to_owned(), folder.clone()))
+    };
+    replaced.iter().filter_map(below).collect()
+}
+
 impl Inputs {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.own.is_empty() && self.followed.is_empty()
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.own.keys().chain(self.followed.keys()).map(String::as_str)
     }
 
     /// The inputs of a project that lies in a folder.
@@ -190,300 +236,176 @@ impl Inputs {
         root: &Path,
         standing: &Standing,
     ) -> Result<Self, XbuildError> {
-        let own: Vec<&str> = description.inputs.keys().map(String::as_str).collect();
-        let names = standing.replaced.keys().chain(standing.elsewhere.keys());
-        let mut firsts = names.filter_map(|name| name.split('/').next());
-        if let Some(strange) = firsts.find(|first| !own.contains(first)) {
-            let of = standing.prefix.trim_end_matches('/');
-            let what = match of {
+        let Standing { prefix, way, followed, replaced, .. } = standing;
+        let known: Vec<&str> = description.inputs.keys().map(String::as_str).collect();
+        let names: BTreeSet<&str> = replaced.keys().chain(followed.keys()).map(|name| first(name)).collect();
+        if let Some(strange) = names.iter().find(|name| !known.contains(*name)) {
+            let what = match way.trim_end_matches('/') {
                 "" => format!("there is no input `{strange}`"),
                 of => format!("the input `{of}` has no input `{strange}`"),
             };
-            return Err(XbuildError::user(what, suggest(strange, "inputs", &own)));
+            return Err(XbuildError::user(what, suggest(strange, "inputs", &known)));
         }
-        let keeper = standing.keeper(root);
-        let input = |(name, input): (&String, &xbuild_describe::Input)| {
-            let folder = match &input.place {
-                InputPlace::Folder(path) => folder(root, path, standing.top()),
-                InputPlace::Repository { .. } => None,
+        let mut inputs = Self::default();
+        for (name, input) in &description.inputs {
+            let (given, replaced) = (replaced.get(name), below(replaced, name));
+            if let Some(followed) = followed.get(name).filter(|_| given.is_none()) {
+                if let Some(deeper) = replaced.keys().next() {
+                    return Err(XbuildError::user(
+                        format!(
+                            "--override-input {way}{name}/{deeper}: `{way}{name}` follows `{}`",
+                            followed.name
+                        ),
+                        format!("say it of that one: --override-input {}/{deeper}=PATH", followed.name),
+                    ));
+                }
+                inputs.followed.insert(name.clone(), followed.clone());
+                continue;
+            }
+            let folder = match (given, &input.place) {
+                (Some(given), _) => Some(given.clone()),
+                (None, InputPlace::Folder(path)) => folder(root, path, standing.top()),
+                (None, InputPlace::Repository { .. }) => None,
             };
-            let mut found = Input {
-                name: format!("{}{name}", standing.prefix),
-                place: input.place.clone(),
-                commit: standing.commit.clone().filter(|_| folder.is_some()),
+            let place = match given {
+                Some(given) => InputPlace::Folder(given.display().to_string()),
+                None => input.place.clone(),
+            };
+            let input = Input {
+                name: format!("{prefix}{name}"),
+                way: format!("{way}{name}"),
+                place,
+                commit: standing.commit.clone().filter(|_| given.is_none() && folder.is_some()),
                 folder,
                 follows: input.follows.clone(),
                 own_lock: input.own_lock,
-                keeper: keeper.clone(),
-                lends: standing.lends,
+                keeper: standing.keeper(root).to_owned(),
+                // What a folder needs that was given for a day is no affair of the lock.
+                lacking: if given.is_some() { Lacking::Lent } else { standing.lacking },
+                replaced,
             };
-            if let Some(other) = standing.elsewhere.get(name) {
-                found = other.clone();
+            inputs.own.insert(name.clone(), input);
+        }
+        Ok(inputs)
+    }
+
+    /// An input, and the inputs among which it stands: those that it may follow.
+    fn find<'i>(self: &'i Arc<Self>, name: &str) -> Option<(&'i Input, &'i Arc<Self>)> {
+        match self.followed.get(name) {
+            Some(Followed { of, name }) => of.find(name),
+            None => self.own.get(name).map(|input| (input, self)),
+        }
+    }
+
+    /// All of them, and those that they follow.
+    fn reached(self: &Arc<Self>) -> Vec<&Input> {
+        let mut reached: BTreeMap<&str, &Input> = BTreeMap::new();
+        let mut next: Vec<(&Input, &Arc<Self>)> = self.names().filter_map(|name| self.find(name)).collect();
+        while let Some((input, beside)) = next.pop() {
+            if reached.insert(&input.way, input).is_none() {
+                next.extend(input.follows.values().filter_map(|ours| beside.find(ours)));
             }
-            if let Some(folder) = standing.replaced.get(name) {
-                let place = InputPlace::Folder(folder.display().to_string());
-                found = Input { place, folder: Some(folder.clone()), commit: None, ..found };
+        }
+        reached.into_values().collect()
+    }
+}
+
+/// The first of the names that lead to an input.
+pub(crate) fn first(name: &str) -> &str {
+    name.split('/').next().unwrap_or(name)
+}
+
+impl Input {
+    /// Finds it, which is brought where it must be. A commit that has no pin in the lock, or one for something else, gets
+    /// one there; one that `is_moved` a new one.
+    fn find(&self, lock: &mut Lock, is_moved: bool, hands: Hands<'_>) -> Result<Found, XbuildError> {
+        match &self.place {
+            InputPlace::Folder(_) => Ok((self.own_folder()?.to_owned(), self.commit.clone())),
+            InputPlace::Repository { url, reference, folder } => {
+                let hash = self.pinned(url, reference, lock, is_moved, hands)?;
+                let commit = commit::bring(url, hash, hands)?;
+                Ok((commit.top.join(folder.as_str()), Some(commit)))
             }
-            (name.clone(), found)
+        }
+    }
+
+    fn own_folder(&self) -> Result<&Path, XbuildError> {
+        self.folder.as_deref().ok_or_else(|| {
+            XbuildError::user(
+                format!("the input `{}` is a folder outside of the commit that names it", self.way),
+                format!("say where it is: --override-input {}=PATH, or `follows` in [inputs]", self.way),
+            )
+        })
+    }
+
+    fn pinned(
+        &self,
+        url: &str,
+        reference: &GitReference,
+        lock: &mut Lock,
+        is_moved: bool,
+        hands: Hands<'_>,
+    ) -> Result<String, XbuildError> {
+        if let GitReference::Commit(hash) = reference {
+            return Ok(hash.clone());
+        }
+        let pin = lock.inputs.get(&self.name).filter(|pin| pin.is_of(url, reference));
+        if let Some(pin) = pin.filter(|_| !is_moved) {
+            return Ok(pin.commit.clone());
+        }
+        if let Some(help) = refusal(self.lacking, hands.global, "its commit")? {
+            return Err(XbuildError::user(
+                format!("the input `{}` has no pin in xbuild.lock", self.way),
+                help,
+            ));
+        }
+        let commit = commit::resolve(url, reference, hands)?;
+        if pin.is_some_and(|pin| pin.commit == commit) {
+            hands.ui.status("Unchanged", &self.name);
+        } else {
+            hands.ui.status("Pinned", format!("{} ({reference}) to {commit}", self.name));
+            lock.inputs.insert(self.name.clone(), InputPin::new(url, reference, &commit));
+        }
+        Ok(commit)
+    }
+
+    /// Reads it where it was found. `beside` are the inputs among which it stands, `depth` is of the project that names it.
+    fn read(
+        &self,
+        (project, commit): Found,
+        beside: &Arc<Inputs>,
+        depth: usize,
+        is_dry: bool,
+    ) -> Result<Described, XbuildError> {
+        if depth >= DEEPEST {
+            return Err(XbuildError::user(
+                format!("the input `{}` lies more than {DEEPEST} deep in others", self.way),
+                "one of them leads back to one that it is taken by: take it away there",
+            ));
+        }
+        let follow = |(own, ours): (&String, &String)| {
+            (own.clone(), Followed { of: Arc::clone(beside), name: ours.clone() })
         };
-        Ok(Self(description.inputs.iter().map(input).collect()))
-    }
-}
-
-/// What of another project is asked for to have an output of it for a target.
-fn request(output: &InputOutput, target: &Triple, execution: Execution) -> Build {
-    // Of `[variant/][target/]name` the target counts where it is named.
-    let mut parts = output.output.rsplit('/').skip(1);
-    let names_target = parts.next().is_some_and(|target| target != "*");
-    Build {
-        outputs: vec![output.output.clone()],
-        targets: if names_target { Vec::new() } else { vec![target.to_string()] },
-        execution,
-        no_link: true,
-        ..Build::default()
-    }
-}
-
-/// Has all fetched that an output of another project is made from.
-pub(crate) fn fetch(
-    described: &Described,
-    output: &InputOutput,
-    target: &Triple,
-    hands: Hands<'_>,
-) -> Result<(), XbuildError> {
-    let other = read(described, &output.input, hands)?;
-    let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
-    let work = Work::new(&global, &build, Wanted::Everything, &other, hands.session, hands.ui)?;
-    let planned = work.plan(&Extra::default(), &mut Recorder::default())?;
-    work.look(&planned).map(drop)
-}
-
-/// An output of another project, for a target.
-pub(crate) fn output(
-    described: &Described,
-    output: &InputOutput,
-    target: &Triple,
-    hands: Hands<'_>,
-) -> Result<File, XbuildError> {
-    let other = read(described, &output.input, hands)?;
-    let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
-    hands.ui.status("Input", format!("{output} for {target}"));
-    let rows = make(&global, &build, &other, hands.session, hands.ui)?.unwrap_or_default();
-    let name = output.file_name();
-    let mut called = rows.iter().filter(|row| row.artefact.is_called(name));
-    match (called.next(), called.next()) {
-        (Some(row), None) => Ok(row.artefact.file),
-        (Some(one), Some(two)) => Err(XbuildError::user(
-            format!("`{output}` is more than one output: {}, {}", one.artefact.path()?, two.artefact.path()?),
-            "name one of them: PROJECT/VARIANT/TARGET/NAME",
-        )),
-        (None, _) => Err(XbuildError::user(
-            format!("the input `{}` makes no `{name}` for {target}", output.input),
-            format!("see what it makes: xbuild show --project {}", other.root.display()),
-        )),
-    }
-}
-
-/// Reads another project, which is brought where it must be.
-fn read(described: &Described, name: &str, hands: Hands<'_>) -> Result<Described, XbuildError> {
-    let input = described.inputs.0.get(name).ok_or_else(|| {
-        XbuildError::user(format!("there is no input `{name}`"), "see [inputs] in xbuild.toml")
-    })?;
-    match &input.place {
-        InputPlace::Folder(_) => read_folder(described, name, input),
-        InputPlace::Repository { url, reference, folder } => {
-            let hash = pinned(input, url, reference, hands)?;
-            let commit = commit::bring(url, hash, hands)?;
-            let project = commit.top.join(folder.as_str());
-            read_at(described, name, input, &project, Some(commit))
-        }
-    }
-}
-
-fn read_folder(described: &Described, name: &str, input: &Input) -> Result<Described, XbuildError> {
-    read_at(described, name, input, input.own_folder()?, input.commit.clone())
-}
-
-fn read_at(
-    described: &Described,
-    name: &str,
-    input: &Input,
-    project: &Path,
-    commit: Option<Commit>,
-) -> Result<Described, XbuildError> {
-    let standing = &described.standing;
-    if standing.depth >= DEEPEST {
-        return Err(XbuildError::user(
-            format!("the input `{}` lies more than {DEEPEST} deep in others", input.name),
-            "one of them leads back to one that it is taken by: take it away there",
-        ));
-    }
-    let follows = input.follows.iter();
-    let elsewhere = follows.map(|(own, ours)| (own.clone(), described.inputs.0[ours].clone())).collect();
-    let way = format!("{name}/");
-    let below = |(name, folder): (&String, &PathBuf)| {
-        name.strip_prefix(&way).map(|name| (name.to_owned(), folder.clone()))
-    };
-    let (keeper, prefix) = match input.own_lock {
-        true => (None, String::new()),
-        false => (Some(input.keeper.clone()), format!("{}/", input.name)),
-    };
-    let mut standing = Standing {
-        commit,
-        keeper,
-        lends: input.lends,
-        prefix,
-        elsewhere,
-        replaced: standing.replaced.iter().filter_map(below).collect(),
-        depth: standing.depth + 1,
-    };
-    if input.own_lock {
-        let found = find_workspace(project, standing.top())?;
-        standing.keeper = Some(Keeper { folder: found.root, is_frozen: true });
-    }
-    Described::read_standing(project, &[], standing).map_err(|error| match error {
-        XbuildError::User { what, help } => {
-            XbuildError::User { what: format!("the input `{}`: {what}", input.name), help }
-        }
-        error => error,
-    })
-}
-
-/// The commit that an input is pinned to. One that has no pin yet, or one for something else, gets one.
-fn pinned(
-    input: &Input,
-    url: &str,
-    reference: &GitReference,
-    hands: Hands<'_>,
-) -> Result<String, XbuildError> {
-    if let GitReference::Commit(hash) = reference {
-        return Ok(hash.clone());
-    }
-    let before = Lock::read(&input.keeper.folder)?;
-    if let Some(pin) = before.inputs.get(&input.name).filter(|pin| pin.is_of(url, reference)) {
-        return Ok(pin.commit.clone());
-    }
-    if let Some(help) = refusal(input.keeper.is_frozen, hands.global, "its commit")? {
-        return Err(XbuildError::user(format!("the input `{}` has no pin in xbuild.lock", input.name), help));
-    }
-    let commit = commit::resolve(url, reference, hands)?;
-    let mut lock = before.clone();
-    pin(&mut lock, input, (url, reference), &commit, hands.ui);
-    if !input.lends {
-        lock.write_changes(&before, &input.keeper.folder)?;
-    }
-    Ok(commit)
-}
-
-fn pin(lock: &mut Lock, input: &Input, (url, reference): (&str, &GitReference), commit: &str, ui: &Ui) {
-    ui.status("Pinned", format!("{} ({reference}) to {commit}", input.name));
-    lock.inputs.insert(input.name.clone(), InputPin::new(url, reference, commit));
-}
-
-/// What there is of inputs when their pins have been moved.
-#[derive(Debug, Default)]
-pub(crate) struct Updated {
-    /// All of the inputs' projects but those that keep their own lock.
-    pub(crate) projects: Vec<Described>,
-    /// The names of all inputs in the lock.
-    pub(crate) names: Vec<String>,
-}
-
-/// Moves pins to what their references lead to now: those that are wanted, or all. Pins of inputs that nobody has any more
-/// go.
-pub(crate) fn update(
-    described: &Described,
-    wanted: &[String],
-    hands: Hands<'_>,
-) -> Result<Updated, XbuildError> {
-    let before = described.lock()?;
-    let mut lock = before.clone();
-    let mut found: BTreeMap<String, ()> = BTreeMap::new();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|wanted| wanted == name);
-    let mut look = |of: &Described, lock: &mut Lock| -> Result<Vec<Described>, XbuildError> {
-        let mut below = Vec::new();
-        for (name, input) in &of.inputs.0 {
-            if found.insert(input.name.clone(), ()).is_some() {
-                continue;
+        let (keeper, lacking, prefix) = match self.own_lock {
+            true => (None, Lacking::Refused, String::new()),
+            false => (Some(self.keeper.clone()), self.lacking, format!("{}/", self.name)),
+        };
+        let standing = Standing {
+            commit,
+            keeper,
+            lacking: if is_dry && lacking == Lacking::Written { Lacking::Lent } else { lacking },
+            prefix,
+            way: format!("{}/", self.way),
+            followed: self.follows.iter().map(follow).collect(),
+            replaced: self.replaced.clone(),
+            depth: depth + 1,
+        };
+        Described::read_standing(&project, &[], standing).map_err(|error| match error {
+            XbuildError::User { what, help } => {
+                XbuildError::User { what: format!("the input `{}`: {what}", self.way), help }
             }
-            let brought = match &input.place {
-                InputPlace::Folder(_) => None,
-                InputPlace::Repository { url, reference, folder } => {
-                    let pin_of =
-                        lock.inputs.get(&input.name).filter(|pin| pin.is_of(url, reference)).cloned();
-                    let commit = match (reference, &pin_of) {
-                        (GitReference::Commit(hash), _) => hash.clone(),
-                        (_, Some(pin)) if !is_wanted(&input.name) => pin.commit.clone(),
-                        _ => {
-                            let commit = commit::resolve(url, reference, hands)?;
-                            match pin_of.filter(|pin| pin.commit == commit) {
-                                Some(_) => hands.ui.status("Unchanged", &input.name),
-                                None => pin(lock, input, (url, reference), &commit, hands.ui),
-                            }
-                            commit
-                        }
-                    };
-                    Some((commit::bring(url, commit, hands)?, folder))
-                }
-            };
-            // Another project's own lock is its own to move.
-            if input.own_lock {
-                continue;
-            }
-            below.push(match brought {
-                None => read_folder(of, name, input)?,
-                Some((commit, folder)) => {
-                    let project = commit.top.join(folder.as_str());
-                    read_at(of, name, input, &project, Some(commit))?
-                }
-            });
-        }
-        Ok(below)
-    };
-    let mut projects = look(described, &mut lock)?;
-    let mut next = 0;
-    while next < projects.len() {
-        let below = look(&projects[next], &mut lock)?;
-        projects.extend(below);
-        next += 1;
-    }
-    lock.inputs.retain(|name, _| found.contains_key(name));
-    described.write_lock(&lock, &before)?;
-    Ok(Updated { projects, names: found.into_keys().collect() })
-}
-
-/// What the outputs depend on that use outputs of other projects. What can't be looked at is told when it is needed.
-pub(crate) fn key(described: &Described, session: &Session) -> Sha256 {
-    let mut key = Hasher::default();
-    let mut add = |text: &str| {
-        key.update(&(text.len() as u64).to_le_bytes());
-        key.update(text.as_bytes());
-    };
-    for (name, input) in &described.inputs.0 {
-        add(name);
-        add(&format!("{:?}", input.place));
-        add(&of_input(described, name, input, session).unwrap_or_else(|error| error.to_string()));
-    }
-    key.sha256()
-}
-
-fn of_input(
-    described: &Described,
-    name: &str,
-    input: &Input,
-    session: &Session,
-) -> Result<String, XbuildError> {
-    match &input.place {
-        InputPlace::Repository { url, reference, .. } => {
-            let lock = Lock::read(&input.keeper.folder)?;
-            let pin = lock.inputs.get(&input.name).filter(|pin| pin.is_of(url, reference));
-            Ok(pin.map_or_else(String::new, |pin| pin.commit.clone()))
-        }
-        InputPlace::Folder(_) => {
-            let other = read_folder(described, name, input)?;
-            let local = other.sources(&session.store)?;
-            Ok(format!("{} {:?} {} {}", other.fingerprint, local.tree, local.workspace, key(&other, session)))
-        }
+            error => error,
+        })
     }
 }
 

@@ -67,31 +67,30 @@ pub(crate) fn pin_missing(
     if is_dry { Ok(()) } else { grounds.described.write_lock(lock, &before) }
 }
 
-/// Moves all pins of packages to what their suites have now. Those that no recipe asks for any more go.
+/// Moves all pins of packages to what their suites have now, for a project and its inputs, which have theirs in the same
+/// lock. Those that no recipe asks for any more go.
 pub(crate) fn update(
     global: &Global,
-    described: &Described,
-    others: &[Described],
+    projects: &[Described],
     host: &Triple,
     ui: &Ui,
 ) -> Result<(), XbuildError> {
-    let mut lock = described.lock()?;
+    let Some(first) = projects.first() else { return Ok(()) };
+    let mut lock = first.lock()?;
     if lock.packages.is_empty() {
         return Ok(());
     }
-    // The pins of inputs are here too.
-    let is_named_by_any = |set: &&PackageSet| {
-        std::iter::once(described).chain(others).any(|described| is_named(described, set))
-    };
-    let asked: BTreeSet<PackageSet> =
-        lock.packages.keys().filter(|set| is_named_by_any(set)).cloned().collect();
     let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
     let fetcher = fetching.fetcher();
-    let indexes = fetching.indexes(&fetcher, &described.toolchains)?;
     let mut packages = PackageSets::new();
-    let toolchain = described.toolchain(&VariantName::default())?;
-    pin(&mut packages, &asked, Grounds::new(described, toolchain, host)?, &indexes)?;
+    for described in projects {
+        let named = lock.packages.keys().filter(|set| is_named(described, set));
+        let asked: BTreeSet<PackageSet> = named.cloned().collect();
+        let indexes = fetching.indexes(&fetcher, &described.toolchains)?;
+        let toolchain = described.toolchain(&VariantName::default())?;
+        pin(&mut packages, &asked, Grounds::new(described, toolchain, host)?, &indexes)?;
+    }
     fetching.display.finish();
     let before = lock.clone();
     lock.packages = packages;
@@ -99,7 +98,7 @@ pub(crate) fn update(
         ui.status("Unchanged", set);
     }
     tell(&before.packages, &lock.packages, ui);
-    described.write_lock(&lock, &before)
+    first.write_lock(&lock, &before)
 }
 
 /// Resolves what is asked for and has no pin. What may lie in one sandbox with it is resolved anew where it has
@@ -123,9 +122,11 @@ fn pin(
             !fresh.contains(*set) && others.any(|other| !agree(&sets[*set], &sets[other]))
         };
         todo = sets.keys().filter(is_stale).cloned().collect();
-        // What no recipe names any more is not worth a failure: it goes.
+        // What no recipe names any more is not worth a failure: it goes, unless it may be another project's.
         for unnamed in todo.extract_if(.., |set| !is_named(grounds.described, set)) {
-            sets.remove(&unnamed);
+            if !grounds.described.shares_lock() {
+                sets.remove(&unnamed);
+            }
         }
     }
     Ok(())
@@ -393,7 +394,15 @@ mod tests {
             &newer(),
         )
         .unwrap();
-        assert_eq!(sets.into_keys().collect::<Vec<_>>(), [png]);
+        assert_eq!(sets.into_keys().collect::<Vec<_>>(), std::slice::from_ref(&png));
+
+        // Unless it may be another project's, which has its pins in the same lock.
+        let with_inputs = described("[inputs.other]\npath = \"../other\"\n");
+        let mut sets = first.clone();
+        let grounds = Grounds::new(&with_inputs, toolchain(&with_inputs), &host).unwrap();
+        pin(&mut sets, &[png.clone()].into(), grounds, &newer()).unwrap();
+        assert_eq!(sets[&zlib], first[&zlib]);
+        assert!(sets.contains_key(&png));
     }
 
     #[test]

@@ -7,11 +7,13 @@
 //! | descriptions: built-in data, `xbuild.toml`, `.xbuild/`, `rust-toolchain.toml`, `--set` | they say what is built and with what |
 //! | what programs are told of the commit | they hold it |
 //! | the request, the isolation, the host's triple | they select and change |
-//! | the packages that `xbuild.lock` pins, added by [`crate::packages::fingerprint`] | they are built with |
+//! | the packages and commits that `xbuild.lock` pins, added by [`with_pins`] | they are built with |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
-//! | the same of other projects that the description names, or their commits | outputs of theirs are used |
+//! | the same of other projects in folders that the description leads to ([`crate::inputs::state`]) | outputs of theirs are used |
 //!
 //! What compilers and build scripts warned of is remembered too, and said again each time.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use xbuild_action::{Content as _, File};
@@ -22,11 +24,13 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::cli::{Build, Execution, Features};
 use crate::description::Described;
+use crate::lock::{InputPin, PackageSets};
+use crate::packages;
 use crate::stamp::Stamp;
 use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-6");
+const REQUESTS: Namespace = Namespace::new("request-7");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
@@ -45,7 +49,7 @@ struct Recorded {
     file: File,
 }
 
-/// The key of a request.
+/// The key of a request, but for what `xbuild.lock` pins.
 pub(crate) fn key(
     described: &Described,
     (local, inputs): (&LocalSources, Sha256),
@@ -85,6 +89,18 @@ pub(crate) fn key(
     key.update_framed(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
     key.update_framed(&format!("{all_features} {no_default_features} {:?} {isolation:?}", profile.name()));
     key.sha256()
+}
+
+/// A key, with what is pinned.
+pub(crate) fn with_pins(
+    key: Sha256,
+    packages: &PackageSets,
+    inputs: &[BTreeMap<String, InputPin>],
+) -> Sha256 {
+    let mut whole = Hasher::default();
+    whole.update_framed(&packages::fingerprint(key, packages).to_string());
+    inputs.iter().for_each(|pins| whole.update_framed(&format!("{pins:?}")));
+    whole.sha256()
 }
 
 /// What tells this build of xbuild from another of the same version. Hashing its file would take longer than all

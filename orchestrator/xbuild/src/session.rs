@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
@@ -47,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) cancel: Cancel,
     /// Where it is noted what is wanted of the net.
     pub(crate) noted: Option<Noted>,
+    /// What repositories have said of references, by both: one command goes by one answer.
+    pub(crate) commits: Mutex<BTreeMap<(String, String), String>>,
 }
 
 impl Session {
@@ -55,7 +57,7 @@ impl Session {
         let cancel = CANCEL.get_or_init(cancelled_by_signals).clone();
         let store = Arc::new(settings::open_store(&cancel, ui)?);
         let staging: Arc<dyn Staging> = Arc::clone(&store) as Arc<dyn Staging>;
-        Ok(Self { store, sandbox: Sandbox::new(staging), cancel, noted: None })
+        Ok(Self { store, sandbox: Sandbox::new(staging), cancel, noted: None, commits: Mutex::default() })
     }
 
     pub(crate) fn engine(&self, Execution { jobs, isolation }: Execution) -> Engine<'_> {

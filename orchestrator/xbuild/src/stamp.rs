@@ -38,8 +38,17 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// What programs of a project are told, where its description has it so.
+    pub(crate) fn of(project: &description::Described) -> Result<Option<Self>, XbuildError> {
+        let Some(stamp) = &project.description.stamp else { return Ok(None) };
+        Ok(Some(match &project.standing.commit {
+            Some(commit) => Self::of_commit(commit, stamp),
+            None => Self::find(&project.root, stamp)?,
+        }))
+    }
+
     /// Asks git for what the description does not say.
-    pub(crate) fn find(root: &Path, described: &Described) -> Result<Self, XbuildError> {
+    fn find(root: &Path, described: &Described) -> Result<Self, XbuildError> {
         let head = revision::head(root);
         let revision = described.revision.clone().or_else(|| Some(head.as_ref()?.commit.clone()));
         let revision = revision.ok_or_else(|| {
@@ -80,7 +89,7 @@ impl Stamp {
     }
 
     /// What a commit says of itself whose files are laid out, with no repository around them.
-    pub(crate) fn of_commit(commit: &Commit, described: &Described) -> Self {
+    fn of_commit(commit: &Commit, described: &Described) -> Self {
         Self {
             revision: commit.hash.clone(),
             tag: None,

@@ -54,3 +54,18 @@ fn a_change_builds_the_outputs_that_see_it() {
     build("--output=x").fails(2);
     build("no-such-branch").fails(1).says("git can't tell what has changed since `no-such-branch`");
 }
+
+#[test]
+fn what_programs_of_other_projects_make_is_always_affected() {
+    let project = Project::example();
+    let tool = Project::program("tool", "fn main() {}\n");
+    let text = project.read("xbuild.toml");
+    let input = format!("\n[inputs.tool]\npath = \"{}\"\n\n", tool.root.display());
+    let step = "[step.made]\nargv = [\"sh\", \"-c\", \"tool > made.txt\"]\ntools = [\"tool/tool\"]\noutputs = [\"made.txt\"]\n";
+    project.write("xbuild.toml", &format!("{text}{input}{step}\n[package.foo]\ninputs = [\"made\"]\n"));
+    git(&project, &["init", "--quiet"]);
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "--quiet", "-m", "all of it"]);
+    let build = || project.xbuild(&["all", "--target", MUSL, "--affected-since", "HEAD", "--dry-run"]).ok();
+    build().says("Affected 1 of 2 outputs");
+}

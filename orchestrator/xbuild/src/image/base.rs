@@ -21,8 +21,8 @@ const BASES: Namespace = Namespace::new("image-base-1");
 /// References → digests.
 pub(crate) type Pins = BTreeMap<String, String>;
 
-/// The references that the wanted images may be based on.
-fn references(described: &Described, names: &[String]) -> Vec<String> {
+/// The references that the wanted images may be based on; all, where none is named.
+pub(crate) fn references(described: &Described, names: &[String]) -> Vec<String> {
     let bases = described.description.images.bases(|name| is_wanted(names, name));
     let reference = |base| match base {
         Base::Pulled(reference) => Some(reference),
@@ -81,13 +81,6 @@ pub(crate) fn update(
     let mut lock = described.lock()?;
     let before = lock.clone();
     let references = references(described, &[]);
-    if let Some(strange) = wanted.iter().find(|name| !references.contains(name)) {
-        let help = match references.as_slice() {
-            [] => "the description bases no image on another".to_owned(),
-            some => format!("it has {}", some.join(", ")),
-        };
-        return Err(XbuildError::user(format!("no image is based on {strange}"), help));
-    }
     for reference in references.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
         if xbuild_registry::digest_of(reference)?.is_some() {
             continue;

@@ -1,6 +1,7 @@
 //! Commits of repositories, laid out in the store.
 
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use xbuild_action::Staging as _;
 use xbuild_base::RelPath;
@@ -40,9 +41,15 @@ impl Commit {
 
 /// The commit that a reference leads to now.
 pub(super) fn resolve(url: &str, reference: &GitReference, hands: Hands<'_>) -> Result<String, XbuildError> {
+    let known = || hands.session.commits.lock().unwrap_or_else(PoisonError::into_inner);
+    let question = (url.to_owned(), reference.to_string());
+    if let Some(commit) = known().get(&question) {
+        return Ok(commit.clone());
+    }
     let fetching = Fetching::new(hands.session, hands.global, hands.ui)?;
     let commit = git::resolve(&fetching.fetcher(), url, reference)?;
     fetching.display.finish();
+    known().insert(question, commit.clone());
     Ok(commit)
 }
 
@@ -58,6 +65,8 @@ pub(super) fn bring(url: &str, hash: String, hands: Hands<'_>) -> Result<Commit,
     let tree = trees.first().copied().ok_or(FetchError::Cancelled)?;
     let store = &hands.session.store;
     let top = store.folder().join(store.materialise(tree)?);
+    // What leads out of it is told by its path.
+    let top = fs_err::canonicalize(top).map_err(|error| XbuildError::machine(&error))?;
     Ok(Commit { top, hash, object })
 }
 

@@ -64,6 +64,11 @@ impl Ui {
         Self { json, quiet: global.quiet, verbose: global.verbose, color, live, bars, annotations }
     }
 
+    /// For another project, which has its files elsewhere: nothing is shown beside them.
+    pub(crate) fn of_input(&self) -> Self {
+        Self { annotations: None, ..self.clone() }
+    }
+
     /// A line of progress, with a verb in front as cargo has it.
     pub(crate) fn status(&self, verb: &str, text: impl std::fmt::Display) {
         if !self.quiet {

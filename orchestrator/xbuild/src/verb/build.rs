@@ -97,7 +97,9 @@ pub(crate) fn make(
     // Whoever notes what is wanted of the net must see all of it wanted.
     let is_told = is_told || session.noted.is_some();
     let terse = !is_told && ui.verbose == 0 && build.affected_since.is_none();
-    if terse && let Some(Recalled { units, rows, said }) = record::recall(&session.store, work.key()) {
+    let known = if terse { work.key()? } else { None };
+    let known = known.and_then(|key| record::recall(&session.store, key));
+    if let Some(Recalled { units, rows, said }) = known {
         if build.dry_run {
             tell_dry_run(ui, 0, units);
             return Ok(None);
@@ -119,8 +121,10 @@ pub(crate) fn make(
         recorder.write(&page, &told, realised.as_ref().err(), ui)?;
     }
     let Realised { rows, said, units, .. } = realised?;
-    if build.affected_since.is_none() {
-        record::remember(&session.store, work.key(), Recalled { units, rows: rows.clone(), said });
+    if build.affected_since.is_none()
+        && let Some(key) = work.key_after()?
+    {
+        record::remember(&session.store, key, Recalled { units, rows: rows.clone(), said });
     }
     Ok(Some(rows))
 }
@@ -170,8 +174,10 @@ pub(crate) struct Work<'w> {
     configuration: Configuration,
     /// What programs are told of the commit.
     stamp: Option<Stamp>,
-    /// Everything that the outputs depend on, but for what is pinned on the way.
-    key: Sha256,
+    /// Everything that the outputs depend on, but for what is pinned; `None`: it can't be told.
+    key: Option<Sha256>,
+    /// What there was of other projects when all began.
+    inputs: inputs::Before,
     /// `xbuild.lock`, which planning may add to.
     pins: RefCell<lock::Lock>,
 }
@@ -239,8 +245,9 @@ impl<'w> Work<'w> {
         let local = patches.apply_to_local(&*session.store, &lock, local)?;
         ui.locate(&described.root, &local.workspace);
         let stamp = stamp(described, &wanted)?;
-        let inputs = inputs::key(described, session);
-        let key = record::key(described, (&local, inputs), build, &host, stamp.as_ref());
+        let inputs = inputs::Before::new(described, session)?;
+        let key =
+            inputs.state.map(|state| record::key(described, (&local, state), build, &host, stamp.as_ref()));
         let pins = RefCell::new(described.lock()?);
         let configuration = project::configuration(&*session.store, &local)?;
         for notice in configuration.notices() {
@@ -262,13 +269,27 @@ impl<'w> Work<'w> {
             configuration,
             stamp,
             key,
+            inputs,
             pins,
         })
     }
 
-    /// The key of everything that the outputs depend on, as far as it is pinned by now.
-    pub(crate) fn key(&self) -> Sha256 {
-        packages::fingerprint(self.key, &self.pins.borrow().packages)
+    /// The key of everything that the outputs depend on, as it is pinned by now; `None`: it can't be told before they are
+    /// built.
+    pub(crate) fn key(&self) -> Result<Option<Sha256>, XbuildError> {
+        let Some(key) = self.key else { return Ok(None) };
+        // Other projects pin theirs by themselves; what is pinned for one command is nowhere but here.
+        let mut packages = self.described.lock()?.packages;
+        packages.extend(self.pins.borrow().packages.clone());
+        Ok(Some(record::with_pins(key, &packages, &inputs::pins(self.described)?)))
+    }
+
+    /// As [`Self::key`], once the outputs are there; `None` too where another project was edited or moved meanwhile.
+    pub(crate) fn key_after(&self) -> Result<Option<Sha256>, XbuildError> {
+        match self.inputs.still_holds(self.described, self.session)? {
+            true => self.key(),
+            false => Ok(None),
+        }
     }
 
     /// What runs actions.
@@ -310,7 +331,7 @@ impl<'w> Work<'w> {
 
     const fn hands(&self) -> Hands<'_> {
         let Self { global, session, ui, build, .. } = *self;
-        Hands { global, session, ui, execution: build.execution }
+        Hands { global, session, ui, execution: build.execution, is_dry: build.dry_run }
     }
 
     /// The store.
@@ -602,15 +623,10 @@ impl<'w> Work<'w> {
 
 /// What programs are told of the commit, where the description has it so.
 fn stamp(described: &Described, wanted: &Wanted) -> Result<Option<Stamp>, XbuildError> {
-    let Some(stamp) = &described.description.stamp else { return Ok(None) };
-    let stamp = match wanted {
-        Wanted::Task(_) => Stamp::none(),
-        Wanted::Everything | Wanted::Programs => match &described.standing.commit {
-            Some(commit) => Stamp::of_commit(commit, stamp),
-            None => Stamp::find(&described.root, stamp)?,
-        },
-    };
-    Ok(Some(stamp))
+    match wanted {
+        Wanted::Task(_) => Ok(described.description.stamp.as_ref().map(|_| Stamp::none())),
+        Wanted::Everything | Wanted::Programs => Stamp::of(described),
+    }
 }
 
 fn engine<'s>(session: &'s Session, described: &Described, build: &Build) -> Engine<'s> {

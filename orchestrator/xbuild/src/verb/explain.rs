@@ -65,7 +65,8 @@ pub(crate) fn explain(global: &Global, explain: &Explain, ui: &Ui) -> Result<Exi
 }
 
 pub(crate) fn runs(global: &Global, session: &Session) -> Result<Vec<RunRecord>, XbuildError> {
-    let root = find_workspace(&global.project, None)?.root;
+    let top = global.commit.as_ref().map(|commit| commit.top.as_path());
+    let root = find_workspace(&global.project, top)?.root;
     let runs = History::new(&root, None).runs(&session.store);
     if runs.is_empty() {
         return Err(XbuildError::user(

@@ -103,8 +103,8 @@ fn images(
     let pins = base::pins(global, described, &wanted.names, plain_http, ui)?;
     let ground = Ground::new(described, &session.store, pins);
     let work = Work::new(global, &build, kinds, described, session, ui)?;
-    let key = || crate::image::key(work.key(), &wanted.names, &ground);
-    let record = match recall(&session.store, key()) {
+    let key = |work| crate::image::key(work, &wanted.names, &ground);
+    let record = match work.key()?.and_then(|work| recall(&session.store, key(work))) {
         Some(record) => {
             Diagnostics::repeat(ui, &record.said);
             record
@@ -118,7 +118,9 @@ fn images(
             let bases = Bases { store: &session.store, pins: &ground.pins, offline, plain_http, ui };
             let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
             let record = Record { made, said };
-            remember(&session.store, key(), &record);
+            if let Some(work) = work.key_after()? {
+                remember(&session.store, key(work), &record);
+            }
             record
         }
     };

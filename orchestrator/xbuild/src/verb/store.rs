@@ -55,7 +55,9 @@ fn export(global: &Global, wanted: &Export, ui: &Ui) -> Result<ExitCode, XbuildE
             return Err(unbuilt(format!("{} are", counted(missing.len(), "unit"))));
         }
         // With it nothing is planned where the same xbuild is asked for the same.
-        let _ = record::recall(engine.store, work.key());
+        if let Some(key) = work.key()? {
+            let _ = record::recall(engine.store, key);
+        }
         if file == Path::new("-") {
             return Ok(engine.store.export_pack(since, &without, &mut std::io::stdout().lock())?);
         }

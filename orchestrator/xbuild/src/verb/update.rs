@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
+use xbuild_describe::suggest;
+
 use crate::cli::{Execution, Global, Update};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::image::base;
-use crate::inputs::{self, Hands, Updated};
+use crate::inputs::{self, Hands};
 use crate::session::Session;
 use crate::ui::Ui;
 use crate::{packages, settings};
@@ -20,22 +22,34 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
     if global.locked {
         return refused("--locked");
     }
+    if !global.override_inputs.is_empty() {
+        return refused("--override-input");
+    }
     let described = Described::read(global)?;
     let Update { names, plain_http } = update;
-    let Updated { projects, names: inputs } = match described.inputs.is_empty() {
-        true => Updated::default(),
-        false => {
-            let session = Session::open(ui)?;
-            let hands = Hands { global, session: &session, ui, execution: Execution::default() };
-            inputs::update(&described, names, hands)?
-        }
-    };
-    let images: Vec<String> = names.iter().filter(|name| !inputs.contains(name)).cloned().collect();
-    if names.is_empty() || !images.is_empty() {
-        base::update(&described, &images, *plain_http, ui)?;
+    let is_input = |name: &String| described.inputs.names().any(|input| input == inputs::first(name));
+    let (of_inputs, of_images): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_input);
+    let bases = base::references(&described, &[]);
+    // Before any pin is moved.
+    if let Some(strange) = of_images.iter().find(|name| !bases.contains(name)) {
+        let known: Vec<&str> = described.inputs.names().chain(bases.iter().map(String::as_str)).collect();
+        return Err(XbuildError::user(
+            format!("there is no input `{strange}`, and no image is based on it"),
+            suggest(strange, "names", &known),
+        ));
+    }
+    let mut projects = Vec::new();
+    if !described.inputs.is_empty() && (names.is_empty() || !of_inputs.is_empty()) {
+        let (session, execution) = (Session::open(ui)?, Execution::default());
+        let hands = Hands { global, session: &session, ui, execution, is_dry: false };
+        projects = inputs::update(&described, &of_inputs, hands)?;
+    }
+    if names.is_empty() || !of_images.is_empty() {
+        base::update(&described, &of_images, *plain_http, ui)?;
     }
     if names.is_empty() {
-        packages::update(global, &described, &projects, &super::build::host()?, ui)?;
+        projects.insert(0, described);
+        packages::update(global, &projects, &super::build::host()?, ui)?;
     }
     Ok(ExitCode::SUCCESS)
 }
