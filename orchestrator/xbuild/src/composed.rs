@@ -18,7 +18,7 @@ use crate::error::XbuildError;
 use crate::history::History;
 use crate::timings::Recorder;
 use crate::ui::Ui;
-use crate::verb::build::run_graph;
+use crate::work::run_graph;
 
 /// A toolchain for a target, with the glibc that was chosen for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

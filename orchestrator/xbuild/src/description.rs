@@ -9,7 +9,6 @@ use xbuild_describe::{
     Description, Natives, Override, Problems, Request, RustToolchain, Source, TargetSpec, Targets, Toolchain,
     Toolchains, VariantName, may_be_asked,
 };
-
 use xbuild_realise::{Listing, LocalSources};
 use xbuild_store::Disk;
 

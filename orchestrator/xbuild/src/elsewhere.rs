@@ -66,7 +66,6 @@ fn writes(verb: &Verb) -> bool {
     match verb {
         Verb::Init(_) | Verb::Update(_) => true,
         Verb::Toolchain(toolchain) => matches!(toolchain, Toolchain::Add { .. } | Toolchain::Update { .. }),
-        Verb::Fmt(fmt) => !fmt.check,
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! `xbuild`: builds a Cargo project for several targets, from pinned inputs, in a sandbox.
 //!
-//! A file a verb in `verb/`, what people see in `ui/`, what the machine says in `settings`.
+//! A file a verb in `verb/`, a request on its way to outputs in `work`, what people see in `ui/`, what the machine says in
+//! `settings`.
 
 mod affected;
 mod builtin;
@@ -28,6 +29,7 @@ mod steps;
 mod timings;
 mod ui;
 mod verb;
+mod work;
 
 use std::process::ExitCode;
 

@@ -20,7 +20,7 @@ use crate::error::XbuildError;
 use crate::lock::PackageSet;
 use crate::packages::{self, Grounds};
 use crate::steps;
-use crate::verb::build::Work;
+use crate::work::Work;
 
 /// Where the host's packages have their files, and where they are laid.
 const USR: &str = "usr";

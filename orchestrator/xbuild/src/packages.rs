@@ -17,7 +17,7 @@ use crate::error::{XbuildError, counted};
 use crate::lock::{Lock, PackageSet, PackageSets, Purpose};
 use crate::session::{Fetching, Session};
 use crate::ui::Ui;
-use crate::verb::build::Work;
+use crate::work::Work;
 
 pub(crate) use grounds::Grounds;
 

@@ -15,7 +15,7 @@ use xbuild_plan::planning::environment;
 
 use crate::error::XbuildError;
 use crate::packages::Grounds;
-use crate::verb::build::Work;
+use crate::work::Work;
 
 /// Where a step runs.
 const FOLDER: &str = "build/step";
@@ -55,10 +55,12 @@ impl<'s> Steps<'s> {
     /// Fetches all that a step is made from, and what it needs of others; nothing is run.
     pub(crate) fn fetch(&self, name: &str, target: &Triple) -> Result<(), XbuildError> {
         let step = self.work.described().description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
-        let (of_inputs, tools): (BTreeSet<String>, BTreeSet<String>) =
-            step.tools.iter().cloned().partition(|tool| InputOutput::parse(tool).is_some());
-        for output in of_inputs.iter().filter_map(|tool| InputOutput::parse(tool)) {
-            self.work.fetch_input(&output, self.work.host())?;
+        let mut tools = BTreeSet::new();
+        for tool in &step.tools {
+            match InputOutput::parse(tool) {
+                Some(output) => self.work.fetch_input(&output, self.work.host())?,
+                None => drop(tools.insert(tool.clone())),
+            }
         }
         self.tools(&tools)?;
         for source in step.inputs.values() {

@@ -264,7 +264,7 @@ fn a_project_is_named_by_where_it_is() {
     assert!(here.path().join(format!("result/default/{MUSL}/bin/tool")).exists());
     assert!(!tool.root.join("result").exists());
     // Nothing is written among a commit's files.
-    for verb in [&["init"][..], &["update"], &["fmt"], &["toolchain", "update"]] {
+    for verb in [&["init"][..], &["update"], &["toolchain", "update"]] {
         xbuild
             .run(&[verb, &["--project", &url]].concat())
             .fails(1)

@@ -12,7 +12,7 @@ use xbuild_store::Disk;
 
 use crate::error::XbuildError;
 use crate::steps::Steps;
-use crate::verb::build::Work;
+use crate::work::Work;
 
 /// Where files come from.
 pub(super) struct Files<'f> {

@@ -22,7 +22,7 @@ use crate::error::XbuildError;
 use crate::native::Supplied;
 use crate::revision::{self, Revision};
 use crate::steps::Steps;
-use crate::verb::build::{Planned, Realised, Work};
+use crate::work::{Planned, Realised, Work};
 
 /// Where programs go.
 const BIN: &str = "bin";

@@ -10,7 +10,7 @@ use xbuild_image::Platform;
 use crate::cli::{Build, WantedImages};
 use crate::description::Described;
 use crate::error::XbuildError;
-use crate::verb::build::Extra;
+use crate::work::Extra;
 
 /// The component that the base `static` is made of.
 pub(crate) const STATIC: &str = "image-static";

@@ -10,7 +10,7 @@ use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::Lock;
 use crate::timings::Recorder;
-use crate::verb::build::{Extra, Wanted, Work, make};
+use crate::work::{Extra, Wanted, Work, make};
 
 /// What of another project is asked for to have an output of it for a target.
 fn request(output: &InputOutput, target: &Triple, execution: Execution) -> Build {

@@ -9,13 +9,13 @@ use xbuild_action::Content as _;
 use xbuild_fetch::source::git::mirror_commits;
 use xbuild_fetch::{FixedOutput, Noted, mirror};
 
-use super::build::{Wanted, Work, request};
 use super::fetch::fetch_all;
 use crate::cli::{Build, Bundle, Global};
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
 use crate::ui::Ui;
+use crate::work::{Wanted, Work, request};
 
 pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use xbuild_describe::{Task, TaskKind};
 
-use super::build::{Wanted, planned};
 use crate::cli::{Build, Check, Clippy, Global};
 use crate::error::XbuildError;
 use crate::timings::Recorder;
 use crate::ui::Ui;
+use crate::work::{Wanted, planned};
 
 pub(crate) fn run(global: &Global, check: &Check, ui: &Ui) -> Result<ExitCode, XbuildError> {
     run_task(global, check, Task::new(TaskKind::Check), ui)
@@ -23,7 +23,7 @@ pub(crate) fn run_clippy(global: &Global, clippy: &Clippy, ui: &Ui) -> Result<Ex
 fn run_task(global: &Global, check: &Check, task: Task, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let build = Build { execution: check.execution, keep_going: check.keep_going, ..check.of.clone().into() };
     let wanted = Wanted::Task(Task { options: check.parts.options(), ..task });
-    planned(global, build, wanted, ui, |work, planned| {
+    planned(global, &build, wanted, ui, |work, planned| {
         work.build(planned, &mut Recorder::default())?;
         Ok(ExitCode::SUCCESS)
     })

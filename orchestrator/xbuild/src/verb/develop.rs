@@ -11,20 +11,20 @@ use xbuild_cargo::Toolchain;
 use xbuild_describe::{ComponentName, TargetSpec};
 use xbuild_exec::{Entry, Ground, enter};
 
-use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Build, Develop, Global};
 use crate::composed::spec;
 use crate::error::XbuildError;
 use crate::settings;
 use crate::steps::Steps;
 use crate::ui::Ui;
+use crate::work::{Planned, Wanted, Work, planned};
 
 pub(crate) fn run(global: &Global, wanted: &Develop, ui: &Ui) -> Result<ExitCode, XbuildError> {
     if let Some(unit) = &wanted.unit {
         return super::unit::run(global, unit, wanted.command.as_deref(), ui);
     }
     let build = Build { execution: wanted.execution, ..wanted.of.clone().into() };
-    let mut entry = planned(global, build, Wanted::Everything, ui, entry)?;
+    let mut entry = planned(global, &build, Wanted::Everything, ui, entry)?;
     let shell = settings::variable("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
     entry.argv = vec![shell.clone()];
     if let Some(line) = &wanted.command {

@@ -16,7 +16,6 @@ use xbuild_output::section_sizes;
 use xbuild_plan::graph::Part;
 use xbuild_realise::{native, project};
 
-use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Build, Diff, Global};
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -25,6 +24,7 @@ use crate::native::recipes_of;
 use crate::revision;
 use crate::timings::Recorder;
 use crate::ui::Ui;
+use crate::work::{Planned, Wanted, Work, planned};
 
 /// The locks that can be compared.
 const LOCKS: [&str; 2] = ["Cargo.lock", "xbuild.lock"];
@@ -155,7 +155,7 @@ impl Side {
             let outputs = if name.is_empty() { Vec::new() } else { vec![name.clone()] };
             let (of, execution) = (diff.of.clone(), diff.execution);
             let build: Build = crate::cli::Outputs { outputs, of, execution }.into();
-            planned(global, build, Wanted::Everything, ui, of_planned)
+            planned(global, &build, Wanted::Everything, ui, of_planned)
         })
     }
 }

@@ -16,11 +16,11 @@ use xbuild_plan::places::place;
 use xbuild_plan::planning::environment;
 use xbuild_realise::RealiseError;
 
-use super::build::{Finished, Wanted, Work, planned};
 use crate::cli::{Build, Doc, Global};
 use crate::error::XbuildError;
 use crate::timings::Recorder;
 use crate::ui::Ui;
+use crate::work::{Finished, Wanted, Work, planned};
 
 /// Where the parts of crates lie when they are put together.
 const ALL_PARTS: &str = "build/parts";
@@ -38,7 +38,7 @@ pub(crate) fn run(global: &Global, doc: &Doc, ui: &Ui) -> Result<ExitCode, Xbuil
     options.extend(doc.all_bins.then(|| "--bins".to_owned()));
     options.extend(doc.bins.iter().flat_map(|name| ["--bin".to_owned(), name.clone()]));
     let wanted = Wanted::Task(Task { options, ..Task::new(TaskKind::Doc) });
-    planned(global, build, wanted, ui, |work, planned| {
+    planned(global, &build, wanted, ui, |work, planned| {
         let Finished { graph, .. } = work.build(planned, &mut Recorder::default())?;
         // Packages that are planned each alone have their pages in one place all the same.
         let mut places: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();

@@ -6,23 +6,17 @@ use std::process::ExitCode;
 use xbuild_base::Triple;
 use xbuild_describe::{DistSource, FileSource};
 
-use super::build::{Extra, Planned, Wanted, Work, request};
 use crate::cli::{Build, Fetch, Global};
-use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::image::select;
-use crate::session::Session;
 use crate::steps::Steps;
 use crate::timings::Recorder;
 use crate::ui::Ui;
+use crate::work::{Extra, Planned, Wanted, Work, with_work};
 
 pub(crate) fn run(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let described = Described::read(global)?;
     let build: Build = fetch.outputs.clone().into();
-    described.toolchains_for(&request(&build, &Wanted::Everything))?;
-    let session = Session::open(ui)?;
-    let work = Work::new(global, &build, Wanted::Everything, &described, &session, ui)?;
-    let units = fetch_all(&work)?;
+    let units = with_work(global, &build, Wanted::Everything, ui, fetch_all)?;
     ui.status("Fetched", format!("all that {} need", counted(units, "unit")));
     Ok(ExitCode::SUCCESS)
 }

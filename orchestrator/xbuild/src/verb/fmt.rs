@@ -8,10 +8,10 @@ use xbuild_cargo::Packages;
 use xbuild_plan::planning::environment;
 use xbuild_realise::RealiseError;
 
-use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Build, Fmt, Global};
 use crate::error::{XbuildError, counted};
 use crate::ui::{Level, Ui};
+use crate::work::{Planned, Wanted, Work, planned};
 
 const PROGRAM: &str = "/usr/bin/rustfmt";
 /// How rustfmt begins the line that tells where a difference is: `Diff in /build/ws/src/main.rs:3:`.
@@ -25,7 +25,7 @@ pub(crate) fn run(global: &Global, fmt: &Fmt, ui: &Ui) -> Result<ExitCode, Xbuil
         ));
     }
     let build = Build { execution: fmt.execution, ..Build::default() };
-    planned(global, build, Wanted::Everything, ui, |work, planned| check(work, planned, ui))
+    planned(global, &build, Wanted::Everything, ui, |work, planned| check(work, planned, ui))
 }
 
 fn check(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<ExitCode, XbuildError> {

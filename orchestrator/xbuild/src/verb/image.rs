@@ -8,7 +8,6 @@ use xbuild_base::{RelPath, Triple};
 use xbuild_describe::{Request, name_matches};
 use xbuild_output::{install_folder, size};
 
-use super::build::{Wanted, Work};
 use crate::cli::{Build, Global, Image, ImageVerb, WantedImages};
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -21,6 +20,7 @@ use crate::session::Session;
 use crate::settings;
 use crate::timings::Recorder;
 use crate::ui::{Diagnostics, Ui};
+use crate::work::{Wanted, Work};
 
 pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;

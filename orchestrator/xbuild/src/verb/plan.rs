@@ -12,13 +12,13 @@ use xbuild_plan::graph::Graph;
 use xbuild_plan::label::Label;
 use xbuild_plan::queue::Wait;
 
-use super::build::{Wanted, planned};
 use crate::cli::{Global, Plan, PlanFormat};
 use crate::error::XbuildError;
 use crate::ui::Ui;
+use crate::work::{Wanted, planned};
 
 pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    planned(global, plan.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
+    planned(global, &plan.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         let graph = work.look(planned)?;
         let actions = actions(&graph);
         let text = match plan.format {

@@ -15,17 +15,17 @@ use xbuild_realise::RealiseError;
 use xbuild_realise::engine::{Comparison, Difference, differing_files};
 use xbuild_store::Disk;
 
-use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Global, Reproduce};
 use crate::error::{XbuildError, counted};
 use crate::timings::Recorder;
 use crate::ui::{BuildDisplay, LocalPackages, Ui};
+use crate::work::{Planned, Wanted, Work, planned};
 
 /// So many places are told of a file.
 const MOST: usize = 12;
 
 pub(crate) fn run(global: &Global, wanted: &Reproduce, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    planned(global, wanted.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
+    planned(global, &wanted.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         work.build(planned, &mut Recorder::default())?;
         execute_again(work, planned, ui)
     })

@@ -10,7 +10,6 @@ use xbuild_describe::Request;
 use xbuild_exec::{Entry, Ground, enter};
 use xbuild_output::store_path;
 
-use super::build::{Wanted, Work, make};
 use crate::choose::{Program, programs};
 use crate::cli::{Build, Global, Run, Shell};
 use crate::composed::spec;
@@ -19,6 +18,7 @@ use crate::error::XbuildError;
 use crate::session::Session;
 use crate::settings;
 use crate::ui::Ui;
+use crate::work::{Wanted, Work, make};
 
 pub(crate) fn run(global: &Global, wanted: &Run, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let described = Described::read(global)?;

@@ -10,10 +10,10 @@ use serde_json::json;
 use xbuild_action::Cancel;
 use xbuild_store::{Held, Policy, Repair, Sweeping, names_in_pack};
 
-use super::build::{Wanted, planned};
 use crate::cli::{Export, Gc, Global, Store};
 use crate::error::{XbuildError, counted};
 use crate::ui::Ui;
+use crate::work::{Wanted, planned};
 use crate::{record, settings};
 
 pub(crate) fn run(global: &Global, verb: &Store, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -37,7 +37,7 @@ fn export(global: &Global, wanted: &Export, ui: &Ui) -> Result<ExitCode, XbuildE
         Some(pack) => names_in_pack(&mut open(pack)?)?,
         None => BTreeSet::new(),
     };
-    let packed = planned(global, outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
+    let packed = planned(global, &outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
         let engine = work.engine();
         let unbuilt = |what: String| {
             XbuildError::user(

@@ -8,25 +8,26 @@ use xbuild_output::testing::junit;
 use xbuild_plan::graph::{Runner, TestRuns, UnitOf};
 use xbuild_realise::project;
 
-use super::build::{Finished, Wanted, Work, request};
 use crate::cli::{Build, Global, Test};
 use crate::composed::spec;
-use crate::description::Described;
 use crate::error::XbuildError;
-use crate::session::Session;
 use crate::timings::Recorder;
 use crate::ui::{TestDisplay, Ui, test_summary};
+use crate::work::{Finished, Planned, Wanted, Work, planned};
 
 pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let described = Described::read(global)?;
-    let (build, wanted) = (build(test), Wanted::Task(task(test)));
-    described.toolchains_for(&request(&build, &wanted))?;
-    let session = Session::open(ui)?;
-    let work = Work::new(global, &build, wanted, &described, &session, ui)?;
-    let mut recorder = Recorder::default();
-    let mut planned = work.plan(&Default::default(), &mut recorder)?;
-    let Finished { mut graph, .. } = work.build(&mut planned, &mut recorder)?;
+    planned(global, &build(test), Wanted::Task(task(test)), ui, |work, planned| {
+        run_tests(work, planned, test, ui)
+    })
+}
 
+fn run_tests(
+    work: &Work<'_>,
+    planned: &mut Planned<'_>,
+    test: &Test,
+    ui: &Ui,
+) -> Result<ExitCode, XbuildError> {
+    let Finished { mut graph, .. } = work.build(planned, &mut Recorder::default())?;
     let mut tests = Vec::new();
     for (part, one) in planned.asked.iter().enumerate() {
         let units = project::tests(&graph.parts()[part].context, one);
@@ -41,7 +42,7 @@ pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, Xbu
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let runners = runners(&work, &described, &planned.asked)?;
+    let runners = runners(work, &planned.asked)?;
     let arguments = test.filter.iter().chain(&test.arguments).cloned().collect();
     let mut runs = TestRuns::new(&mut graph, tests, runners, arguments);
     let labels = runs.labels().to_vec();
@@ -64,7 +65,8 @@ pub(crate) fn run(global: &Global, test: &Test, ui: &Ui) -> Result<ExitCode, Xbu
 }
 
 /// How programs of each part run on this machine.
-fn runners(work: &Work<'_>, described: &Described, asked: &[Asked]) -> Result<Vec<Runner>, XbuildError> {
+fn runners(work: &Work<'_>, asked: &[Asked]) -> Result<Vec<Runner>, XbuildError> {
+    let described = work.described();
     let mut specs = Vec::new();
     for one in asked {
         specs.push(spec(described, &one.target)?);

@@ -130,7 +130,7 @@ fn add_official(
     let fetcher = fetching.fetcher();
     // This machine's own is needed, the others are taken along.
     let mut hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
-    let own = super::build::host()?;
+    let own = crate::work::host()?;
     hosts.sort_by_key(|host| *host != own);
     let wanted = Wanted { version: &parsed, manifest, hosts: &hosts, targets };
     let added = add(&wanted, &Server::from_environment(&settings::variable), &fetcher, toolchains)?;

@@ -49,7 +49,7 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
     }
     if names.is_empty() {
         projects.insert(0, described);
-        packages::update(global, &projects, &super::build::host()?, ui)?;
+        packages::update(global, &projects, &crate::work::host()?, ui)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,15 +11,15 @@ use serde_json::{Value, json};
 use xbuild_cargo::{Context, UnitIndex};
 use xbuild_realise::project;
 
-use super::build::{Planned, Wanted, Work, planned};
 use crate::cli::{Global, Outputs, Why};
 use crate::error::XbuildError;
 use crate::ui::Ui;
+use crate::work::{Planned, Wanted, Work, planned};
 
 pub(crate) fn run(global: &Global, why: &Why, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let asked = Crate::parse(&why.name)?;
     let outputs = Outputs { outputs: vec![why.output.clone()], of: why.of.clone(), execution: why.execution };
-    planned(global, outputs.into(), Wanted::Everything, ui, |work, planned| tell(work, planned, &asked, ui))
+    planned(global, &outputs.into(), Wanted::Everything, ui, |work, planned| tell(work, planned, &asked, ui))
 }
 
 /// The crate that is asked for.

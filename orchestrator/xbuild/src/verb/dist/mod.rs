@@ -14,7 +14,6 @@ use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
 use xbuild_realise::{RealiseError, project};
 
 use self::deb::Programs;
-use super::build::{Wanted, Work, make, request};
 use crate::choose::facts;
 use crate::cli::{Build, Dist, Global};
 use crate::composed::spec;
@@ -23,6 +22,7 @@ use crate::error::XbuildError;
 use crate::session::Session;
 use crate::steps::Steps;
 use crate::ui::Ui;
+use crate::work::{Wanted, Work, make, request};
 
 /// How the names of files begin that people look for beside a program.
 const LOOKED_FOR: [&str; 6] = ["README", "LICENSE", "LICENCE", "COPYING", "NOTICE", "CHANGELOG"];

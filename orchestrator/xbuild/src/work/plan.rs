@@ -1,0 +1,169 @@
+//! What a request needs, fetched, composed and evaluated.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use xbuild_action::{Entry, File};
+use xbuild_base::{Blob, Digest, Tree};
+use xbuild_describe::{ComponentName, Toolchains, evaluate};
+use xbuild_fetch::official::Server;
+use xbuild_fetch::source::cargo_config::CargoConfig;
+use xbuild_fetch::toolchain::Composer;
+use xbuild_fetch::{FetchError, Fetcher, FixedOutput};
+use xbuild_realise::fetching::ComponentBuilder;
+use xbuild_realise::project::DescribedVariables;
+use xbuild_realise::{project, workspace};
+
+use super::{Extra, Planned, Work, no_variant, request};
+use crate::composed::Composed;
+use crate::error::XbuildError;
+use crate::lock::PackageSet;
+use crate::session::Fetching;
+use crate::timings::Recorder;
+use crate::{packages, settings};
+
+impl<'w> Work<'w> {
+    /// Fetches and composes what is needed, and evaluates the request.
+    pub(crate) fn plan(&self, extra: &Extra, recorder: &mut Recorder) -> Result<Planned<'w>, XbuildError> {
+        let Self { described, session, ui, engine, .. } = self;
+        recorder.stage("fetch");
+        // Cargo reads the manifests before it is known whose outputs are wanted: any of the toolchains' will do.
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        let fetching = Fetching::new(session, self.global, ui)?;
+        let fetcher = fetching.fetcher();
+        let server = Server::from_environment(&settings::variable);
+        let builder = ComponentBuilder { engine };
+        let composer = self.composer(&described.toolchains, &fetching, &fetcher, &builder);
+        let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
+        let host_layers = composer.layers(first, &[], &server)?.host;
+        let configuration = self.configuration.clone();
+        let mut project =
+            project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
+        project = self.patches.apply_to_fetched(&*session.store, &self.lock, project)?;
+        fetching.display.finish();
+
+        recorder.stage("plan");
+        let said = project::metadata(engine, &project.ground(&host_layers))?;
+        if let Some(asked) = &described.member {
+            described.check_member(asked, &workspace::member_folders(&said, &project.sources.workspace)?)?;
+        }
+        let members = workspace::of_metadata(&said, &self.lock)?;
+        let mut metadata = BTreeMap::from([(first.version.clone(), said)]);
+        let request = request(self.build, &self.wanted);
+        let description = &described.description;
+        let asked = evaluate(description, &members, &described.targets, &request)?;
+        let packages = description.packages_of(&members.packages)?;
+        project.variables = DescribedVariables {
+            common: description.environment.clone(),
+            variants: description
+                .variants
+                .iter()
+                .map(|(name, variant)| (name.clone(), variant.env.clone()))
+                .collect(),
+            packages: packages
+                .iter()
+                .map(|(package, settings)| (package.clone(), settings.env.clone()))
+                .collect(),
+        };
+        recorder.stage("fetch");
+        let composed = Composed::new(described, &composer, &server, &asked)?;
+        let components = composer.trees(&extra.components)?;
+        let files = fetcher.blobs(&extra.files)?;
+        fetching.display.finish();
+        for (ground, layers) in &composed.layers {
+            if !metadata.contains_key(&ground.rust) {
+                let said = project::metadata(engine, &project.ground(&layers.host))?;
+                metadata.insert(ground.rust.clone(), said);
+            }
+        }
+        Ok(Planned { project, metadata, asked, packages, composed, components, files })
+    }
+
+    /// The sandbox's root for what runs on this machine, with nothing of a target.
+    pub(crate) fn host_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        self.compose(&self.described.toolchains, |composer| {
+            Ok(composer.layers(first, &[], &Server::from_environment(&settings::variable))?.host)
+        })
+    }
+
+    /// The sandbox's root for rustfmt, with the project's sources.
+    pub(crate) fn rustfmt_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
+        let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
+        self.compose(&self.described.toolchains, |composer| {
+            let server = Server::from_environment(&settings::variable);
+            let mut layers = composer.layers(first, &[], &server)?.host;
+            layers.extend([composer.rustfmt(first, &server)?, self.local.tree]);
+            Ok(layers)
+        })
+    }
+
+    /// Composes something of components, which are fetched where they aren't there.
+    fn compose<T>(
+        &self,
+        toolchains: &Toolchains,
+        compose: impl FnOnce(&Composer<'_>) -> Result<T, FetchError>,
+    ) -> Result<T, XbuildError> {
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        let fetcher = fetching.fetcher();
+        let builder = ComponentBuilder { engine: &self.engine };
+        let composed = compose(&self.composer(toolchains, &fetching, &fetcher, &builder))?;
+        fetching.display.finish();
+        Ok(composed)
+    }
+
+    /// A file of the net, or what is in it.
+    pub(crate) fn fetch(&self, wanted: &FixedOutput, is_archive: bool) -> Result<Entry, XbuildError> {
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        let fetcher = fetching.fetcher();
+        let wanted = std::slice::from_ref(wanted);
+        let entry = match is_archive {
+            true => fetcher.trees(wanted)?.first().copied().map(Entry::Directory),
+            false => {
+                let file = |&digest: &Digest<Blob>| Entry::File(File { digest, executable: false });
+                fetcher.blobs(wanted)?.first().map(file)
+            }
+        };
+        fetching.display.finish();
+        entry.ok_or_else(|| XbuildError::user("nothing was fetched", "run the same command again"))
+    }
+
+    fn composer<'c>(
+        &'c self,
+        toolchains: &'c Toolchains,
+        fetching: &'c Fetching<'_>,
+        fetcher: &'c Fetcher<'c>,
+        builder: &'c ComponentBuilder<'_>,
+    ) -> Composer<'c> {
+        Composer {
+            fetcher,
+            mirrors: &fetching.mirrors,
+            wheels: &fetching.wheels,
+            toolchains,
+            host: &self.host,
+            builder,
+        }
+    }
+
+    /// The trees of components that only planning has shown to be needed.
+    pub(crate) fn trees<'n>(
+        &self,
+        toolchains: &Toolchains,
+        names: impl IntoIterator<Item = &'n ComponentName>,
+    ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError> {
+        self.compose(toolchains, |composer| composer.trees(names))
+    }
+
+    /// The trees of packages that only planning has shown to be needed, as their packages have them; pinned where they
+    /// are not yet.
+    pub(crate) fn packages(
+        &self,
+        sets: &BTreeSet<PackageSet>,
+    ) -> Result<BTreeMap<PackageSet, Digest<Tree>>, XbuildError> {
+        let mut pins = self.pins.borrow_mut();
+        let toolchain = self.toolchains.values().next().ok_or_else(no_variant)?;
+        let grounds = packages::Grounds::new(self.described, toolchain, &self.host)?;
+        let ground = (self.global, self.session, self.ui);
+        packages::pin_missing(ground, grounds, &mut pins, sets, self.build.dry_run)?;
+        packages::trees(self, self.described, sets, &pins.packages)
+    }
+}

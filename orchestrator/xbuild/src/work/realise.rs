@@ -1,0 +1,191 @@
+//! What is planned, built and proved.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use xbuild_base::Triple;
+use xbuild_describe::{Asked, Unify};
+use xbuild_plan::graph::Graph;
+use xbuild_realise::RealiseError;
+use xbuild_realise::engine::Engine;
+
+use super::{Finished, Planned, Realised, Work};
+use crate::affected::Changes;
+use crate::composed::{Ground, spec};
+use crate::error::{XbuildError, counted};
+use crate::history::{History, UnitRecord};
+use crate::native::{self, Supplied};
+use crate::timings::Recorder;
+use crate::ui::{BuildDisplay, LocalPackages, Said, Traced, Ui};
+use crate::{outputs, steps};
+
+impl Work<'_> {
+    /// Builds what is planned.
+    pub(crate) fn build(
+        &self,
+        planned: &mut Planned<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<Finished<'_>, XbuildError> {
+        let Self { build, ui, engine, .. } = self;
+        let history = History::of_std(&self.described.root);
+        planned.composed.build_std(engine, (ui, &history), recorder)?;
+        recorder.stage("plan");
+        let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
+        recorder.stage("build");
+        let mut history = History::new(&self.described.root, build.record.clone());
+        history.graphs = planned.asked.iter().map(|one| self.graph_name(one)).collect();
+        let (trace, said) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
+        if let Some(path) = &build.trace {
+            let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            fs_err::write(path, text).map_err(|error| XbuildError::machine(&error))?;
+        }
+        Ok(Finished { graph, supplied, trace, said })
+    }
+
+    /// Builds what is planned, and proves it.
+    pub(crate) fn realise(
+        &self,
+        planned: &mut Planned<'_>,
+        recorder: &mut Recorder,
+    ) -> Result<Realised, XbuildError> {
+        let Self { build, described, session, ui, .. } = self;
+        let Finished { graph, supplied, trace, said } = self.build(planned, recorder)?;
+        recorder.stage("prove");
+        let rows = outputs::rows(&graph, &planned.asked, &trace);
+        let mut libraries: BTreeMap<(String, Triple), Supplied> = BTreeMap::new();
+        for (one, supplied) in planned.asked.iter().zip(supplied) {
+            libraries.entry((one.variant.to_string(), one.target.clone())).or_default().join(supplied);
+        }
+        outputs::prove(session, described, (&planned.asked, &libraries), &rows, build, ui)?;
+        let cfg = |(part, one): (usize, &Asked)| {
+            let context = &graph.parts()[part].context;
+            (one.target.clone(), context.cfg(&one.target).unwrap_or_default().to_vec())
+        };
+        let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
+        Ok(Realised { rows, said, units: graph.len(), cfgs, libraries })
+    }
+
+    /// Leaves of what is asked for the outputs that a change since a commit can touch.
+    pub(super) fn keep_affected(&self, planned: &mut Planned<'_>, commit: &str) -> Result<(), XbuildError> {
+        let changes = Changes::since(self.described, &self.local, commit)?;
+        let count = |planned: &Planned<'_>| planned.asked.iter().map(|one| one.selected.len()).sum::<usize>();
+        let all = count(planned);
+        if !changes.is_global {
+            let graph = self.look(planned)?;
+            for (one, part) in planned.asked.iter_mut().zip(graph.parts()) {
+                changes.keep(self.described, &self.local, part, one);
+            }
+            planned.asked.retain(|one| !one.selected.is_empty());
+        }
+        self.ui.status("Affected", format!("{} of {}", count(planned), counted(all, "output")));
+        Ok(())
+    }
+
+    /// The graph of what is planned, and not built: std may be missing in it.
+    pub(crate) fn look(&self, planned: &Planned<'_>) -> Result<Graph<'_>, XbuildError> {
+        Ok(self.graph(planned, &planned.asked)?.0)
+    }
+
+    /// What people call the graph of a variant and target, and of a package where each is planned alone.
+    fn graph_name(&self, one: &Asked) -> String {
+        let variants = &self.described.description.variants;
+        let is_alone = variants.get(&one.variant).is_some_and(|build| build.unify == Unify::Package);
+        let packages: Vec<&str> = one.plan.packages.iter().filter(|_| is_alone).map(String::as_str).collect();
+        let packages = if packages.is_empty() { String::new() } else { format!(", {}", packages.join(", ")) };
+        format!("{}/{}{packages}", one.variant, one.target)
+    }
+
+    /// One graph over what is asked for, and for each the libraries that packages bring.
+    fn graph(
+        &self,
+        planned: &Planned<'_>,
+        asked: &[Asked],
+    ) -> Result<(Graph<'_>, Vec<Supplied>), XbuildError> {
+        let include = self.described.description.includes();
+        let Planned { project, composed, metadata, .. } = planned;
+        let mut parts = Vec::new();
+        for one in asked {
+            let layers = composed.layers_of(one)?;
+            let metadata = &metadata[&Ground::of(self.described, one)?.rust];
+            let spec = spec(self.described, &one.target)?;
+            parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
+        }
+        let supplied = native::provide(self, self.described, asked, &mut parts)?;
+        steps::provide(self, &planned.packages, &mut parts)?;
+        let variants = &self.described.description.variants;
+        for (part, one) in parts.iter_mut().zip(asked) {
+            let stamp = self.stamp.as_ref();
+            let stamp = stamp.filter(|_| variants.get(&one.variant).is_some_and(|build| build.stamp));
+            stamp.inspect(|stamp| stamp.tell(self.described, one, part));
+        }
+        Ok((Graph::new(self.engine.store, parts).map_err(RealiseError::from)?, supplied))
+    }
+
+    /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
+    pub(super) fn dry_run(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
+        let Self { ui, engine, .. } = self;
+        let said = |json: serde_json::Value, text: String| {
+            ui.output_line(&if ui.json { json.to_string() } else { text });
+        };
+        let missing = planned.composed.without_std(engine)?;
+        for Ground { target, .. } in &missing {
+            let what = json!({ "reason": "xbuild-would-build-std", "target": target });
+            said(what, format!("would build std for {target}, and all units for it"));
+        }
+        let mut known: Vec<Asked> = Vec::new();
+        for one in &planned.asked {
+            if !missing.contains(&Ground::of(self.described, one)?) {
+                known.push(one.clone());
+            }
+        }
+        let (mut graph, _) = self.graph(planned, &known)?;
+        let nodes = engine.missing(&mut graph)?;
+        for &node in &nodes {
+            let label = &graph.labels()[node];
+            let what = json!({
+                "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform
+            });
+            said(what, format!("would build {label} [{}]", label.platform));
+        }
+        tell_dry_run(ui, nodes.len(), graph.len() - nodes.len());
+        Ok(())
+    }
+}
+
+/// Says how much would be built, and how much is there.
+pub(super) fn tell_dry_run(ui: &Ui, would_build: usize, cached: usize) {
+    let what = json!({ "reason": "xbuild-dry-run", "would-build": would_build, "cached": cached });
+    let text = format!("{} would be built, {cached} cached", counted(would_build, "unit"));
+    ui.output_line(&if ui.json { what.to_string() } else { text });
+}
+
+/// Runs a graph on the display. Tells what happened to each node, and what was said that must be said again.
+pub(crate) fn run_graph(
+    engine: &Engine<'_>,
+    graph: &mut Graph<'_>,
+    (ui, history): (&Ui, &History),
+    recorder: &mut Recorder,
+) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
+    let labels = graph.labels().to_vec();
+    let mut display = BuildDisplay::new(ui, &labels, engine.store, LocalPackages::of(engine.store, graph));
+    let summary = engine.run(graph, &mut display);
+    display.finish();
+    recorder.ran(graph, &display);
+    let summary = summary?;
+    let units = std::mem::take(&mut display.units).into_iter().map(|(node, unit)| {
+        let graph = history.graphs.get(graph.unit(node).part).cloned().unwrap_or_default();
+        UnitRecord { graph, ..unit }
+    });
+    history.add(engine.store, units.collect())?;
+    if summary.failed > 0 {
+        return Err(XbuildError::Failed {
+            failed: summary.failed,
+            skipped: summary.skipped,
+            broken: display.broken,
+            total: labels.len(),
+        });
+    }
+    let (executed, cached) = (summary.executed, summary.cached);
+    ui.status("Finished", format!("{}: {executed} built, {cached} cached", counted(labels.len(), "unit")));
+    Ok((std::mem::take(&mut display.trace), display.take_said()))
+}
