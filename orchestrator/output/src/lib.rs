@@ -10,6 +10,7 @@
 //! | `table` | [`table`]: the outputs for people, and [`json_lines`] for programs |
 //! | `testing` | [`read`](testing::read): what tests said; [`junit`](testing::junit): the same for CI services |
 //! | `timings` | [`timings_page`]: where a build's time went, as a page |
+//! | `debuginfo` | [`has_debuginfo`]: whether a program has some |
 //! | `dist` | [`write_archives`]: archives for people |
 //! | [`debian`] | Debian packages: names, versions and places as Debian has them |
 //! | `difference` | [`differing_places`]: where two files differ that should be the same |
@@ -17,6 +18,7 @@
 
 mod artefact;
 pub mod debian;
+mod debuginfo;
 mod difference;
 mod dist;
 mod error;
@@ -29,6 +31,7 @@ pub mod testing;
 mod timings;
 
 pub use artefact::{Artefact, Place};
+pub use debuginfo::has_debuginfo;
 pub use difference::{differing_places, section_sizes};
 pub use dist::{Archive, Archived, Packing, write_archives};
 pub use error::OutputError;

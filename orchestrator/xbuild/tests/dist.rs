@@ -6,6 +6,7 @@ use std::process::Command;
 
 use common::{Project, TARGETS, said};
 use fs_err as fs;
+use xbuild_output::section_sizes;
 
 const MUSL: &str = TARGETS[0];
 const WINDOWS: &str = TARGETS[2];
@@ -52,6 +53,43 @@ fn programs_are_packed_for_each_target_with_what_people_look_for() {
     let folder = format!("tool_{MUSL}-quick");
     let expected = ["", "man/", "man/tool.1", "notes.txt", "tool"].map(|path| format!("{folder}/{path}\n"));
     assert_eq!(listed, expected.concat());
+}
+
+#[test]
+fn debugging_information_is_packed_by_itself() {
+    let project = Project::program("tool", "fn main() {\n    println!(\"packed\");\n}\n");
+    project.write("xbuild.toml", "[dist]\nsplit-debuginfo = true\n");
+    let dist = || project.xbuild(&["dist", "--target", MUSL, "--target", WINDOWS]).ok();
+    dist().says(&format!("tool for {MUSL} has no debugging information"));
+    let folder = project.root.join("result/dist");
+    let file = |name: &str| folder.join(name);
+    assert!(!file(&format!("tool-0.1.0-{MUSL}-debuginfo.tar.gz")).exists());
+
+    project.append("Cargo.toml", "\n[profile.release]\ndebug = 1\n");
+    dist();
+    let unpacked = project.folder.path().join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    for (target, program) in [(MUSL, "tool"), (WINDOWS, "tool.exe")] {
+        for part in ["", "-debuginfo"] {
+            let archive = file(&format!("tool-0.1.0-{target}{part}")).display().to_string();
+            if target == WINDOWS {
+                let archive = fs::File::open(format!("{archive}.zip")).unwrap();
+                zip::ZipArchive::new(archive).unwrap().extract(&unpacked).unwrap();
+            } else {
+                let mut tar = Command::new("tar");
+                said(tar.arg("-xzf").arg(format!("{archive}.tar.gz")).current_dir(&unpacked));
+            }
+        }
+        let read = |path: String| fs::read(unpacked.join(path)).unwrap();
+        let stripped = read(format!("tool-0.1.0-{target}/{program}"));
+        let debug = read(format!("tool-0.1.0-{target}-debuginfo/{program}.debug"));
+        let has = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        let has_section =
+            |bytes: &[u8]| section_sizes(bytes).into_iter().any(|(name, _)| name == ".debug_info");
+        assert!(has_section(&debug) && !has_section(&stripped), "{target}");
+        assert!(has(&stripped, &format!("{program}.debug")), "{target}: the program names the other file");
+    }
+    assert_eq!(said(&mut Command::new(unpacked.join(format!("tool-0.1.0-{MUSL}/tool")))), "packed\n");
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub struct Dist {
     pub files: Option<BTreeSet<RelPath>>,
     /// What else lies beside the programs, by where.
     pub made: BTreeMap<RelPath, DistSource>,
+    /// Whether the programs' debugging information is packed by itself, and the programs without it.
+    pub split_debuginfo: bool,
     /// Debian packages beside the archives, where they are wanted.
     pub deb: Option<Deb>,
 }
@@ -60,6 +62,7 @@ impl Default for Dist {
             name: "{package}-{version}-{target}".to_owned(),
             files: None,
             made: BTreeMap::new(),
+            split_debuginfo: false,
             deb: None,
         }
     }
@@ -108,6 +111,9 @@ pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) ->
             }
         }
         dist.files = Some(files);
+    }
+    if let Some(field) = fields.get("split-debuginfo") {
+        dist.split_debuginfo = field.boolean(reader).unwrap_or_default();
     }
     dist.deb = fields.get("deb").and_then(|field| read_deb(&field, reader));
     fields.finish(reader);

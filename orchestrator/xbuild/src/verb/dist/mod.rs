@@ -1,6 +1,7 @@
 //! `xbuild dist`: programs, built and packed for people: an archive for each package, target and variant.
 
 mod deb;
+mod debuginfo;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
 use xbuild_realise::{RealiseError, project};
 
 use self::deb::Programs;
+use self::debuginfo::Splitter;
 use crate::choose::facts;
 use crate::cli::{Build, Dist, Global};
 use crate::composed::spec;
@@ -45,13 +47,14 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let rows = make(global, &build, &described, &session, ui)?.unwrap_or_default();
 
     let settings = &described.description.dist;
-    let work = match settings.made.is_empty() {
-        true => None,
-        false => Some(Work::new(global, &build, Wanted::Programs, &described, &session, ui)?),
-    };
+    let wants_work = !settings.made.is_empty() || settings.split_debuginfo;
+    let work = || Work::new(global, &build, Wanted::Programs, &described, &session, ui);
+    let work = wants_work.then(work).transpose()?;
     let takes_steps = settings.made.values().any(|source| matches!(source, DistSource::Step(_)));
     let steps = work.as_ref().filter(|_| takes_steps).map(Steps::new).transpose()?;
+    let splitter = work.as_ref().filter(|_| settings.split_debuginfo).map(Splitter::new).transpose()?;
     let mut archives: BTreeMap<String, (Archive, Programs<'_>)> = BTreeMap::new();
+    let mut of_debuginfo: BTreeMap<String, Archive> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
             ArchiveFormat::TarGz => Packing::TarGz,
@@ -90,11 +93,25 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
                     (archive, Programs { package, version, target, variant, glibc, files }),
                 );
             }
-            let Some((_, programs)) = archives.get_mut(&name) else { continue };
+            let Some((archive, programs)) = archives.get_mut(&name) else { continue };
             let path = RelPath::new(&row.artefact.name).map_err(|error| {
                 XbuildError::user(format!("`{}` can't be packed: {error}", row.artefact.name), "rename it")
             })?;
-            programs.files.insert(path, File { executable: true, ..row.artefact.file });
+            let mut file = File { executable: true, ..row.artefact.file };
+            if let Some(splitter) = &splitter {
+                if let Some(split) = splitter.split(&path, file)? {
+                    file = split.program;
+                    let name = format!("{name}-debuginfo");
+                    let packing = archive.packing.clone();
+                    let new = || Archive { name: name.clone(), packing, files: BTreeMap::new() };
+                    of_debuginfo.entry(name.clone()).or_insert_with(new).files.extend([split.debuginfo]);
+                } else {
+                    ui.note(format!(
+                        "{path} for {target} has no debugging information: see `debug` in [profile]"
+                    ));
+                }
+            }
+            programs.files.insert(path, file);
         }
     }
     let folder = dist.out_dir.clone().unwrap_or_else(|| described.results().join("result/dist"));
@@ -115,6 +132,7 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
         ));
     }
     all.extend(packages);
+    all.extend(of_debuginfo.into_values());
     let written = write_archives(&session.store, &folder, &all)?;
     for Archived { name, size, sha256 } in &written {
         let path = folder.join(name).display().to_string();
