@@ -7,7 +7,7 @@
 mod testing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use xbuild_action::{
     ActionResult, Command, Content, ContentExt as _, Directory, Entry, File, InputRoot, Output,
@@ -105,9 +105,10 @@ pub struct Graph<'s> {
     edges: Vec<(u64, Vec<(Node, Wait)>)>,
     made: Vec<Made>,
     effects: Vec<Effects>,
-    sources: HashMap<(usize, RelPath), PackageSources>,
+    /// The sources of packages that were asked for, by part and folder.
+    sources: Mutex<HashMap<(usize, RelPath), PackageSources>>,
     /// Where the local packages of each part lie, once one was asked for.
-    folders: HashMap<usize, PackageFolders>,
+    folders: Mutex<HashMap<usize, Arc<PackageFolders>>>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -130,8 +131,8 @@ impl<'s> Graph<'s> {
             edges: Vec::new(),
             made: Vec::new(),
             effects: parts.iter().map(|part| part.context.overrides().clone()).collect(),
-            sources: HashMap::new(),
-            folders: HashMap::new(),
+            sources: Mutex::default(),
+            folders: Mutex::default(),
             parts: Vec::new(),
         };
         for (index, part) in parts.iter().enumerate() {
@@ -226,11 +227,11 @@ impl<'s> Graph<'s> {
         self.edges.push((cost(context, unit.unit), waits.into_iter().collect()));
     }
 
-    fn package_sources(&mut self, part: usize, id: &str) -> Result<PackageSources, PlanError> {
+    fn package_sources(&self, part: usize, id: &str) -> Result<PackageSources, PlanError> {
         let (index, part) = (part, &self.parts[part]);
         let package = part.context.packages().get(id)?;
         let key = (index, package.root.clone());
-        if let Some(sources) = self.sources.get(&key) {
+        if let Some(sources) = locked(&self.sources).get(&key) {
             return Ok(sources.clone());
         }
         let missing =
@@ -239,20 +240,20 @@ impl<'s> Graph<'s> {
         for path in part.include.get(&package.name).into_iter().flatten() {
             include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
         }
-        let folders = match self.folders.entry(index) {
-            hash_map::Entry::Occupied(folders) => folders.into_mut(),
+        let folders = match locked(&self.folders).entry(index) {
+            hash_map::Entry::Occupied(folders) => Arc::clone(folders.get()),
             hash_map::Entry::Vacant(place) => {
                 let locals = part.context.packages().iter().filter(|package| package.is_local());
                 let locals = locals.map(|package| package.root.clone());
-                place.insert(part.sources.folders(self.store, locals)?)
+                Arc::clone(place.insert(Arc::new(part.sources.folders(self.store, locals)?)))
             }
         };
-        let of_package = part.sources.of_package(self.store, &package.root, folders, &include);
+        let of_package = part.sources.of_package(self.store, &package.root, &folders, &include);
         let sources = of_package.map_err(|error| match error {
             xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
             error => error.into(),
         })?;
-        self.sources.insert(key, sources.clone());
+        locked(&self.sources).insert(key, sources.clone());
         Ok(sources)
     }
 
@@ -317,7 +318,7 @@ impl Work for Graph<'_> {
         self.edges.clone()
     }
 
-    fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
+    fn bind(&self, node: Node) -> Result<Bound, PlanError> {
         let of = self.units[node];
         let own = self.parts[of.part].context.package(of.unit).id.clone();
         let sources = self.package_sources(of.part, &own)?;
@@ -476,6 +477,11 @@ impl Work for Graph<'_> {
         let of = self.units[node];
         self.effects[of.part].get(&of.unit).map_or(&[], |effects| &effects.warnings)
     }
+}
+
+/// What was found out is true, whatever became of who was to keep it.
+fn locked<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A guess at how long a unit takes, only ever compared: linking and LTO take longest, and come last.

@@ -61,7 +61,7 @@ pub struct Bound {
 }
 
 /// A graph whose nodes become actions one by one, as what they need becomes known.
-pub trait Work {
+pub trait Work: Sync {
     /// Cost and edges of each node, dependencies first.
     fn nodes(&self) -> Vec<(u64, Vec<(Node, Wait)>)>;
 
@@ -69,7 +69,7 @@ pub trait Work {
     ///
     /// # Errors
     /// When what it needs can't be made sense of.
-    fn bind(&mut self, node: Node) -> Result<Bound, PlanError>;
+    fn bind(&self, node: Node) -> Result<Bound, PlanError>;
 
     /// Takes the early file of a node.
     fn early(&mut self, node: Node, file: File);

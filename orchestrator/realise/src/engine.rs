@@ -7,6 +7,7 @@
 mod again;
 mod drive;
 mod learned;
+mod look;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Sender, channel};
@@ -18,7 +19,7 @@ use xbuild_action::{
     merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
-use xbuild_plan::queue::{Node, Queue};
+use xbuild_plan::queue::Node;
 use xbuild_plan::{Bound, Work};
 use xbuild_store::Disk;
 
@@ -184,47 +185,6 @@ impl Engine<'_> {
             };
             Run::new(self, work, events, &tokens).drive(&receiver, &spawn)
         })
-    }
-
-    /// Takes from the cache whatever is there, executes nothing, and returns the nodes that would have to be
-    /// executed: those with no result, and those whose inputs are not known for want of one.
-    ///
-    /// # Errors
-    /// When a node can't be bound, or the cache can't be read.
-    pub fn missing(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
-        self.look_up_all(work, false)
-    }
-
-    /// As [`Self::missing`]; what was learned of an action is looked up too where its result is known without: so the
-    /// store takes note of all that is of use to these nodes, and to those that an edit makes of them.
-    ///
-    /// # Errors
-    /// As [`Self::missing`].
-    pub fn missing_of_all_lookups(&self, work: &mut dyn Work) -> Result<Vec<Node>, RealiseError> {
-        self.look_up_all(work, true)
-    }
-
-    fn look_up_all(&self, work: &mut dyn Work, always_learned: bool) -> Result<Vec<Node>, RealiseError> {
-        let mut queue = Queue::new(&work.nodes());
-        let mut missing = Vec::new();
-        while let Some(node) = queue.take() {
-            let bound = work.bind(node)?;
-            match self.known(self.key(&bound.command, &bound.inputs)?, &bound)? {
-                Some((result, source)) => {
-                    if always_learned && source == Source::Cached {
-                        self.learned(&bound)?;
-                    }
-                    work.succeeded(node, &result)?;
-                    queue.succeeded(node);
-                }
-                None => {
-                    missing.push(node);
-                    missing.extend(queue.failed(node));
-                }
-            }
-        }
-        missing.sort_unstable();
-        Ok(missing)
     }
 
     /// The result of an action, if it is known, and where from.

@@ -11,6 +11,7 @@
 //! | `project` | from a project's folder to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `run` | a finished program, run by its target's emulator |
+//! | `threads` | [`in_threads`]: what can be done side by side |
 //! | `tokens` | the jobserver |
 //! | `tracked` | which files git tracks |
 //! | `workspace` | what is known of a workspace before anything is planned |
@@ -25,6 +26,7 @@ pub mod platform;
 pub mod project;
 pub mod run;
 pub mod std_library;
+mod threads;
 mod tokens;
 mod tracked;
 pub mod workspace;
@@ -32,3 +34,4 @@ pub mod workspace;
 pub use error::RealiseError;
 pub use local::{Listing, LocalSources};
 pub use patches::Patches;
+pub use threads::in_threads;

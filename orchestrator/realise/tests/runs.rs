@@ -56,7 +56,7 @@ impl Work for Made {
         self.nodes.iter().map(|(action, needs)| (*action as u64 + 1, edges(needs))).collect()
     }
 
-    fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
+    fn bind(&self, node: Node) -> Result<Bound, PlanError> {
         let (action, needs) = &self.nodes[node];
         assert!(needs.iter().all(|need| self.ended.contains(need)), "{node} began before {needs:?}");
         let command = Command {

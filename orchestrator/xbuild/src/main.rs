@@ -39,6 +39,10 @@ use cli::{Cli, Verb};
 use error::XbuildError;
 use ui::Ui;
 
+/// A program that is all lists and texts spends a fifth of its time in musl's allocator, and a sixth in glibc's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The sandbox's helper is this program: it never returns from here.
     xbuild_exec::run_helper_if_asked();

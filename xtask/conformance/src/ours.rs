@@ -1,6 +1,7 @@
 //! xbuild's side: the real graph, built by the real engine, with each command kept as it is bound.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{ActionResult, Command, File};
 use xbuild_cargo::{Context, Toolchain};
@@ -71,7 +72,7 @@ pub(crate) fn build(
         context,
     };
     let graph = Graph::new(kit.engine.store, vec![part]).map_err(xbuild_realise::RealiseError::from)?;
-    let mut work = Kept { graph, commands: BTreeMap::new() };
+    let mut work = Kept { graph, commands: Mutex::default() };
     xtask_ground::build(kit, &mut work)?;
     let unit = |(node, command): (Node, Command)| {
         let label = &work.graph.labels()[node];
@@ -90,13 +91,14 @@ pub(crate) fn build(
         }
     };
     // Nodes are numbered in the order of the graph: dependencies first.
-    Ok(Built { units: std::mem::take(&mut work.commands).into_iter().map(unit).collect(), toolchain })
+    let commands = work.commands.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(Built { units: commands.into_iter().map(unit).collect(), toolchain })
 }
 
 /// A graph that keeps what it is asked for.
 struct Kept<'s> {
     graph: Graph<'s>,
-    commands: BTreeMap<Node, Command>,
+    commands: Mutex<BTreeMap<Node, Command>>,
 }
 
 impl Work for Kept<'_> {
@@ -104,9 +106,10 @@ impl Work for Kept<'_> {
         self.graph.nodes()
     }
 
-    fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
+    fn bind(&self, node: Node) -> Result<Bound, PlanError> {
         let bound = self.graph.bind(node)?;
-        self.commands.insert(node, bound.command.clone());
+        let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);
+        commands.insert(node, bound.command.clone());
         Ok(bound)
     }
 

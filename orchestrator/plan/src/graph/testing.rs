@@ -76,7 +76,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         self.graph
     }
 
-    fn process(&mut self, of: UnitOf) -> Result<Bound, PlanError> {
+    fn process(&self, of: UnitOf) -> Result<Bound, PlanError> {
         let part = &self.graph.parts[of.part];
         let process = part.context.test_process(of.unit, &self.graph.effects[of.part])?;
         let TestProcess {
@@ -120,7 +120,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         Ok(Bound { command, inputs, observe, early: None })
     }
 
-    fn documentation(&mut self, of: UnitOf) -> Result<Bound, PlanError> {
+    fn documentation(&self, of: UnitOf) -> Result<Bound, PlanError> {
         let runner = self.runner(of).emulator.clone();
         let part = &self.graph.parts[of.part];
         let effects = &self.graph.effects[of.part];
@@ -136,7 +136,7 @@ impl<'g, 's> TestRuns<'g, 's> {
 
     /// What every run of a package's tests sees: toolchain, sources, what build scripts have made.
     fn inputs(
-        &mut self,
+        &self,
         of: UnitOf,
         script_directories: &BTreeSet<UnitIndex>,
         mut packages: BTreeSet<String>,
@@ -223,7 +223,7 @@ impl Work for TestRuns<'_, '_> {
         self.tests.iter().map(|of| (cost(of), Vec::new())).collect()
     }
 
-    fn bind(&mut self, node: Node) -> Result<Bound, PlanError> {
+    fn bind(&self, node: Node) -> Result<Bound, PlanError> {
         let of = self.tests[node];
         match self.graph.parts[of.part].context.unit(of.unit).mode {
             Mode::Doctest => self.documentation(of),

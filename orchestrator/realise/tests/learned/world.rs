@@ -136,7 +136,7 @@ impl Work for One {
         vec![(1, Vec::new())]
     }
 
-    fn bind(&mut self, _: Node) -> Result<Bound, PlanError> {
+    fn bind(&self, _: Node) -> Result<Bound, PlanError> {
         Ok(self.bound.clone())
     }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use xbuild_base::Triple;
 use xbuild_describe::{Asked, Unify};
-use xbuild_plan::graph::Graph;
-use xbuild_realise::RealiseError;
+use xbuild_plan::graph::{Graph, Part};
 use xbuild_realise::engine::Engine;
+use xbuild_realise::{RealiseError, in_threads};
 
 use super::{Finished, Planned, Realised, Work};
 use crate::affected::Changes;
@@ -101,15 +101,17 @@ impl Work<'_> {
         planned: &Planned<'_>,
         asked: &[Asked],
     ) -> Result<(Graph<'_>, Vec<Supplied>), XbuildError> {
-        let include = self.described.description.includes();
+        let (described, engine) = (self.described, &self.engine);
+        let include = described.description.includes();
         let Planned { project, composed, metadata, .. } = planned;
-        let mut parts = Vec::new();
-        for one in asked {
+        let part = |one: &Asked| -> Result<Part, XbuildError> {
             let layers = composed.layers_of(one)?;
-            let metadata = &metadata[&Ground::of(self.described, one)?.rust];
-            let spec = spec(self.described, &one.target)?;
-            parts.push(project.part(&self.engine, one, spec, layers, metadata, include.clone())?);
-        }
+            let metadata = &metadata[&Ground::of(described, one)?.rust];
+            let spec = spec(described, &one.target)?;
+            Ok(project.part(engine, one, spec, layers, metadata, include.clone())?)
+        };
+        let parts = in_threads(engine.jobs, asked, part);
+        let mut parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
         let supplied = native::provide(self, self.described, asked, &mut parts)?;
         steps::provide(self, &planned.packages, &mut parts)?;
         let variants = &self.described.description.variants;
