@@ -53,7 +53,8 @@ pub(crate) fn provide(
     let packages = if sets.is_empty() { BTreeMap::new() } else { work.packages(&sets)? };
     let mut programs = BTreeMap::new();
     for output in wants.iter().flat_map(BTreeMap::values).flat_map(|one| &one.programs) {
-        programs.insert(output.clone(), steps::program(work, output)?);
+        let layers = parts.first().map_or(&[][..], |part| &part.host_layers);
+        programs.insert(output.clone(), steps::program(work, layers, output)?);
     }
     let trees = Trees { store: work.content(), components, packages, programs };
     let mut supplied = Vec::new();

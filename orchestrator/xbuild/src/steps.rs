@@ -122,10 +122,8 @@ impl<'s> Steps<'s> {
     fn check_program(&self, name: &str, step: &Step, layers: &[Digest<Tree>]) -> Result<(), XbuildError> {
         let Some(program) = step.argv.first().filter(|program| !program.contains('/')) else { return Ok(()) };
         let program_file = place(PROGRAMS).join(&path(program)?);
-        for layer in layers {
-            if lookup(self.work.content(), *layer, &program_file)?.is_some() {
-                return Ok(());
-            }
+        if has(self.work, layers, &program_file)? {
+            return Ok(());
         }
         Err(XbuildError::user(
             format!("the step `{name}` runs `{program}`, which the sandbox does not have"),
@@ -144,7 +142,7 @@ impl<'s> Steps<'s> {
         let (mut components, mut programs, mut trees) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         for tool in tools {
             if let Some(output) = InputOutput::parse(tool) {
-                trees.push(program(work, &output)?);
+                trees.push(program(work, &self.layers, &output)?);
                 continue;
             }
             match tool.parse::<ComponentName>() {
@@ -229,13 +227,34 @@ impl<'s> Steps<'s> {
     }
 }
 
-/// The tree of another project's program, built for this machine, as it goes over the sandbox's root.
-pub(crate) fn program(work: &Work<'_>, output: &InputOutput) -> Result<Digest<Tree>, XbuildError> {
+/// The tree of another project's program, built for this machine, as it goes over the sandbox's root, which has these
+/// layers.
+pub(crate) fn program(
+    work: &Work<'_>,
+    layers: &[Digest<Tree>],
+    output: &InputOutput,
+) -> Result<Digest<Tree>, XbuildError> {
+    let at = place(PROGRAMS).join(&path(output.file_name())?);
+    if has(work, layers, &at)? {
+        return Err(XbuildError::user(
+            format!("`{output}` can't be a tool: the sandbox has a program `{}` already", output.file_name()),
+            "give that project's program another name",
+        ));
+    }
     let file = File { executable: true, ..work.input(output, work.host())? };
     let mut root = TreeBuilder::default();
-    let at = place(PROGRAMS).join(&path(output.file_name())?);
     root.insert(work.content(), &at, Entry::File(file)).map_err(FetchError::from)?;
     Ok(root.build(work.content()).map_err(FetchError::from)?)
+}
+
+/// Whether one of the layers of a sandbox's root has a file.
+fn has(work: &Work<'_>, layers: &[Digest<Tree>], file: &RelPath) -> Result<bool, XbuildError> {
+    for layer in layers {
+        if lookup(work.content(), *layer, file)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Gives units the files that steps make for their packages: each finds them in the folder that the variable

@@ -232,6 +232,17 @@ fn what_is_wrong_with_an_input_is_said_where_it_is_needed() {
         .says("no commit's hash");
     codegen.write("xbuild.toml", "[build]\nprofil = \"dev\"\n");
     with(&there, "codegen/generate").fails(1).says("profil").says(&format!("{path}/xbuild.toml"));
+    // One that the sandbox has.
+    let more = Project::program("more", &generator("x"));
+    let step =
+        format!("[package.wrong]\ninputs = [\"text\"]\n\n{}", STEP.replace("codegen/generate", "more/more"));
+    for uses in [&step, "[native.wrong]\ntools = [\"more/more\"]\n"] {
+        project.write("build.rs", "fn main() {}\n");
+        project.write("xbuild.toml", &format!("{}\n{uses}", folder("more", &more)));
+        let ran = project.xbuild(&["build", "--target", MUSL]).fails(1);
+        ran.says("`more/more` can't be a tool: the sandbox has a program `more` already");
+    }
+    with(&there, "codegen/generat").fails(1);
     project.xbuild(&["build", "--override-input", "nonsense"]).fails(1).says("names no folder");
     project.xbuild(&["build", "--override-input", "codgen=."]).fails(1).says("there is no input `codgen`");
 
