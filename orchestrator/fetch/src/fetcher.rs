@@ -1,6 +1,6 @@
 //! From what is wanted to what is in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,7 @@ const UNPACK_VERSION: u32 = 1;
 pub struct Noted {
     files: Mutex<BTreeMap<Sha256, FixedOutput>>,
     commits: Mutex<BTreeMap<String, GitSource>>,
+    blobs: Mutex<BTreeSet<Digest<Blob>>>,
 }
 
 impl Noted {
@@ -36,6 +37,17 @@ impl Noted {
     #[must_use]
     pub fn outputs(&self) -> Vec<FixedOutput> {
         locked(&self.files).values().cloned().collect()
+    }
+
+    /// Takes note of blobs that were fetched by others, and are in the store.
+    pub fn note_blobs(&self, blobs: impl IntoIterator<Item = Digest<Blob>>) {
+        locked(&self.blobs).extend(blobs);
+    }
+
+    /// These, each once.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<Digest<Blob>> {
+        locked(&self.blobs).iter().copied().collect()
     }
 
     /// The git commits that were wanted until now, each once.

@@ -20,5 +20,5 @@ mod repository;
 mod retry;
 
 pub use error::RegistryError;
-pub use pull::{digest_of, is_digest, pull, resolve};
+pub use pull::{Image, Sources, digest_of, is_digest, pull, resolve};
 pub use push::{Push, Pushed, check, push};

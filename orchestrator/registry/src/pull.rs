@@ -55,8 +55,27 @@ pub fn resolve(reference: &str, plain_http: bool) -> Result<String, RegistryErro
     })
 }
 
-/// Fetches the image that `digest` names in the repository of `reference`, for a platform. Its configuration and its
-/// layers are then in the store; its manifest is given.
+/// Where an image may be had.
+pub struct Sources<'s> {
+    /// Brings a blob into the store from somewhere nearer than the registry, if it is there.
+    pub nearer: &'s dyn Fn(Sha256) -> Option<Digest<Blob>>,
+    /// Whether the registry may not be asked.
+    pub offline: bool,
+    /// Whether it is spoken to without encryption though it is not on this machine.
+    pub plain_http: bool,
+}
+
+/// An image for one platform.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its manifest's bytes.
+    pub manifest: Vec<u8>,
+    /// All that it was found by and is made of, in the store: an index, the manifest, the configuration, the layers.
+    pub blobs: Vec<Digest<Blob>>,
+}
+
+/// Brings the image that `digest` names in the repository of `reference`, for a platform, into the store. `None`: some of
+/// it is nowhere nearer, and the registry may not be asked.
 ///
 /// # Errors
 /// [`RegistryError`].
@@ -65,30 +84,80 @@ pub fn pull(
     reference: &str,
     digest: &str,
     platform: &Platform,
-    plain_http: bool,
-) -> Result<Vec<u8>, RegistryError> {
-    let parsed = parse(reference)?;
-    block_on(async {
-        let repository = Repository::open(parsed, RegistryOperation::Pull, plain_http).await?;
-        let (mut bytes, _) = repository.get_manifest(digest, &ACCEPTED).await?;
+    sources: &Sources<'_>,
+) -> Result<Option<Image>, RegistryError> {
+    let mut pulling = Pulling { store, reference, sources, repository: None, blobs: Vec::new() };
+    let manifest = block_on(pulling.image(digest, platform))?;
+    Ok(manifest.map(|manifest| Image { manifest, blobs: pulling.blobs }))
+}
+
+struct Pulling<'p> {
+    store: &'p dyn Content,
+    reference: &'p str,
+    sources: &'p Sources<'p>,
+    /// The registry, once it was asked.
+    repository: Option<Repository>,
+    blobs: Vec<Digest<Blob>>,
+}
+
+impl Pulling<'_> {
+    /// The manifest of the platform's image; all of it is in the store then.
+    async fn image(&mut self, digest: &str, platform: &Platform) -> Result<Option<Vec<u8>>, RegistryError> {
+        let (store, reference) = (self.store, self.reference);
+        let Some(mut bytes) = self.manifest(digest).await? else { return Ok(None) };
         let mut manifest = json(reference, &bytes)?;
         if let Some(manifests) = manifest["manifests"].as_array() {
             let digest = select(reference, manifests, platform)?;
-            (bytes, _) = repository.get_manifest(&digest, &ACCEPTED).await?;
+            let Some(selected) = self.manifest(&digest).await? else { return Ok(None) };
+            bytes = selected;
             manifest = json(reference, &bytes)?;
         }
         let layers = manifest["layers"].as_array().into_iter().flatten();
         for descriptor in std::iter::once(&manifest["config"]).chain(layers) {
-            let blob = blob(reference, descriptor)?;
-            if !store.has_blob(blob)? {
-                repository.fetch(store, blob).await?;
+            if !self.bring(blob(reference, descriptor)?).await? {
+                return Ok(None);
             }
         }
         // An image that stands alone says in its configuration what it is for.
         let config = json(reference, &store.get(blob(reference, &manifest["config"])?)?)?;
         check_platform(reference, &config, platform)?;
-        Ok(bytes.to_vec())
-    })
+        Ok(Some(bytes))
+    }
+
+    async fn manifest(&mut self, digest: &str) -> Result<Option<Vec<u8>>, RegistryError> {
+        if let Some(blob) = sha256(digest).and_then(|sha256| (self.sources.nearer)(sha256)) {
+            self.blobs.push(blob);
+            return Ok(Some(self.store.get(blob)?));
+        }
+        let Some(repository) = self.repository().await? else { return Ok(None) };
+        let (bytes, _) = repository.get_manifest(digest, &ACCEPTED).await?;
+        self.blobs.push(self.store.put(&bytes)?);
+        Ok(Some(bytes.to_vec()))
+    }
+
+    /// Whether it is in the store now.
+    async fn bring(&mut self, blob: Digest<Blob>) -> Result<bool, RegistryError> {
+        self.blobs.push(blob);
+        let store = self.store;
+        if store.has_blob(blob)? || (self.sources.nearer)(blob.sha256()) == Some(blob) {
+            return Ok(true);
+        }
+        let Some(repository) = self.repository().await? else { return Ok(false) };
+        repository.fetch(store, blob).await?;
+        Ok(true)
+    }
+
+    /// The registry's repository, if it may be asked.
+    async fn repository(&mut self) -> Result<Option<&Repository>, RegistryError> {
+        if self.sources.offline {
+            return Ok(None);
+        }
+        if self.repository.is_none() {
+            let (reference, plain_http) = (parse(self.reference)?, self.sources.plain_http);
+            self.repository = Some(Repository::open(reference, RegistryOperation::Pull, plain_http).await?);
+        }
+        Ok(self.repository.as_ref())
+    }
 }
 
 fn json(reference: &str, bytes: &[u8]) -> Result<Value, RegistryError> {

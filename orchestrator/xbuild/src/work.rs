@@ -300,7 +300,8 @@ impl<'w> Work<'w> {
         inputs::fetch(self.described, output, target, self.hands())
     }
 
-    const fn hands(&self) -> Hands<'_> {
+    /// What is needed to bring other projects and images.
+    pub(crate) const fn hands(&self) -> Hands<'_> {
         let Self { global, session, ui, build, .. } = *self;
         Hands { global, session, ui, execution: build.execution, is_dry: build.dry_run }
     }

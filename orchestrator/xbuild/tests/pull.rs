@@ -322,3 +322,23 @@ fn a_base_that_others_made_is_read() {
     assert!(!has.keys().any(|path| path.starts_with("lib/")), "{has:?}");
     assert_eq!(run_in(&layout(&project), platform, &[], &["/bin/hello"]), "hello\n");
 }
+
+#[test]
+fn a_bundle_has_what_images_are_based_on() {
+    let registry = Registry::new();
+    let reference = format!("{}/team/bundled:1", registry.address());
+    let layer = put_base(&registry, "team/bundled:1", &[("etc/motd", reference.as_str())]);
+    let project = based_on(&reference);
+    let mirror = project.folder.path().join("mirror");
+    let bundled = project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok();
+    assert!(bundled.stderr.contains("Pulling"), "{}", bundled.stderr);
+    drop(registry);
+
+    let elsewhere = Xbuild::new().folder(&project.root).store(&project.folder.path().join("store"));
+    let image = ["image", "--target", GNU, "--offline"];
+    let elsewhere = elsewhere.env("XBUILD_MIRRORS", mirror.to_str().unwrap());
+    elsewhere.run(&image).ok();
+    assert_eq!(layers(&layout(&project))[0], layer);
+    // The project's links lead into that store, which goes away.
+    fs::remove_dir_all(project.root.join("result")).unwrap();
+}

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use xbuild_action::{Content as _, ContentExt as _};
 use xbuild_base::{Blob, Digest, Hasher, Sha256};
 use xbuild_describe::Base;
+use xbuild_fetch::{FixedOutput, Unpack};
 use xbuild_image::{Platform, Pulled};
+use xbuild_registry::{Image, Sources};
 use xbuild_store::{Disk, Namespace};
 
 use super::select::is_wanted;
@@ -13,6 +15,7 @@ use crate::cli::Global;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::{ImagePin, Lock};
+use crate::session::{Fetching, Session};
 use crate::ui::Ui;
 
 /// The memo namespace: a reference, what it is pinned to and a platform → the blob that holds a [`Pulled`].
@@ -97,9 +100,9 @@ pub(crate) fn update(
 
 /// What images are based on, by reference and platform, pulled where it must be.
 pub(crate) struct Bases<'b> {
-    pub(crate) store: &'b Disk,
+    pub(crate) global: &'b Global,
+    pub(crate) session: &'b Session,
     pub(crate) pins: &'b Pins,
-    pub(crate) offline: bool,
     pub(crate) plain_http: bool,
     pub(crate) ui: &'b Ui,
 }
@@ -110,27 +113,49 @@ impl Bases<'_> {
             || XbuildError::user(format!("{reference} has no pin in xbuild.lock"), "xbuild update");
         let digest = self.pins.get(reference).ok_or_else(unpinned)?;
         let key = key(reference, digest, platform);
-        if let Some(pulled) = self.recall(key) {
+        let (store, noted) = (self.store(), self.session.noted.as_ref());
+        // Whoever notes what is wanted must see all of it wanted.
+        if let Some(pulled) = self.recall(key).filter(|_| noted.is_none()) {
             return Ok(pulled);
         }
-        if self.offline {
-            let help = "fetch it once without --offline";
-            return Err(XbuildError::user(format!("{reference} for {platform} is not in the store"), help));
-        }
         self.ui.status("Pulling", format!("{reference} for {platform}"));
-        let manifest = xbuild_registry::pull(self.store, reference, digest, platform, self.plain_http)?;
-        let pulled = Pulled::read(self.store, reference, &manifest)?;
+        let fetching = Fetching::new(self.session, self.global, self.ui)?;
+        // What a mirror has not is no file that is wanted of the net.
+        let fetcher = fetching.fetcher().noting(None);
+        let has_mirrors = !fetching.settings.mirrors.is_empty();
+        let nearer = |sha256: Sha256| {
+            let kind = Unpack::Blob { file_name: sha256.to_hex(), executable: false };
+            let output =
+                FixedOutput { name: reference.to_owned(), sha256, size: None, places: Vec::new(), kind };
+            fetcher.blobs(&[output]).ok()?.first().copied()
+        };
+        let nearer = |sha256: Sha256| has_mirrors.then(|| nearer(sha256)).flatten();
+        let (offline, plain_http) = (fetching.settings.offline, self.plain_http);
+        let sources = Sources { nearer: &nearer, offline, plain_http };
+        let image = xbuild_registry::pull(store, reference, digest, platform, &sources)?;
+        fetching.display.finish();
+        let Image { manifest, blobs } = image.ok_or_else(|| {
+            let help = "fetch it once without --offline";
+            XbuildError::user(format!("{reference} for {platform} is not in the store"), help)
+        })?;
+        noted.inspect(|noted| noted.note_blobs(blobs));
+        let pulled = Pulled::read(store, reference, &manifest)?;
         if let Ok(bytes) = serde_json::to_vec(&pulled) {
-            let blob = self.store.put(&bytes)?;
-            self.store.put_memo(BASES, key, blob.to_string().as_bytes())?;
+            let blob = store.put(&bytes)?;
+            store.put_memo(BASES, key, blob.to_string().as_bytes())?;
         }
         Ok(pulled)
     }
 
+    pub(crate) fn store(&self) -> &Disk {
+        &self.session.store
+    }
+
     fn recall(&self, key: Sha256) -> Option<Pulled> {
-        let blob: Digest<Blob> = String::from_utf8(self.store.memo(BASES, key)?).ok()?.parse().ok()?;
-        let pulled: Pulled = serde_json::from_slice(&self.store.get(blob).ok()?).ok()?;
-        let there = |blob| self.store.has_blob(blob).is_ok_and(|there| there);
+        let store = self.store();
+        let blob: Digest<Blob> = String::from_utf8(store.memo(BASES, key)?).ok()?.parse().ok()?;
+        let pulled: Pulled = serde_json::from_slice(&store.get(blob).ok()?).ok()?;
+        let there = |blob| store.has_blob(blob).is_ok_and(|there| there);
         let layers = pulled.layers.iter().map(|layer| layer.blob);
         let files = pulled.root.nodes().filter_map(|(_, node)| node.blob());
         let is_whole = layers.chain(files).all(there);

@@ -143,7 +143,7 @@ impl Maker<'_> {
                 images.push(image);
             }
             images.sort_by(|a, b| a.platform.cmp(&b.platform));
-            let layout = xbuild_image::layout(self.bases.store, &images)?;
+            let layout = xbuild_image::layout(self.bases.store(), &images)?;
             let repository = self.described.description.images.settings(name, variant, |_| false).repository;
             let (name, variant) = (name.to_owned(), variant.to_owned());
             made.push(Made { variant, name, repository, layout, images, notes });
@@ -167,7 +167,7 @@ impl One<'_> {
     /// The image, and what its user should know.
     fn make(&self) -> Result<(xbuild_image::Image, Vec<String>), XbuildError> {
         let Maker { described, work, planned, realised, bases, ground } = self.maker;
-        let store = bases.store;
+        let store = bases.store();
         let missing =
             || XbuildError::user(format!("there are no images for {}", self.target), "leave it out");
         let of_target = spec(described, self.target)?.image.as_ref().ok_or_else(missing)?;
@@ -291,7 +291,7 @@ impl One<'_> {
         user: Option<&str>,
     ) -> Result<(), XbuildError> {
         let owner = match user {
-            Some(user) => root.owner(self.maker.bases.store, user)?,
+            Some(user) => root.owner(self.maker.bases.store(), user)?,
             None => Owner::default(),
         };
         let volumes = settings.volumes.iter().map(|path| (path, "it is a volume"));

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use xbuild_action::Content as _;
+use xbuild_base::{Blob, Digest, Sha256};
 use xbuild_fetch::source::git::mirror_commits;
-use xbuild_fetch::{FixedOutput, Noted, mirror};
+use xbuild_fetch::{Noted, mirror};
 
 use super::fetch::fetch_all;
 use crate::cli::{Build, Bundle, Global};
@@ -32,14 +33,19 @@ pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode,
     let mut bytes = 0;
     for (output, blob) in wanted.iter().zip(fetcher.blobs(&wanted)?) {
         bytes += blob.size();
-        write(&session, output, blob, &folder)?;
+        write(&session, output.sha256, blob, &folder)?;
+    }
+    let of_images = session.noted.as_ref().map(Noted::blobs).unwrap_or_default();
+    for &blob in &of_images {
+        bytes += blob.size();
+        write(&session, blob.sha256(), blob, &folder)?;
     }
     let commits = session.noted.as_ref().map(Noted::commits).unwrap_or_default();
     if !commits.is_empty() {
         mirror_commits(&fetcher, &commits, &folder)?;
     }
     fetching.display.finish();
-    let mut what = format!("{}, {}", counted(wanted.len(), "file"), HumanBytes(bytes));
+    let mut what = format!("{}, {}", counted(wanted.len() + of_images.len(), "file"), HumanBytes(bytes));
     if !commits.is_empty() {
         what.push_str(&format!(", and {}", counted(commits.len(), "git commit")));
     }
@@ -49,13 +55,8 @@ pub(crate) fn run(global: &Global, bundle: &Bundle, ui: &Ui) -> Result<ExitCode,
 }
 
 /// Writes a file where it is not there yet; whoever looks sees all of it or nothing.
-fn write(
-    session: &Session,
-    output: &FixedOutput,
-    blob: xbuild_base::Digest<xbuild_base::Blob>,
-    folder: &Path,
-) -> Result<(), XbuildError> {
-    let place = folder.join(mirror::path_of(output.sha256));
+fn write(session: &Session, sha256: Sha256, blob: Digest<Blob>, folder: &Path) -> Result<(), XbuildError> {
+    let place = folder.join(mirror::path_of(sha256));
     if place.metadata().is_ok_and(|there| there.len() == blob.size()) {
         return Ok(());
     }

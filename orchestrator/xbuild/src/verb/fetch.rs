@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use xbuild_base::Triple;
-use xbuild_describe::{DistSource, FileSource};
+use xbuild_describe::{Base, DistSource, FileSource};
+use xbuild_plan::graph::Graph;
 
 use crate::cli::{Build, Fetch, Global};
+use crate::composed::spec;
 use crate::error::{XbuildError, counted};
+use crate::image::base::{self, Bases};
 use crate::image::select;
+use crate::inputs::Hands;
 use crate::steps::Steps;
 use crate::timings::Recorder;
 use crate::ui::Ui;
@@ -30,9 +34,37 @@ pub(super) fn fetch_all(work: &Work<'_>) -> Result<usize, XbuildError> {
     };
     let planned = work.plan(&extra, &mut Recorder::default())?;
     // Which packages of Debian's the crates need is known when it is known which crates are built.
-    let units = work.look(&planned)?.len();
+    let graph = work.look(&planned)?;
+    fetch_bases(work, &planned, &graph)?;
     fetch_beside(work, &planned)?;
-    Ok(units)
+    Ok(graph.len())
+}
+
+/// Pulls what images are based on.
+fn fetch_bases(work: &Work<'_>, planned: &Planned<'_>, graph: &Graph<'_>) -> Result<(), XbuildError> {
+    let Hands { global, session, ui, .. } = work.hands();
+    let described = work.described();
+    let images = &described.description.images;
+    if base::references(described, &[]).is_empty() {
+        return Ok(());
+    }
+    let pins = base::pins(global, described, &[], false, ui)?;
+    let bases = Bases { global, session, pins: &pins, plain_http: false, ui };
+    // Without any, each program has one that is called like it.
+    let names: Vec<&str> = images.named.keys().map(String::as_str).collect();
+    let names = if names.is_empty() { vec![""] } else { names };
+    let mut wanted = BTreeSet::new();
+    for (one, part) in planned.asked.iter().zip(graph.parts()) {
+        let Some(ground) = &spec(described, &one.target)?.image else { continue };
+        let cfgs = part.context.cfg(&one.target).unwrap_or_default();
+        let holds = |platform: &cargo_platform::Platform| platform.matches(one.target.as_str(), cfgs);
+        for name in &names {
+            if let Base::Pulled(reference) = images.settings(name, one.variant.as_str(), holds).base {
+                wanted.insert((reference, select::platform(ground)));
+            }
+        }
+    }
+    wanted.iter().try_for_each(|(reference, platform)| bases.get(reference, platform).map(drop))
 }
 
 /// Fetches what images and archives take besides outputs: what steps make it from, and other projects.

@@ -17,7 +17,6 @@ use crate::image::select::Pair;
 use crate::image::{Ground, Made, Record};
 use crate::image::{base, inspect, make, push, recall, remember, select};
 use crate::session::Session;
-use crate::settings;
 use crate::timings::Recorder;
 use crate::ui::{Diagnostics, Ui};
 use crate::work::{Wanted, Work};
@@ -114,8 +113,7 @@ fn images(
             let mut planned = work.plan(&select::extra(described, &wanted.names)?, recorder)?;
             let mut realised = work.realise(&mut planned, recorder)?;
             let said = std::mem::take(&mut realised.said);
-            let offline = settings::is_offline(global)?;
-            let bases = Bases { store: &session.store, pins: &ground.pins, offline, plain_http, ui };
+            let bases = Bases { global, session, pins: &ground.pins, plain_http, ui };
             let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
             let record = Record { made, said };
             if let Some(work) = work.key_after()? {
