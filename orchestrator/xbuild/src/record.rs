@@ -9,7 +9,7 @@
 //! | the request, the isolation, the host's triple | they select and change |
 //! | the packages and commits that `xbuild.lock` pins, added by [`with_pins`] | they are built with |
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
-//! | the same of other projects in folders that the description leads to ([`crate::inputs::state`]) | outputs of theirs are used |
+//! | the same of other projects in folders that the description leads to ([`crate::inputs::Before`]) | outputs of theirs are used |
 //!
 //! What compilers and build scripts warned of is remembered too, and said again each time.
 
