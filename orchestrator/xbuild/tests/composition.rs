@@ -472,3 +472,28 @@ fn pins_are_moved_all_or_none() {
     one.xbuild(&["build", "--target", MUSL]).ok();
     one.xbuild(&["update"]).ok();
 }
+
+#[test]
+fn what_came_of_an_edit_meanwhile_does_not_stand_for_what_was_there_before() {
+    let slow = Project::program("slow", "fn main() {}\n");
+    // No other run of this test has built it.
+    let script = "fn main() {\n    std::thread::sleep(std::time::Duration::from_secs(2));\n}\n";
+    slow.write("build.rs", &format!("// {}\n{script}", slow.root.display()));
+    let words = Project::program("words", &generator("before"));
+    let step = "[step.text]\nargv = [\"sh\", \"-c\", \"words > text.txt\"]\n\
+                tools = [\"slow/slow\", \"words/words\"]\noutputs = [\"text.txt\"]\n\n";
+    let project =
+        reader("meanwhile", &format!("{}\n{}\n{step}", folder("slow", &slow), folder("words", &words)));
+    let said = project.folder.path().join("said");
+    let mut command = common::Xbuild::new().folder(&project.root).command(&["build"]);
+    let mut running = command.stderr(fs_err::File::create(&said).unwrap().into_file()).spawn().unwrap();
+    // The tools are made in their order.
+    while !fs_err::read_to_string(&said).unwrap().contains("Building slow") {
+        assert!(running.try_wait().unwrap().is_none(), "{}", fs_err::read_to_string(&said).unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    words.write("src/main.rs", &generator("meanwhile"));
+    assert!(running.wait().unwrap().success());
+    words.write("src/main.rs", &generator("before"));
+    assert_eq!(project.xbuild(&["run", "meanwhile"]).ok().stdout, "before \n");
+}
