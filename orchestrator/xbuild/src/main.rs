@@ -39,7 +39,9 @@ use cli::{Cli, Verb};
 use error::XbuildError;
 use ui::Ui;
 
-/// A program that is all lists and texts spends a fifth of its time in musl's allocator, and a sixth in glibc's.
+/// Planning is all lists and texts, and musl's allocator is slow. glibc's stays: with this one a dry run takes a seventh
+/// less, but each action, which has threads of its own, half a millisecond more.
+#[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
