@@ -84,9 +84,9 @@ impl Changes {
         let packages: BTreeSet<RelPath> = self.files.iter().filter_map(innermost).collect();
         let recipes = native::recipes(context, part.needed(), &recipes_of(described, &asked.variant));
         // What has changed in another project is not known here.
-        let is_of_input = |native: &Native| native.tools.iter().flatten().any(|tool| is_of_input(tool));
+        let asks = |native: &Native| native.tools.iter().flatten().any(|tool| is_of_input(tool));
         let ask_inputs: BTreeSet<UnitIndex> =
-            recipes.into_iter().filter(|(_, native)| is_of_input(native)).map(|(run, _)| run).collect();
+            recipes.into_iter().filter(|(_, native)| asks(native)).map(|(run, _)| run).collect();
         asked.selected.retain(|selected| {
             let Some(root) = project::unit_of(context, &selected.output) else { return true };
             context.reachable([root]).into_iter().any(|unit| {

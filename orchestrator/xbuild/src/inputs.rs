@@ -60,6 +60,13 @@ enum Lacking {
     Refused,
 }
 
+impl Lacking {
+    /// The same, where nothing is to be written.
+    fn unless(self, is_dry: bool) -> Self {
+        if is_dry && self == Self::Written { Self::Lent } else { self }
+    }
+}
+
 /// How a project stands to the one that a command is about.
 #[derive(Debug, Clone)]
 pub(crate) struct Standing {
@@ -393,7 +400,7 @@ impl Input {
         let standing = Standing {
             commit,
             keeper,
-            lacking: if is_dry && lacking == Lacking::Written { Lacking::Lent } else { lacking },
+            lacking: lacking.unless(is_dry),
             prefix,
             way: format!("{}/", self.way),
             followed: self.follows.iter().map(follow).collect(),

@@ -122,14 +122,15 @@ impl Bases<'_> {
         let fetching = Fetching::new(self.session, self.global, self.ui)?;
         // What a mirror has not is no file that is wanted of the net.
         let fetcher = fetching.fetcher().noting(None);
-        let has_mirrors = !fetching.settings.mirrors.is_empty();
         let nearer = |sha256: Sha256| {
+            if fetching.settings.mirrors.is_empty() {
+                return None;
+            }
             let kind = Unpack::Blob { file_name: sha256.to_hex(), executable: false };
             let output =
                 FixedOutput { name: reference.to_owned(), sha256, size: None, places: Vec::new(), kind };
             fetcher.blobs(&[output]).ok()?.first().copied()
         };
-        let nearer = |sha256: Sha256| has_mirrors.then(|| nearer(sha256)).flatten();
         let (offline, plain_http) = (fetching.settings.offline, self.plain_http);
         let sources = Sources { nearer: &nearer, offline, plain_http };
         let image = xbuild_registry::pull(store, reference, digest, platform, &sources)?;

@@ -45,9 +45,6 @@ fn fetch_bases(work: &Work<'_>, planned: &Planned<'_>, graph: &Graph<'_>) -> Res
     let Hands { global, session, ui, .. } = work.hands();
     let described = work.described();
     let images = &described.description.images;
-    if base::references(described, &[]).is_empty() {
-        return Ok(());
-    }
     let pins = base::pins(global, described, &[], false, ui)?;
     let bases = Bases { global, session, pins: &pins, plain_http: false, ui };
     // Without any, each program has one that is called like it.

@@ -44,17 +44,13 @@ impl<'s> Splitter<'s> {
         if !has_debuginfo(self.work.store(), program)? {
             return Ok(None);
         }
-        let suffixed = |path: &RelPath, suffix: &str| {
-            let named = RelPath::new(format!("{path}{suffix}"));
-            named.map_err(|error| XbuildError::user(format!("`{name}`: {error}"), "rename the program"))
-        };
-        let debug = suffixed(name, ".debug")?;
+        let debug = RelPath::new(format!("{name}.debug"))
+            .map_err(|error| XbuildError::user(format!("`{name}`: {error}"), "rename the program"))?;
         let stripped = place(STRIPPED).join(name);
-        let (program, debug_name) = (File { executable: true, ..program }, debug.as_str());
         let inputs = BTreeMap::from([(name, program)]);
-        let debuginfo = self.copy(&["--only-keep-debug", name.as_str(), debug_name], &inputs, &debug)?;
+        let debuginfo = self.copy(&["--only-keep-debug", name.as_str(), debug.as_str()], &inputs, &debug)?;
         // The link has a checksum of the other file.
-        let link = format!("--add-gnu-debuglink={debug_name}");
+        let link = format!("--add-gnu-debuglink={debug}");
         let inputs = BTreeMap::from([(name, program), (&debug, debuginfo)]);
         let arguments = ["--strip-debug", &link, name.as_str(), stripped.as_str()];
         let program = File { executable: true, ..self.copy(&arguments, &inputs, &stripped)? };
