@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `push` | [`push()`]: an image and its index to a repository, its tags last |
-//! | `pull` | [`resolve()`] and [`pull()`]: an image of one platform, into the store |
+//! | `pull` | [`resolve()`], [`created()`] and [`pull()`]: an image of one platform, into the store |
 //! | `repository` | a repository that one is logged in to, and its requests |
 //! | `credentials` | who one is to a registry, as Docker's configuration says |
 //! | `retry` | what is tried again, and when |
@@ -20,5 +20,5 @@ mod repository;
 mod retry;
 
 pub use error::RegistryError;
-pub use pull::{Image, Sources, digest_of, is_digest, pull, resolve};
+pub use pull::{Image, Sources, created, digest_of, is_digest, pull, resolve};
 pub use push::{Push, Pushed, check, push};

@@ -91,6 +91,22 @@ pub fn pull(
     Ok(manifest.map(|manifest| Image { manifest, blobs: pulling.blobs }))
 }
 
+/// When an image, or each that an index names, was made, in the order of the index, by what its configuration says (OCI
+/// image specification, `created`, RFC 3339). `None`: it doesn't say.
+///
+/// # Errors
+/// [`RegistryError`].
+pub fn created(
+    store: &dyn Content,
+    reference: &str,
+    digest: &str,
+    plain_http: bool,
+) -> Result<Vec<Option<String>>, RegistryError> {
+    let sources = Sources { nearer: &|_| None, offline: false, plain_http };
+    let mut pulling = Pulling { store, reference, sources: &sources, repository: None, blobs: Vec::new() };
+    block_on(pulling.created(digest))
+}
+
 struct Pulling<'p> {
     store: &'p dyn Content,
     reference: &'p str,
@@ -122,6 +138,29 @@ impl Pulling<'_> {
         let config = json(reference, &store.get(blob(reference, &manifest["config"])?)?)?;
         check_platform(reference, &config, platform)?;
         Ok(Some(bytes))
+    }
+
+    async fn created(&mut self, digest: &str) -> Result<Vec<Option<String>>, RegistryError> {
+        let (store, reference) = (self.store, self.reference);
+        let mut open = vec![digest.to_owned()];
+        let mut dates = Vec::new();
+        while let Some(digest) = open.pop() {
+            let Some(bytes) = self.manifest(&digest).await? else { continue };
+            let manifest = json(reference, &bytes)?;
+            if let Some(manifests) = manifest["manifests"].as_array() {
+                // What is for no platform is about an image, and none.
+                let images = manifests.iter().filter(|one| one["platform"]["os"] != "unknown");
+                let digests =
+                    images.filter_map(|one| one["digest"].as_str().filter(|digest| is_digest(digest)));
+                open.extend(digests.rev().map(str::to_owned));
+                continue;
+            }
+            let config = blob(reference, &manifest["config"])?;
+            self.bring(config).await?;
+            let config = json(reference, &store.get(config)?)?;
+            dates.push(config["created"].as_str().map(str::to_owned));
+        }
+        Ok(dates)
     }
 
     async fn manifest(&mut self, digest: &str) -> Result<Option<Vec<u8>>, RegistryError> {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use xbuild_base::RelPath;
 use xbuild_describe::{Description, GitReference, InputPlace, suggest};
 
+use crate::age::MinAge;
 use crate::cli::{Execution, Global};
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -65,6 +66,15 @@ impl Lacking {
     fn unless(self, is_dry: bool) -> Self {
         if is_dry && self == Self::Written { Self::Lent } else { self }
     }
+}
+
+/// What becomes of a pin that a lock has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Having {
+    /// It stays.
+    Kept,
+    /// It is moved, to what is so old where that is asked for.
+    Moved(Option<MinAge>),
 }
 
 /// How a project stands to the one that a command is about.
@@ -324,12 +334,12 @@ pub(crate) fn first(name: &str) -> &str {
 
 impl Input {
     /// Finds it, which is brought where it must be. A commit that has no pin in the lock, or one for something else, gets
-    /// one there; one that `is_moved` a new one.
-    fn find(&self, lock: &mut Lock, is_moved: bool, hands: Hands<'_>) -> Result<Found, XbuildError> {
+    /// one there.
+    fn find(&self, lock: &mut Lock, having: Having, hands: Hands<'_>) -> Result<Found, XbuildError> {
         match &self.place {
             InputPlace::Folder(_) => Ok((self.own_folder()?.to_owned(), self.commit.clone())),
             InputPlace::Repository { url, reference, folder } => {
-                let hash = self.pinned(url, reference, lock, is_moved, hands)?;
+                let hash = self.pinned(url, reference, lock, having, hands)?;
                 let commit = commit::bring(url, hash, hands)?;
                 Ok((commit.top.join(folder.as_str()), Some(commit)))
             }
@@ -350,14 +360,14 @@ impl Input {
         url: &str,
         reference: &GitReference,
         lock: &mut Lock,
-        is_moved: bool,
+        having: Having,
         hands: Hands<'_>,
     ) -> Result<String, XbuildError> {
         if let GitReference::Commit(hash) = reference {
             return Ok(hash.clone());
         }
         let pin = lock.inputs.get(&self.name).filter(|pin| pin.is_of(url, reference));
-        if let Some(pin) = pin.filter(|_| !is_moved) {
+        if let Some(pin) = pin.filter(|_| having == Having::Kept) {
             return Ok(pin.commit.clone());
         }
         if let Some(help) = refusal(self.lacking, hands.global, "its commit")? {
@@ -366,7 +376,31 @@ impl Input {
                 help,
             ));
         }
-        let commit = commit::resolve(url, reference, hands)?;
+        let commit = match having {
+            Having::Kept | Having::Moved(None) => commit::resolve(url, reference, hands)?,
+            Having::Moved(Some(age)) => {
+                let pinned = pin.map(|pin| pin.commit.as_str());
+                let found = commit::resolve_aged((url, reference), age, pinned, hands)?;
+                match (found, pinned) {
+                    (Some(found), _) => found,
+                    (None, Some(pinned)) => {
+                        hands.ui.status(
+                            "Kept",
+                            format!("{} ({reference}): what is newer is too young", self.name),
+                        );
+                        return Ok(pinned.to_owned());
+                    }
+                    (None, None) => {
+                        let what = format!(
+                            "the input `{}` ({reference}) has no commit that is old enough",
+                            self.way
+                        );
+                        let help = "it has no pin that could stay: pin it once without --min-age";
+                        return Err(XbuildError::user(what, help));
+                    }
+                }
+            }
+        };
         if pin.is_some_and(|pin| pin.commit == commit) {
             hands.ui.status("Unchanged", &self.name);
         } else {

@@ -4,6 +4,7 @@
 //! `settings`.
 
 mod affected;
+mod age;
 mod builtin;
 mod choose;
 mod cli;

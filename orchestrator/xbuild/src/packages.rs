@@ -2,11 +2,12 @@
 //! `xbuild update`.
 
 mod grounds;
+mod moved;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_base::{Digest, Hasher, Sha256, Tree, Triple};
-use xbuild_describe::{Natives, PackagePin, VariantName};
+use xbuild_base::{Digest, Hasher, Sha256, Tree};
+use xbuild_describe::{Natives, PackagePin};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::debian::{DebianError, IndexSource, Query};
 use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
@@ -20,6 +21,7 @@ use crate::ui::Ui;
 use crate::work::Work;
 
 pub(crate) use grounds::Grounds;
+pub(crate) use moved::update;
 
 /// The recipes and steps that name a tool or a package, as they are written.
 pub(crate) fn named_by(described: &Described, package: &str) -> String {
@@ -61,44 +63,26 @@ pub(crate) fn pin_missing(
     let fetcher = fetching.fetcher();
     let indexes = fetching.indexes(&fetcher, &grounds.described.toolchains)?;
     let before = lock.clone();
-    pin(&mut lock.packages, asked, grounds, &indexes)?;
+    pin(&mut lock.packages, asked, grounds, &Choice::of_all(&indexes))?;
     fetching.display.finish();
     tell(&before.packages, &lock.packages, ui);
     if is_dry { Ok(()) } else { grounds.described.write_lock(lock, &before) }
 }
 
-/// Moves all pins of packages to what their suites have now, for a project and its inputs, which have theirs in the same
-/// lock. Those that no recipe asks for any more go.
-pub(crate) fn update(
-    global: &Global,
-    projects: &[Described],
-    host: &Triple,
-    ui: &Ui,
-) -> Result<(), XbuildError> {
-    let Some(first) = projects.first() else { return Ok(()) };
-    let mut lock = first.lock()?;
-    if lock.packages.is_empty() {
-        return Ok(());
+/// What there is to choose from.
+struct Choice<'c> {
+    source: &'c dyn IndexSource,
+    /// Files that are not taken.
+    young: &'c BTreeSet<Sha256>,
+    /// What stays where nothing else is left.
+    before: &'c PackageSets,
+}
+
+impl<'c> Choice<'c> {
+    /// All that the indexes have.
+    fn of_all(source: &'c dyn IndexSource) -> Self {
+        Self { source, young: const { &BTreeSet::new() }, before: const { &PackageSets::new() } }
     }
-    let session = Session::open(ui)?;
-    let fetching = Fetching::new(&session, global, ui)?;
-    let fetcher = fetching.fetcher();
-    let mut packages = PackageSets::new();
-    for described in projects {
-        let named = lock.packages.keys().filter(|set| is_named(described, set));
-        let asked: BTreeSet<PackageSet> = named.cloned().collect();
-        let indexes = fetching.indexes(&fetcher, &described.toolchains)?;
-        let toolchain = described.toolchain(&VariantName::default())?;
-        pin(&mut packages, &asked, Grounds::new(described, toolchain, host)?, &indexes)?;
-    }
-    fetching.display.finish();
-    let before = lock.clone();
-    lock.packages = packages;
-    for set in before.packages.keys().filter(|set| lock.packages.get(set) == before.packages.get(set)) {
-        ui.status("Unchanged", set);
-    }
-    tell(&before.packages, &lock.packages, ui);
-    first.write_lock(&lock, &before)
 }
 
 /// Resolves what is asked for and has no pin. What may lie in one sandbox with it is resolved anew where it has
@@ -107,13 +91,17 @@ fn pin(
     sets: &mut PackageSets,
     asked: &BTreeSet<PackageSet>,
     grounds: Grounds<'_>,
-    source: &dyn IndexSource,
+    choice: &Choice<'_>,
 ) -> Result<(), XbuildError> {
     let mut todo: Vec<PackageSet> = asked.iter().filter(|set| !sets.contains_key(set)).cloned().collect();
     let mut fresh: BTreeSet<PackageSet> = BTreeSet::new();
     while !todo.is_empty() {
         for set in todo {
-            let pins = resolve(&set, &grounds.without(&set), grounds.described, source)?;
+            let pins = match resolve(&set, &grounds.without(&set), grounds.described, choice) {
+                // What is old enough is not enough, or not there at all.
+                Err(error @ XbuildError::User { .. }) => choice.before.get(&set).cloned().ok_or(error)?,
+                resolved => resolved?,
+            };
             sets.insert(set.clone(), pins);
             fresh.insert(set);
         }
@@ -143,7 +131,7 @@ fn resolve(
     set: &PackageSet,
     without: &BTreeSet<String>,
     described: &Described,
-    source: &dyn IndexSource,
+    choice: &Choice<'_>,
 ) -> Result<Vec<PackagePin>, XbuildError> {
     let roots: Vec<String> = set.roots.iter().cloned().collect();
     let query = Query {
@@ -152,8 +140,9 @@ fn resolve(
         arch: &set.architecture,
         roots: &roots,
         without,
+        except: choice.young,
     };
-    package_pins(&query, source).map_err(|error| match error {
+    package_pins(&query, choice.source).map_err(|error| match error {
         FetchError::Debian(DebianError::NoPackage { package, arch, suites, .. }) => {
             let recipe = named_by(described, &package);
             let what = match set.purpose {
@@ -264,6 +253,8 @@ mod tests {
     use std::rc::Rc;
 
     use clap::Parser as _;
+    use xbuild_base::Triple;
+    use xbuild_describe::VariantName;
     use xbuild_fetch::debian::Index;
 
     use super::*;
@@ -343,7 +334,7 @@ mod tests {
 
         let mut sets = PackageSets::new();
         let asked = [set(None), tools.clone()].into();
-        pin(&mut sets, &asked, grounds, &Suite(OLD.to_vec())).unwrap();
+        pin(&mut sets, &asked, grounds, &Choice::of_all(&Suite(OLD.to_vec()))).unwrap();
         assert_eq!(names(&sets[&set(None)]), ["zlib1g 1.0", "zlib1g-dev 1.0"]);
         assert_eq!(names(&sets[&tools]), ["hello 2"], "the host's root has zlib");
     }
@@ -357,10 +348,10 @@ mod tests {
         let set = |names: &[&str]| grounds.libraries(arm64, None, roots(names)).unwrap();
         let (zlib, bzip, png) = (set(&["zlib1g-dev"]), set(&["libbz2-dev"]), set(&["libpng-dev"]));
         let mut sets = PackageSets::new();
-        pin(&mut sets, &[zlib.clone()].into(), grounds, &Suite(OLD.to_vec())).unwrap();
+        pin(&mut sets, &[zlib.clone()].into(), grounds, &Choice::of_all(&Suite(OLD.to_vec()))).unwrap();
         let first = sets.clone();
 
-        pin(&mut sets, &[zlib.clone(), bzip.clone()].into(), grounds, &newer()).unwrap();
+        pin(&mut sets, &[zlib.clone(), bzip.clone()].into(), grounds, &Choice::of_all(&newer())).unwrap();
         assert_eq!(sets[&zlib], first[&zlib]);
         assert_eq!(
             differences(&first, &sets),
@@ -368,7 +359,7 @@ mod tests {
         );
 
         let before = sets.clone();
-        pin(&mut sets, &[png.clone()].into(), grounds, &newer()).unwrap();
+        pin(&mut sets, &[png.clone()].into(), grounds, &Choice::of_all(&newer())).unwrap();
         assert_eq!(names(&sets[&zlib]), ["zlib1g 1.1", "zlib1g-dev 1.1"]);
         let said: Vec<String> =
             differences(&before, &sets).into_iter().map(|(what, text)| format!("{what} {text}")).collect();
@@ -391,7 +382,7 @@ mod tests {
             &mut sets,
             &[png.clone()].into(),
             Grounds::new(&unnamed, toolchain(&unnamed), &host).unwrap(),
-            &newer(),
+            &Choice::of_all(&newer()),
         )
         .unwrap();
         assert_eq!(sets.into_keys().collect::<Vec<_>>(), std::slice::from_ref(&png));
@@ -400,7 +391,7 @@ mod tests {
         let with_inputs = described("[inputs.other]\npath = \"../other\"\n");
         let mut sets = first.clone();
         let grounds = Grounds::new(&with_inputs, toolchain(&with_inputs), &host).unwrap();
-        pin(&mut sets, &[png.clone()].into(), grounds, &newer()).unwrap();
+        pin(&mut sets, &[png.clone()].into(), grounds, &Choice::of_all(&newer())).unwrap();
         assert_eq!(sets[&zlib], first[&zlib]);
         assert!(sets.contains_key(&png));
     }
@@ -411,7 +402,7 @@ mod tests {
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
         let grounds = Grounds::new(&described, toolchain(&described), &host).unwrap();
         let said = |set: PackageSet| {
-            pin(&mut PackageSets::new(), &[set].into(), grounds, &Suite(OLD.to_vec()))
+            pin(&mut PackageSets::new(), &[set].into(), grounds, &Choice::of_all(&Suite(OLD.to_vec())))
                 .unwrap_err()
                 .to_string()
         };

@@ -135,6 +135,6 @@ impl<'s> Fetching<'s> {
 
 /// Seconds since 1970: signatures and indexes run out.
 #[expect(clippy::disallowed_methods, reason = "whether a signed index is still valid is about the clock")]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -3,23 +3,18 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use common::base::{copy, put_base};
 use common::image::{files, manifest, run_in};
 use common::machine::oci_tools;
-use common::registry::{
-    BASIC, BROKEN, DENIED, Fault, LIMITED, PASSWORD, Proxy, Registry, UNAUTHORIZED, USER,
-};
+use common::registry::{BASIC, BROKEN, DENIED, Fault, LIMITED, Proxy, Registry, UNAUTHORIZED};
 use common::{Project, Ran, Xbuild};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use fs_err as fs;
 use serde_json::{Value, json};
-use xbuild_base::{Blob, Digest};
 
 const MUSL: &str = "x86_64-unknown-linux-musl";
 const GNU: &str = "x86_64-unknown-linux-gnu";
@@ -28,81 +23,6 @@ const GNU: &str = "x86_64-unknown-linux-gnu";
 const BOUND: Duration = Duration::from_secs(60);
 
 const HELLO: &str = "fn main() {\n    println!(\"hello\");\n}\n";
-
-/// A tar of these entries: a path that ends with `/` is a folder, `a -> b` a symbolic link, `a => b` a hard link, and
-/// all else a file with its text.
-fn tar_of(entries: &[(&str, &str)]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(Vec::new());
-    for (name, text) in entries {
-        let mut header = tar::Header::new_gnu();
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_size(text.len() as u64);
-        if let Some((name, target)) = name.split_once(" -> ") {
-            header.set_mode(0o777);
-            header.set_entry_type(tar::EntryType::Symlink);
-            tar.append_link(&mut header, name, target).unwrap();
-        } else if let Some((name, target)) = name.split_once(" => ") {
-            header.set_mode(0o644);
-            header.set_entry_type(tar::EntryType::Link);
-            tar.append_link(&mut header, name, target).unwrap();
-        } else if name.ends_with('/') {
-            header.set_mode(0o755);
-            header.set_entry_type(tar::EntryType::Directory);
-            tar.append_data(&mut header, name, std::io::empty()).unwrap();
-        } else {
-            header.set_mode(0o644);
-            tar.append_data(&mut header, name, text.as_bytes()).unwrap();
-        }
-    }
-    tar.into_inner().unwrap()
-}
-
-/// Makes an image of one layer by hand and has skopeo put it into a registry. Gives the layer's digest.
-///
-/// What xbuild itself has made is in the store that the tests share: of such a base nothing would be fetched. For the
-/// same reason each run needs files of its own.
-fn put_base(registry: &Registry, name: &str, entries: &[(&str, &str)]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let blobs = folder.path().join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |kind: &str, bytes: &[u8]| {
-        let blob = Digest::<Blob>::of(bytes);
-        fs::write(blobs.join(blob.to_hex()), bytes).unwrap();
-        let media_type = format!("application/vnd.oci.image.{kind}");
-        json!({"mediaType": media_type, "size": blob.size(), "digest": blob.sha256().to_string()})
-    };
-    let tar = tar_of(entries);
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
-    gzip.write_all(&tar).unwrap();
-    let layer = put("layer.v1.tar+gzip", &gzip.finish().unwrap());
-    let diff = Digest::<Blob>::of(&tar).sha256().to_string();
-    let config = json!({
-        // So long that half of the answer ends within the body.
-        "author": "x".repeat(4096),
-        "architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [diff]},
-    });
-    let config = put("config.v1+json", config.to_string().as_bytes());
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": config, "layers": [layer],
-    });
-    let manifest = put("manifest.v1+json", manifest.to_string().as_bytes());
-    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-    fs::write(folder.path().join("index.json"), index.to_string()).unwrap();
-    fs::write(folder.path().join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    copy(folder.path(), registry, name, &[]);
-    layer["digest"].as_str().unwrap().to_owned()
-}
-
-/// Has skopeo copy a layout into a registry.
-fn copy(layout: &Path, registry: &Registry, name: &str, options: &[&str]) {
-    let (from, to) = (format!("oci:{}", layout.display()), format!("docker://{}/{name}", registry.address()));
-    let creds = format!("{USER}:{PASSWORD}");
-    let copy = ["--insecure-policy", "copy", "--dest-tls-verify=false", "--dest-creds", creds.as_str()];
-    oci_tools().run("skopeo", &[&copy[..], options, &[from.as_str(), to.as_str()]].concat());
-}
 
 /// A project of one program whose image is based on another.
 fn based_on(base: &str) -> Project {

@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
+use xbuild_base::Sha256;
+
 use super::index::{Index, Package};
 use super::problem::DebianError;
 use super::relation::{Constraint, Relation, parse_relation};
@@ -38,6 +40,8 @@ pub struct Query<'q> {
     pub roots: &'q [String],
     /// Packages that are left out, with all that only they need: `name` or `name:arch`.
     pub without: &'q BTreeSet<String>,
+    /// Files that are not chosen, though an index has them.
+    pub except: &'q BTreeSet<Sha256>,
 }
 
 /// A package's identity: its name, and the architecture that it was asked for.
@@ -179,6 +183,9 @@ impl Resolver<'_> {
     }
 
     fn fits(&self, package: &Package, arch: &str) -> bool {
+        if self.query.except.contains(&package.sha256) {
+            return false;
+        }
         let learned = self.learned.get(&(package.name.clone(), arch.to_owned()));
         learned.into_iter().flatten().all(|constraint| constraint.admits(&package.version))
     }

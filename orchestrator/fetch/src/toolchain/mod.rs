@@ -47,7 +47,7 @@ pub use composer::Composer;
 pub use document::{official_section, with_official, with_pins};
 pub use layers::{Layers, TargetLayers, WantedTarget};
 pub use packages::{Taken, add_packages, beside, pins as package_pins, with_usr_at};
-pub use pins::{package_output, wheel_outputs};
+pub use pins::{package_dates, package_output, wheel_outputs};
 pub use problem::ToolchainError;
 pub use update::{
     AllPins, Change, Failure, FindWheel, HOSTS, Update, debian_architecture, host_name, update,

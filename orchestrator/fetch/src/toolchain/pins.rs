@@ -12,6 +12,7 @@ use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::{FixedOutput, Place, Unpack};
 use crate::source::wheel::{self as source, PackageIndex};
+use crate::unpack::deb;
 
 /// The archive of a suite, `debian` where nothing else is said.
 pub(crate) fn archive_of<'t>(toolchains: &'t Toolchains, suite: &str) -> &'t str {
@@ -36,6 +37,27 @@ pub fn package_output(
         places: bases.map(|base| Place::from_url(&format!("{base}/{path}"))).collect::<Result<_, _>>()?,
         kind: Unpack::Deb,
     })
+}
+
+/// When pinned packages were made, in their order, in seconds since 1970. They are fetched: their own archives say it, to
+/// which Debian's builds give the date of the changelog's last entry (dpkg-deb(1), `SOURCE_DATE_EPOCH`).
+///
+/// # Errors
+/// When one can't be had, or is no package.
+pub fn package_dates(
+    fetcher: &Fetcher<'_>,
+    pins: &[PackagePin],
+    toolchains: &Toolchains,
+    mirrors: &Mirrors,
+) -> Result<Vec<u64>, FetchError> {
+    let outputs = pins.iter().map(|pin| package_output(pin, toolchains, mirrors));
+    let outputs: Vec<FixedOutput> = outputs.collect::<Result<_, _>>()?;
+    let blobs = fetcher.blobs(&outputs)?;
+    let date = |(output, blob): (&FixedOutput, _)| {
+        let named = |problem| FetchError::Archive { name: output.name.clone(), problem };
+        deb::date(fetcher.store().open_blob(blob)?).map_err(named)
+    };
+    outputs.iter().zip(blobs).map(date).collect()
 }
 
 /// The parts of a pinned wheel that a recipe keeps, each at its place in the component's tree. (Patterns are

@@ -176,6 +176,7 @@ fn pin(
         arch: architecture,
         roots: &component.roots,
         without: &without,
+        except: &BTreeSet::new(),
     };
     let packages = resolve(&query, source)?.into_iter().map(package_pin).collect::<Result<_, _>>()?;
     let mut wheels = Vec::new();

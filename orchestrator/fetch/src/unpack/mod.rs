@@ -5,7 +5,7 @@
 //! What was streamed in before an archive is refused has no name in the store, and is collected.
 
 mod assemble;
-mod deb;
+pub(crate) mod deb;
 mod limits;
 mod tar;
 mod wheel;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use xbuild_base::Digest;
-use xbuild_fetch::source::git::{GitCommit, fetch};
+use xbuild_describe::GitReference;
+use xbuild_fetch::source::git::{GitCommit, fetch, resolve_before};
 use xbuild_fetch::source::lock::GitSource;
 use xbuild_fetch::{ArchiveError, FetchError, Fetcher, Quiet};
 
@@ -160,4 +161,48 @@ fn a_repository_that_names_by_sha_256_is_read_too() {
     let head = commit(folder.path());
     assert_eq!(head.len(), 64);
     assert_eq!(listing(&Counting::new(), &wanted(folder.path(), &head)).unwrap(), pairs(&[("a", "1")]));
+}
+
+/// An empty commit that was made then, in seconds since 1970.
+fn commit_at(folder: &Path, seconds: u64) -> String {
+    let date = format!("GIT_COMMITTER_DATE=@{seconds} +0000");
+    run(folder, "env", &[&date, "git", "commit", "--quiet", "--allow-empty", "-m", "x"]);
+    run(folder, "git", &["rev-parse", "HEAD"])
+}
+
+#[test]
+fn the_newest_commit_before_a_date_is_found_however_deep_it_lies() {
+    const START: u64 = 1_700_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    run(folder.path(), "git", &["init", "--quiet", "--initial-branch=main"]);
+    let commits: Vec<String> = (0..100).map(|at| commit_at(folder.path(), START + at)).collect();
+    let store = Counting::new();
+    let fetcher = Fetcher::new(&store, quick(), &Quiet);
+    let url = format!("file://{}", folder.path().display());
+    let before = |reference: &GitReference, at: u64, pinned: Option<&str>| {
+        resolve_before(&fetcher, &url, reference, START + at, pinned).unwrap()
+    };
+    let branch = GitReference::Branch("main".to_owned());
+    for at in [0, 10, 50, 99] {
+        let expected = Some(commits[usize::try_from(at).unwrap()].clone());
+        assert_eq!(before(&branch, at, None), expected, "{at}");
+        assert_eq!(before(&GitReference::Head, at, Some(&commits[0])), expected, "{at}");
+    }
+    assert_eq!(resolve_before(&fetcher, &url, &branch, START - 1, None).unwrap(), None);
+    // Never back.
+    assert_eq!(before(&branch, 90, Some(&commits[95])), None);
+    assert_eq!(before(&branch, 90, Some(&commits[90])), Some(commits[90].clone()));
+
+    run(folder.path(), "git", &["tag", "-a", "-m", "x", "v1", &commits[98]]);
+    let tag = GitReference::Tag("v1".to_owned());
+    assert_eq!(before(&tag, 97, None), None, "another commit is no release");
+    assert_eq!(before(&tag, 98, None), Some(commits[98].clone()));
+
+    // What a second parent brings is of the day on which it was merged.
+    run(folder.path(), "git", &["checkout", "--quiet", "-b", "side", &commits[0]]);
+    commit_at(folder.path(), START + 99);
+    run(folder.path(), "git", &["checkout", "--quiet", "main"]);
+    let date = format!("GIT_COMMITTER_DATE=@{} +0000", START + 200);
+    run(folder.path(), "env", &[&date, "git", "merge", "--quiet", "--no-ff", "-m", "x", "side"]);
+    assert_eq!(before(&branch, 150, None), Some(commits[99].clone()));
 }

@@ -15,7 +15,14 @@ fn solve(
     let suites: Vec<String> = indexes.iter().map(|(name, _)| (*name).to_owned()).collect();
     let roots: Vec<String> = roots.iter().map(|root| (*root).to_owned()).collect();
     let without: BTreeSet<String> = without.iter().map(|name| (*name).to_owned()).collect();
-    let query = Query { component: "test", suites: &suites, arch: "amd64", roots: &roots, without: &without };
+    let query = Query {
+        component: "test",
+        suites: &suites,
+        arch: "amd64",
+        roots: &roots,
+        without: &without,
+        except: &BTreeSet::new(),
+    };
     let packages = resolve(&query, &Texts(indexes))?;
     Ok(packages.iter().map(|package| format!("{} {}", package.name, package.version)).collect())
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::request::*;
+use crate::age::MinAge;
 
 /// What is begun.
 #[derive(Debug, Clone, Args)]
@@ -356,6 +357,9 @@ pub(crate) struct Update {
     /// Inputs, and images that the description bases others on; when none is named, all of them and all packages
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
+    /// Move no pin to what is younger: 7d, 36h, 2w; a pin stays where nothing else is left
+    #[arg(long, value_name = "AGE", value_parser = MinAge::parse)]
+    pub(crate) min_age: Option<MinAge>,
     /// Speak to the registry without encryption, though it is not on this machine
     #[arg(long)]
     pub(crate) plain_http: bool,

@@ -11,6 +11,7 @@ use xbuild_registry::{Image, Sources};
 use xbuild_store::{Disk, Namespace};
 
 use super::select::is_wanted;
+use crate::age::{self, MinAge};
 use crate::cli::Global;
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -74,11 +75,12 @@ fn pin(lock: &mut Lock, reference: &str, digest: &str, ui: &Ui) {
 }
 
 /// Moves pins to what their references lead to now: those named, or all that the description has. Pins of images
-/// that it does not name any more go.
+/// that it does not name any more go. Where there is a `min_age`, the images behind a pin are all so old.
 pub(crate) fn update(
     described: &Described,
     wanted: &[String],
     plain_http: bool,
+    min_age: Option<MinAge>,
     ui: &Ui,
 ) -> Result<(), XbuildError> {
     let mut lock = described.lock()?;
@@ -89,13 +91,37 @@ pub(crate) fn update(
             continue;
         }
         let digest = xbuild_registry::resolve(reference, plain_http)?;
-        match lock.images.get(reference) {
-            Some(pin) if pin.digest == digest => ui.status("Unchanged", reference),
-            _ => pin(&mut lock, reference, &digest, ui),
+        let old = lock.images.get(reference);
+        if old.is_some_and(|old| old.digest == digest) {
+            ui.status("Unchanged", reference);
+            continue;
+        }
+        let against = min_age.map(|age| against(age, reference, &digest, plain_http, ui));
+        match (against.transpose()?.flatten(), old) {
+            (None, _) => pin(&mut lock, reference, &digest, ui),
+            (Some(why), Some(_)) => ui.status("Kept", format!("{reference}: {digest} {why}")),
+            (Some(why), None) => {
+                let help = "it has no pin that could stay: pin it once without --min-age";
+                return Err(XbuildError::user(format!("{reference}: {digest} {why}"), help));
+            }
         }
     }
     lock.images.retain(|name, _| references.contains(name));
     described.write_lock(&lock, &before)
+}
+
+/// What is against moving a pin there.
+fn against(
+    age: MinAge,
+    reference: &str,
+    digest: &str,
+    plain_http: bool,
+    ui: &Ui,
+) -> Result<Option<String>, XbuildError> {
+    let store = Session::open(ui)?.store;
+    let made = xbuild_registry::created(&*store, reference, digest, plain_http)?;
+    let made = made.iter().map(|date| age.against(date.as_deref().and_then(age::seconds)));
+    Ok(made.flatten().next())
 }
 
 /// What images are based on, by reference and platform, pulled where it must be.

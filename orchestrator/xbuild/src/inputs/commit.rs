@@ -11,6 +11,7 @@ use xbuild_fetch::source::git::{self, GitCommit};
 use xbuild_fetch::source::lock::GitSource;
 
 use super::Hands;
+use crate::age::MinAge;
 use crate::error::XbuildError;
 use crate::session::Fetching;
 
@@ -50,6 +51,19 @@ pub(super) fn resolve(url: &str, reference: &GitReference, hands: Hands<'_>) -> 
     let commit = git::resolve(&fetching.fetcher(), url, reference)?;
     fetching.display.finish();
     known().insert(question, commit.clone());
+    Ok(commit)
+}
+
+/// The newest commit on the way there that is so old, unless it lies behind what is pinned.
+pub(super) fn resolve_aged(
+    (url, reference): (&str, &GitReference),
+    age: MinAge,
+    pinned: Option<&str>,
+    hands: Hands<'_>,
+) -> Result<Option<String>, XbuildError> {
+    let fetching = Fetching::new(hands.session, hands.global, hands.ui)?;
+    let commit = git::resolve_before(&fetching.fetcher(), url, reference, age.before(), pinned)?;
+    fetching.display.finish();
     Ok(commit)
 }
 

@@ -4,7 +4,7 @@ use xbuild_action::File;
 use xbuild_base::Triple;
 use xbuild_describe::InputOutput;
 
-use super::{Hands, Lacking};
+use super::{Hands, Having, Lacking};
 use crate::cli::{Build, Execution};
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -74,7 +74,7 @@ fn read(described: &Described, name: &str, hands: Hands<'_>) -> Result<Described
     })?;
     let before = Lock::read(&input.keeper)?;
     let mut lock = before.clone();
-    let found = input.find(&mut lock, false, hands)?;
+    let found = input.find(&mut lock, Having::Kept, hands)?;
     if input.lacking.unless(hands.is_dry) == Lacking::Written {
         lock.write_changes(&before, &input.keeper)?;
     }

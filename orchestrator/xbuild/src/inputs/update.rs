@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::Hands;
+use super::{Hands, Having};
+use crate::age::MinAge;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::Lock;
 
 /// Moves pins to what their references lead to now: those that are wanted, or all. Pins of inputs that nobody has any more
-/// go. Gives all of the inputs' projects but those that keep their own lock.
+/// go. Commits are no younger than `min_age`. Gives all of the inputs' projects but those that keep their own lock.
 pub(crate) fn update(
     described: &Described,
     wanted: &[String],
+    min_age: Option<MinAge>,
     hands: Hands<'_>,
 ) -> Result<Vec<Described>, XbuildError> {
     let before = described.lock()?;
     let mut moving = Moving {
         wanted,
+        min_age,
         hands,
         lock: before.clone(),
         found: BTreeSet::new(),
@@ -41,6 +44,7 @@ pub(crate) fn update(
 struct Moving<'m> {
     /// The names of those that move; all, where there is none.
     wanted: &'m [String],
+    min_age: Option<MinAge>,
     hands: Hands<'m>,
     lock: Lock,
     /// The names of all inputs in the lock.
@@ -57,7 +61,8 @@ impl Moving<'_> {
         for input in of.inputs.own.values() {
             self.found.insert(input.name.clone());
             let is_moved = self.wanted.is_empty() || self.wanted.contains(&input.name);
-            let (project, commit) = input.find(&mut self.lock, is_moved, self.hands)?;
+            let having = if is_moved { Having::Moved(self.min_age) } else { Having::Kept };
+            let (project, commit) = input.find(&mut self.lock, having, self.hands)?;
             // Another project's own lock is its own to move.
             if input.own_lock {
                 continue;

@@ -26,7 +26,7 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
         return refused("--override-input");
     }
     let described = Described::read(global)?;
-    let Update { names, plain_http } = update;
+    let Update { names, min_age, plain_http } = update;
     let is_input = |name: &String| described.inputs.names().any(|input| input == inputs::first(name));
     let (of_inputs, of_images): (Vec<String>, Vec<String>) = names.iter().cloned().partition(is_input);
     let bases = base::references(&described, &[]);
@@ -42,14 +42,14 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
     if !described.inputs.is_empty() && (names.is_empty() || !of_inputs.is_empty()) {
         let (session, execution) = (Session::open(ui)?, Execution::default());
         let hands = Hands { global, session: &session, ui, execution, is_dry: false };
-        projects = inputs::update(&described, &of_inputs, hands)?;
+        projects = inputs::update(&described, &of_inputs, *min_age, hands)?;
     }
     if names.is_empty() || !of_images.is_empty() {
-        base::update(&described, &of_images, *plain_http, ui)?;
+        base::update(&described, &of_images, *plain_http, *min_age, ui)?;
     }
     if names.is_empty() {
         projects.insert(0, described);
-        packages::update(global, &projects, &crate::work::host()?, ui)?;
+        packages::update(global, &projects, &crate::work::host()?, *min_age, ui)?;
     }
     Ok(ExitCode::SUCCESS)
 }

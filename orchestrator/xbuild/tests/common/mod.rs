@@ -13,6 +13,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
+pub(crate) mod base;
 pub(crate) mod image;
 pub(crate) mod machine;
 pub(crate) mod processes;

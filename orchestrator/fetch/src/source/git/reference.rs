@@ -1,0 +1,112 @@
+//! What references of repositories lead to.
+
+use xbuild_describe::{GitReference, is_commit};
+
+use super::repository::Repository;
+use super::{is_local, of};
+use crate::error::FetchError;
+use crate::fetcher::Fetcher;
+use crate::output::without_credentials;
+
+/// The commit that a reference of a repository leads to now.
+///
+/// # Errors
+/// [`FetchError::Reference`] when the repository can't be asked, or has no such branch or tag; [`FetchError::Offline`]
+/// when it may not be asked.
+pub fn resolve(fetcher: &Fetcher<'_>, url: &str, reference: &GitReference) -> Result<String, FetchError> {
+    let (wanted, peeled) = match reference {
+        GitReference::Commit(hash) => return Ok(hash.clone()),
+        GitReference::Head => ("HEAD".to_owned(), None),
+        GitReference::Branch(name) => (format!("refs/heads/{name}"), None),
+        // An annotated tag is an object of its own; what it stands for is told beside it.
+        GitReference::Tag(name) => (format!("refs/tags/{name}"), Some(format!("refs/tags/{name}^{{}}"))),
+    };
+    let shown = without_credentials(url);
+    if fetcher.settings().offline && !is_local(url) {
+        return Err(FetchError::Offline { missing: vec![format!("{shown} ({reference})")] });
+    }
+    let error = |problem: String| FetchError::Reference {
+        repository: shown.clone(),
+        reference: reference.to_string(),
+        problem,
+    };
+    let repository = Repository::empty(fetcher.store().scratch(), "sha1", shown.clone())?;
+    let mut arguments = vec!["ls-remote", "--quiet", "--end-of-options", url, &wanted];
+    arguments.extend(peeled.as_deref());
+    let listing = repository.output_of_remote(fetcher, &arguments).map_err(&error)?;
+    let listing = String::from_utf8_lossy(&listing);
+    let found = |name: &str| {
+        let mut lines = listing.lines().filter_map(|line| line.split_once('\t'));
+        lines.find(|(_, of)| *of == name).map(|(commit, _)| commit.to_owned())
+    };
+    let commit = peeled.and_then(|peeled| found(&peeled)).or_else(|| found(&wanted));
+    commit
+        .filter(|commit| is_commit(commit))
+        .ok_or_else(|| error("the repository has no such name".to_owned()))
+}
+
+/// How much of a history is fetched until a commit is found in it that is old enough: then all of it.
+const DEPTHS: [&str; 2] = ["--depth=64", "--depth=4096"];
+
+/// The newest commit on the way to what a reference leads to now, by first parents, that was made (its `committer` line)
+/// no later than `before`, in seconds since 1970. `None`: there is none, or it lies behind `pinned`.
+///
+/// # Errors
+/// As [`resolve()`].
+pub fn resolve_before(
+    fetcher: &Fetcher<'_>,
+    url: &str,
+    reference: &GitReference,
+    before: u64,
+    pinned: Option<&str>,
+) -> Result<Option<String>, FetchError> {
+    let tip = resolve(fetcher, url, reference)?;
+    let name = match reference {
+        GitReference::Commit(_) => return Ok(Some(tip)),
+        GitReference::Head => "HEAD".to_owned(),
+        GitReference::Branch(name) => format!("refs/heads/{name}"),
+        GitReference::Tag(name) => format!("refs/tags/{name}"),
+    };
+    let format = if tip.len() == 64 { "sha256" } else { "sha1" };
+    let repository = Repository::empty(fetcher.store().scratch(), format, without_credentials(url))?;
+    let error = of(url, &tip);
+    let age = format!("--min-age={before}");
+    // Another commit than the one that a tag names is no release.
+    let way: &[&str] = match reference {
+        GitReference::Tag(_) => &["rev-list", "--no-walk", &age, "FETCH_HEAD"],
+        _ => &["rev-list", "--max-count=1", "--first-parent", &age, "FETCH_HEAD"],
+    };
+    for depth in DEPTHS.iter().map(Some).chain([None]) {
+        let options: &[&str] = match depth {
+            Some(depth) => &[depth],
+            None => &["--unshallow"],
+        };
+        repository.fetch(fetcher, url, options, &[&name])?.map_err(&error)?;
+        let found = repository.output(way).map_err(&error)?;
+        let found = String::from_utf8_lossy(&found).trim().to_owned();
+        if is_commit(&found) {
+            let is_behind = |pinned: &str| {
+                let behind = ["merge-base", "--is-ancestor", &found, pinned];
+                pinned != found && repository.output(&behind).is_ok()
+            };
+            return Ok((!pinned.is_some_and(is_behind)).then_some(found));
+        }
+        let shallow = repository.output(&["rev-parse", "--is-shallow-repository"]).map_err(&error)?;
+        if shallow.trim_ascii() == b"false" || matches!(reference, GitReference::Tag(_)) {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// One file of the commit that `HEAD` of a repository is, as registries with a git index have `config.json`.
+pub(in crate::source) fn file_of_head(
+    fetcher: &Fetcher<'_>,
+    url: &str,
+    path: &str,
+) -> Result<Vec<u8>, FetchError> {
+    let error = of(url, "HEAD");
+    let repository = Repository::empty(fetcher.store().scratch(), "sha1", without_credentials(url))?;
+    repository.fetch(fetcher, url, &["--depth=1"], &["HEAD"])?.map_err(&error)?;
+    repository.output(&["show", &format!("FETCH_HEAD:{path}")]).map_err(&error)
+}
