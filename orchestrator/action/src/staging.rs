@@ -73,6 +73,11 @@ impl Scratch {
         Self { path, remove }
     }
 
+    /// Removes something in it, whatever modes lie there, as far as that can be done.
+    pub fn remove(&self, name: &str) {
+        (self.remove)(&self.path.join(name));
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {

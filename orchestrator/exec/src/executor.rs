@@ -14,6 +14,7 @@ use xbuild_base::{Digest, RelPath, Tree};
 
 use crate::cgroup::{Delegated, Group};
 use crate::channel;
+use crate::inputs::Spare;
 use crate::limits::time_in_words;
 use crate::observe;
 use crate::outputs::Collector;
@@ -34,6 +35,7 @@ pub struct Sandbox {
     zygote: Mutex<Option<Zygote>>,
     cgroup: OnceLock<Option<Delegated>>,
     defaults: OnceLock<Digest<Tree>>,
+    spare: Spare,
     count: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl Sandbox {
             zygote: Mutex::new(None),
             cgroup: OnceLock::new(),
             defaults: OnceLock::new(),
+            spare: Spare::default(),
             count: AtomicU64::new(0),
         }
     }
@@ -150,7 +153,7 @@ impl Sandbox {
             return Ok(Outcome::Cancelled);
         }
         let owner = self.owner()?;
-        let staged = Staged::new(self.store(), request, self.defaults(request.isolation)?)?;
+        let staged = Staged::new(self.store(), &self.spare, request, self.defaults(request.isolation)?)?;
         let settled = self.settled(request)?;
         let job = Job::Run(Box::new(specification(request, &staged, owner, settled.clone())));
         let group = self.group(request)?;
@@ -201,14 +204,17 @@ impl Sandbox {
                 }
                 let observed = observed.filter(|_| observe::is_untouched(&staged, request.observe, &settled));
                 result.outputs = collector.all()?;
+                drop(collector);
+                staged.leave(&self.spare, request.isolation);
                 result.times.wall = start.elapsed();
                 Ok(Outcome::Succeeded(result, observed))
             }
         }
     }
 
-    /// What of the root's top the toolchain's layers alone have, where it is of use to know. Nothing, where the action
-    /// has something of its own in any of it: links of the toolchain's may lead there.
+    /// The folders of inputs that nothing leads out of, where it is of use to know: what of the root's top the toolchain's
+    /// layers alone have, and folders with files that were made by other actions. Nothing, where the action has something
+    /// of its own in any of the first: links of the toolchain's may lead there.
     fn settled(&self, request: &Request<'_>) -> Result<BTreeSet<String>, ExecutionError> {
         let InputRoot { layers, mounts, files, directories } = request.inputs;
         let mut settled = BTreeSet::new();
@@ -223,7 +229,22 @@ impl Sandbox {
             mounts.keys().chain(files.keys()).chain(directories).chain(outputs).chain([working_directory]);
         settled.retain(|name| !OWN_FOLDERS.contains(&name.as_str()));
         let is_apart = |path: &RelPath| path.components().next().is_some_and(|top| !settled.contains(top));
-        Ok(if own.chain(request.observe).all(is_apart) { settled } else { BTreeSet::new() })
+        if !own.chain(request.observe).all(is_apart) {
+            return Ok(BTreeSet::new());
+        }
+        // Of files alone, and of no folder or link, as all that is staged by itself.
+        let staged: BTreeSet<RelPath> = files.keys().filter_map(RelPath::parent).collect();
+        let trees: Vec<&RelPath> = mounts.keys().chain(request.observe).collect();
+        let made: Vec<&RelPath> = directories.iter().chain(outputs).chain([working_directory]).collect();
+        let is_alone = |folder: &RelPath| {
+            let has = |other: &RelPath| other.strip_prefix(folder).is_some();
+            let mut nested = staged.iter().filter(|other| *other != folder);
+            !trees.iter().any(|tree| has(tree) || folder.strip_prefix(tree).is_some())
+                && !made.iter().any(|made| has(made))
+                && !nested.any(has)
+        };
+        settled.extend(staged.iter().filter(|folder| is_alone(folder)).map(ToString::to_string));
+        Ok(settled)
     }
 
     fn group(&self, request: &Request<'_>) -> Result<Option<Group>, ExecutionError> {

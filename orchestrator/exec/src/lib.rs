@@ -12,7 +12,8 @@
 //! |---|---|---|
 //! | `executor` | parent | [`Sandbox`]: one action from request to outcome |
 //! | `layout` | parent, pure | input root → overlay mounts |
-//! | `stage` | parent | folders and hard links in the action's scratch folder |
+//! | `stage`, `maker` | parent | folders in the action's scratch folder |
+//! | `inputs` | parent | hard links to the input files there, left to the next action |
 //! | `zygote` | both | the process that helpers are forked from |
 //! | `session` | parent | listens to program and helper, keeps the limits that need somebody to look |
 //! | `streams`, `watch`, `cgroup` | parent | lines and logs; memory and processes |
@@ -68,9 +69,11 @@ mod enter;
 mod executor;
 mod helper;
 mod init;
+mod inputs;
 mod layout;
 mod limits;
 mod links;
+mod maker;
 mod namespaces;
 mod observe;
 mod outputs;

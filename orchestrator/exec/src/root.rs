@@ -38,7 +38,7 @@ pub(crate) fn prepare(specification: &Specification) -> Result<(), Failure> {
 
 /// Where the lower folders can't be named as they are, short links stand for them.
 pub(crate) fn prepare_overlay(index: usize, overlay: &Overlay) -> Result<(), Failure> {
-    make_directory(format!("w{index}"))?;
+    make_directory(work_name(index))?;
     if !fits_options(&overlay.lower) {
         for (layer, target) in overlay.lower.iter().enumerate() {
             rustix::fs::symlink(target.as_str(), lower_name(index, layer).as_str()).step("link a layer")?;
@@ -52,6 +52,16 @@ pub(crate) fn prepare_overlay(index: usize, overlay: &Overlay) -> Result<(), Fai
 fn fits_options(lower: &[String]) -> bool {
     let length: usize = lower.iter().map(|folder| folder.len() + 1).sum();
     length < LOWER_LENGTH && !lower.iter().any(|folder| folder.contains([':', ',', '\\']))
+}
+
+/// The name of an overlay's upper folder in the scratch folder.
+pub(crate) fn upper_name(index: usize) -> String {
+    format!("u{index}")
+}
+
+/// The same of its work folder.
+pub(crate) fn work_name(index: usize) -> String {
+    format!("w{index}")
 }
 
 fn lower_name(index: usize, layer: usize) -> String {
@@ -102,8 +112,10 @@ pub(crate) fn mount_overlay(index: usize, overlay: &Overlay, target: &Path) -> R
         (0..overlay.lower.len()).map(|layer| lower_name(index, layer)).collect()
     };
     let options = format!(
-        "lowerdir={},upperdir=u{index},workdir=w{index},userxattr,volatile,index=off",
-        lower.join(":")
+        "lowerdir={},upperdir={},workdir={},userxattr,volatile,index=off",
+        lower.join(":"),
+        upper_name(index),
+        work_name(index)
     );
     let step = || format!("mount the overlay at /{} ({} layers)", overlay.at, lower.len());
     let options = CString::new(options).map_err(|_| invalid(step()))?;

@@ -67,8 +67,7 @@ pub(crate) struct Specification {
     pub(crate) limits: Option<KernelLimits>,
     /// Below which folders it is observed which files are looked at; nothing is observed where there are none.
     pub(crate) observe: BTreeSet<RelPath>,
-    /// The folders and links at the root's top that the toolchain alone has: nothing below them leads to what is
-    /// observed.
+    /// Folders and links of the inputs, as paths from the root, below which nothing leads to what is observed.
     pub(crate) settled: BTreeSet<String>,
 }
 

@@ -1,20 +1,17 @@
 //! Laying out an action's folders on disk, before the sandbox.
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use xbuild_action::{
-    ContentExt as _, Directory, Entry, ExecutionError, File, InputRoot, Request, Scratch, Staging, StoreError,
+    ContentExt as _, Directory, Entry, ExecutionError, File, InputRoot, Isolation, Request, Staging,
+    StoreError,
 };
 use xbuild_base::{Digest, RelPath, Tree};
 
-use crate::layout::{Folders, HostEntry, HostKind, Layout, STAGE};
-
-/// The time of all folders that are made here, as of all files of a store: 1980-01-01T00:00:00Z in seconds
-/// since 1970.
-const FOLDER_TIME: Timespec = Timespec { tv_sec: 315_532_800, tv_nsec: 0 };
+use crate::inputs::{Inputs, Spare};
+use crate::layout::{Folders, HostEntry, HostKind, Layout};
+use crate::maker::{Maker, set_mode};
+use crate::root;
 
 /// Folders at the root's top that each sandbox has of its own.
 pub(crate) const OWN_FOLDERS: [&str; 3] = ["dev", "proc", "tmp"];
@@ -50,7 +47,7 @@ pub(crate) fn defaults(store: &dyn Staging) -> Result<Digest<Tree>, StoreError> 
 /// An action's folders.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    scratch: Scratch,
+    inputs: Inputs,
     /// What is mounted where.
     pub(crate) layout: Layout,
 }
@@ -60,12 +57,13 @@ impl Staged {
     /// lowest layer, see [`defaults`].
     pub(crate) fn new(
         store: &dyn Staging,
+        spare: &Spare,
         request: &Request<'_>,
         defaults: Option<Digest<Tree>>,
     ) -> Result<Self, ExecutionError> {
         let InputRoot { layers, mounts, files, directories: _ } = request.inputs;
-        let scratch = store.scratch()?;
-        let to_store = way_up(store.folder(), scratch.path())?;
+        let mut inputs = spare.take(store)?;
+        let to_store = way_up(store.folder(), inputs.scratch.path())?;
         let top = RelPath::root();
         let materialise = |tree, at: &RelPath| -> Result<String, ExecutionError> {
             let folder = store.materialise_at(tree, at)?;
@@ -75,7 +73,7 @@ impl Staged {
         let defaults = defaults.map(|tree| materialise(tree, &top)).transpose()?;
         let layers = layers.iter().map(|tree| materialise(*tree, &top)).collect::<Result<Vec<_>, _>>()?;
         // Where the host's own root is below, each keeps to its place.
-        let are_layers = mounts.len() <= MOST_PLACED && request.isolation != xbuild_action::Isolation::None;
+        let are_layers = mounts.len() <= MOST_PLACED && request.isolation != Isolation::None;
         let (mut placed, mut mounted) = (Vec::new(), Vec::new());
         for (at, tree) in mounts {
             if are_layers {
@@ -87,13 +85,9 @@ impl Staged {
         // What lies below another one comes over it.
         placed.reverse();
 
-        let mut maker = Maker { owner: store.owner(), made: BTreeSet::new() };
-        let stage = scratch.path().join(STAGE);
-        maker.make(&stage)?;
-        for (path, file) in files {
-            maker.make_below(&stage, &path.parent().unwrap_or_default())?;
-            store.link(*file, &stage.join(path))?;
-        }
+        let mut maker = Maker::new(store.owner());
+        inputs.hold(files, store, &mut maker)?;
+        let scratch = &inputs.scratch;
 
         let folders = Folders {
             placed,
@@ -104,7 +98,7 @@ impl Staged {
                 scratch.path().join(folder).symlink_metadata().is_ok_and(|it| it.is_dir())
             },
             exists: &|path| scratch.path().join(path).symlink_metadata().is_ok(),
-            host: if request.isolation == xbuild_action::Isolation::None { host_root()? } else { Vec::new() },
+            host: if request.isolation == Isolation::None { host_root()? } else { Vec::new() },
         };
         let layout =
             Layout::new(request.inputs, request.command, request.isolation, &folders).map_err(|problem| {
@@ -125,26 +119,38 @@ impl Staged {
             fs_err::os::unix::fs::symlink(target, &path).map_err(StoreError::io("link", path))?;
         }
         let tmp = root.join("tmp");
-        if !layout.private_tmp && maker.made.contains(&tmp) {
+        if !layout.private_tmp && maker.has_made(&tmp) {
             set_mode(&tmp, 0o1777)?;
         }
         maker.finish()?;
-        Ok(Self { scratch, layout })
+        Ok(Self { inputs, layout })
+    }
+
+    /// Leaves the input files to another action: what was seen and made has been taken, and no process of the sandbox lives
+    /// any more. With no isolation the program could have got at them by the host's own names.
+    pub(crate) fn leave(self, spare: &Spare, isolation: Isolation) {
+        if isolation != Isolation::None {
+            for index in 0..self.layout.overlays.len() {
+                self.inputs.scratch.remove(&root::upper_name(index));
+                self.inputs.scratch.remove(&root::work_name(index));
+            }
+            spare.give(self.inputs);
+        }
     }
 
     /// The scratch folder.
     pub(crate) fn folder(&self) -> &Path {
-        self.scratch.path()
+        self.inputs.scratch.path()
     }
 
     /// The upper folder of an overlay.
     pub(crate) fn upper(&self, index: usize) -> PathBuf {
-        upper(self.scratch.path(), index)
+        upper(self.folder(), index)
     }
 }
 
 fn upper(scratch: &Path, index: usize) -> PathBuf {
-    scratch.join(format!("u{index}"))
+    scratch.join(root::upper_name(index))
 }
 
 /// How to get from the scratch folder up to the store's: lower folders are linked to by it, since the folders
@@ -163,53 +169,6 @@ fn not_text(path: &Path) -> ExecutionError {
         doing: format!("use the path {}", path.display()),
         source: std::io::Error::other("it is not UTF-8"),
     }
-}
-
-/// Makes folders of mode 0755 whatever the umask, with one owner and one time.
-struct Maker {
-    owner: Option<(u32, u32)>,
-    made: BTreeSet<PathBuf>,
-}
-
-impl Maker {
-    fn make(&mut self, path: &Path) -> Result<(), ExecutionError> {
-        std::fs::DirBuilder::new()
-            .mode(0o755)
-            .create(path)
-            .map_err(StoreError::io("make the folder", path))?;
-        set_mode(path, 0o755)?;
-        if let Some((uid, gid)) = self.owner {
-            std::os::unix::fs::chown(path, Some(uid), Some(gid))
-                .map_err(StoreError::io("set the owner of", path))?;
-        }
-        self.made.insert(path.to_owned());
-        Ok(())
-    }
-
-    fn make_below(&mut self, top: &Path, path: &RelPath) -> Result<(), ExecutionError> {
-        let mut folder = top.to_owned();
-        for part in path.components() {
-            folder.push(part);
-            if !self.made.contains(&folder) {
-                self.make(&folder)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), ExecutionError> {
-        let times = Timestamps { last_access: FOLDER_TIME, last_modification: FOLDER_TIME };
-        for path in &self.made {
-            rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(|error| StoreError::io("set the time of", path)(error.into()))?;
-        }
-        Ok(())
-    }
-}
-
-fn set_mode(path: &Path, mode: u32) -> Result<(), ExecutionError> {
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .map_err(|source| StoreError::io("set the mode of", path)(source).into())
 }
 
 /// The folders and links in the host's root, sorted by name.

@@ -256,13 +256,28 @@ impl Observer {
         Ok(resolve::walk(root.as_fd(), &start, path, call.follows(arguments)))
     }
 
-    /// Whether a path leads to a file of the toolchain's, if to any. That the program left these alone is looked at in
+    /// Whether a path leads to a file of a settled folder, if to any. That the program left these alone is looked at in
     /// the end.
     fn is_settled(&self, path: &[u8]) -> bool {
-        let Some(path) = path.strip_prefix(b"/") else { return false };
+        if !path.starts_with(b"/") {
+            return false;
+        }
         let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
-        let top = parts.next().and_then(|top| std::str::from_utf8(top).ok());
-        top.is_some_and(|top| self.settled.contains(top)) && parts.all(|part| part != b"..")
+        let mut folder = String::with_capacity(path.len());
+        for part in parts.by_ref() {
+            let Ok(part) = std::str::from_utf8(part) else { return false };
+            if part == ".." {
+                return false;
+            }
+            if !folder.is_empty() {
+                folder.push('/');
+            }
+            folder.push_str(part);
+            if self.settled.contains(&folder) {
+                return parts.all(|part| part != b"..");
+            }
+        }
+        false
     }
 
     /// The observed file at a place, if there is one.

@@ -16,9 +16,9 @@ use crate::stage::Staged;
 /// began, and nothing of what is `settled`. What can't be looked at was changed.
 pub(crate) fn is_untouched(staged: &Staged, observe: &BTreeSet<RelPath>, settled: &BTreeSet<String>) -> bool {
     let layout = &staged.layout;
-    let is_missing = |name: &String| {
-        let found = staged.upper(0).join(name).symlink_metadata();
-        found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    let is_missing = |folder: &String| {
+        RelPath::new(folder.as_str())
+            .is_ok_and(|folder| matches!(reach(&staged.upper(0), &folder), Reached::Nothing))
     };
     if !settled.iter().all(is_missing) {
         return false;

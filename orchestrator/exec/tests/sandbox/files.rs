@@ -10,6 +10,7 @@ crate::tests![
     many_mounts_work,
     many_layers_work,
     inputs_can_be_changed_and_are_not,
+    actions_one_after_the_other_find_their_own_inputs,
     input_files_have_one_time_and_the_users_name,
     tmp_and_shm_are_private_and_writable,
     devices_work,
@@ -89,6 +90,47 @@ fn inputs_can_be_changed_and_are_not() {
     }
     action.command.argv[2] = "ls ws; cat ws/a ws/b dep".to_owned();
     assert_eq!(world.run(&action).printed(&world), "a\nb\nA\nB\nD\n");
+}
+
+fn actions_one_after_the_other_find_their_own_inputs() {
+    let world = World::new();
+    let run = |script: &str, files: &[(&str, &str)]| {
+        let list = "for at in . */ */*/ deep in/* deep/er/*; do case $at in out*) ;; *) \
+                    [ -e $at ] && stat -c '%n %a %Y' $at;; esac; done; cat in/*;";
+        let mut action = world.script(&format!("{list} {script}"), &["build/out/x"]);
+        for (at, text) in files {
+            action.inputs.files.insert(path(&format!("build/{at}")), world.file(text));
+        }
+        world.run(&action)
+    };
+    let first = [("in/a", "A\n"), ("in/b", "B\n"), ("deep/er/c", "C\n")];
+    let dated = |lines: &[&str], text: &str| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("{line} 315532800\n")).collect();
+        lines.concat() + text
+    };
+    let listing = dated(
+        &[
+            ". 755",
+            "deep/ 755",
+            "in/ 755",
+            "deep/er/ 755",
+            "deep 755",
+            "in/a 644",
+            "in/b 644",
+            "deep/er/c 644",
+        ],
+        "A\nB\n",
+    );
+    let spoil = "rm -r in deep; echo made > out/x; mkdir in; echo Z > in/z";
+    assert_eq!(run(spoil, &first).printed(&world), listing);
+    assert_eq!(run("chmod 700 in; echo more >> in/b; exit 0", &first).printed(&world), listing);
+    // Other content at one path, a folder less, a file where a folder was.
+    let second = [("in/b", "other\n"), ("in/c", "C\n"), ("deep", "D\n")];
+    let listing = dated(&[". 755", "in/ 755", "deep 644", "in/b 644", "in/c 644"], "other\nC\n");
+    assert_eq!(run("", &second).printed(&world), listing);
+    run("rm -r in; exit 1", &first).failure();
+    assert_eq!(run("", &second).printed(&world), listing);
+    assert_eq!(run("", &[("in/b", "B\n")]).printed(&world), dated(&[". 755", "in/ 755", "in/b 644"], "B\n"));
 }
 
 fn input_files_have_one_time_and_the_users_name() {

@@ -38,6 +38,7 @@ fn observed(world: &World, mut action: Action) -> Action {
     }
     action.inputs.mounts.insert(path("build/ws"), tree.build(&*world.store).unwrap());
     action.inputs.mounts.insert(path("build/other"), world.tree(&[("x", "X\n")]));
+    action.inputs.files.insert(path("build/deps/d"), world.file("D\n"));
     action.observe = BTreeSet::from([path("build/ws")]);
     action
 }
@@ -176,10 +177,15 @@ fn what_changes_the_sources_is_not_known() {
         // What only the toolchain has isn't looked at more closely, for as long as it is left alone.
         "ln -s ../build/ws /usr/z; cat /usr/z/a",
         "cp ws/a /usr/z",
+        // Nor is what others have made.
+        "ln -s ../ws deps/z; cat /build/deps/z/a",
+        "echo x > deps/x",
+        "rm deps/d",
     ] {
         assert_eq!(seen(&world, world.script(script, &[])), None, "{script}");
     }
     script_sees(&world, "ln -s /build/ws /etc/z; cat /etc/z/a; cat /usr/../build/ws/b", &["a", "b"]);
+    script_sees(&world, "cat /build/deps/d deps/d; cat /build/deps/../ws/a; cat /build//deps/./d", &["a"]);
     script_sees(&world, "echo x > other/x; mv other/x other/y; echo x > out/x; cat ws/a", &["a"]);
 }
 
