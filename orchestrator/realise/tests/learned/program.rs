@@ -113,6 +113,8 @@ fn paths() -> impl Strategy<Value = String> {
         2 => Just("/build/ws/"),
         1 => Just("/proc/self/root/build/ws/"),
         1 => Just("/build/other/"),
+        1 => Just("/build/made/"),
+        1 => Just("/build/made/../ws/"),
     ];
     (start, place).prop_map(|(start, place)| format!("{start}{place}"))
 }

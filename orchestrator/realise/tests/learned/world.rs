@@ -54,6 +54,11 @@ impl World {
             outputs: BTreeSet::from([path("build/out")]),
         };
         inputs.directories.insert(path("build/out"));
+        // Of another action.
+        for name in ["a", "x"] {
+            let file = File { digest: self.store.put(name.as_bytes()).unwrap(), executable: false };
+            inputs.files.insert(path(&format!("build/made/{name}")), file);
+        }
         let observe = BTreeSet::from([path("build/ws"), path("build/ws/n")]);
         Bound { command, inputs, observe, early: None }
     }
