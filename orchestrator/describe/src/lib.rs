@@ -38,8 +38,8 @@ pub use description::{
     Base, Build, Deb, Description, Develop, Dist, DistSource, Environment, FIRST_CLASS_TARGETS, Fetch,
     FileSource, GitReference, ImageFile, ImageSettings, ImageTable, Images, IncludePath, Input, InputOutput,
     InputPlace, Inputs, LayerCompression, Limits, Native, Natives, PackageSelector, PackageSettings,
-    PackageVersion, Stamp, Step, StepPart, StepSource, Steps, TargetSettings, ToolchainWish, Unify,
-    Variables, is_commit, is_debian_name,
+    PackageVersion, Printed, SHELL_WORD, Shell, Stamp, Step, StepPart, StepSource, Steps, TargetSettings,
+    ToolchainWish, Unify, Variables, is_commit, is_debian_name,
 };
 pub use evaluate::{
     Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,

@@ -62,7 +62,8 @@ pub fn layers(
     Ok(names.into_iter().filter_map(|name| trees.get(name).copied()).collect())
 }
 
-/// Runs a program to its end, over the trees of [`layers`] and within the engine's limits.
+/// Runs a program to its end, by an emulator ([`xbuild_describe::Run::command`]), over the trees of [`layers`] and within
+/// the engine's limits.
 ///
 /// # Errors
 /// When it can't be started, or goes over a limit. An exit code other than 0 is none: see [`Ran`].
@@ -77,11 +78,6 @@ pub fn run(
         &RelPath::new(program.name).map_err(|error| RealiseError::Source { problem: error.to_string() })?,
     );
     let mut argv = emulator.to_vec();
-    if let Some(emulator) = argv.first_mut()
-        && !emulator.starts_with('/')
-    {
-        *emulator = format!("/usr/bin/{emulator}");
-    }
     argv.push(own.in_sandbox());
     argv.extend(program.arguments.iter().cloned());
     let command = Command {

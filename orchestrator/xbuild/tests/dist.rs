@@ -56,6 +56,66 @@ fn programs_are_packed_for_each_target_with_what_people_look_for() {
 }
 
 #[test]
+fn programs_say_themselves_what_their_completions_and_pages_are() {
+    let main = "fn main() {\n    let words: Vec<String> = std::env::args().skip(1).collect();\n    \
+                match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {\n        \
+                [\"completions\", shell] => println!(\"for {shell} on {}\", std::env::consts::OS),\n        \
+                [\"--man\"] => println!(\".TH TOOL 1\"),\n        [\"--nothing\"] => {}\n        \
+                _ => { eprintln!(\"what is {words:?}?\"); std::process::exit(2) }\n    }\n}\n";
+    let project = Project::program("tool", main);
+    project.write("README.md", "Read me.\n");
+    let told = "completions = [\"tool\", \"completions\", \"{shell}\"]\nman = [\"tool\", \"--man\"]\n";
+    let deb = "[dist.deb]\nmaintainer = \"A Name <a@example.org>\"\ndescription = \"A tool\"\n\
+               targets = [\"*-linux-musl\"]\n";
+    project.write("xbuild.toml", &format!("[dist]\n{told}\n{deb}"));
+    let dist = || {
+        let targets = TARGETS.map(|target| ["--target", target]).concat();
+        project.xbuild(&[&["dist"], targets.as_slice()].concat())
+    };
+    dist().ok();
+    let folder = project.root.join("result/dist");
+    let unpacked = project.folder.path().join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    for target in TARGETS {
+        let name = format!("tool-0.1.0-{target}");
+        let system = if target == WINDOWS { "windows" } else { "linux" };
+        if target == WINDOWS {
+            let archive = fs::File::open(folder.join(format!("{name}.zip"))).unwrap();
+            zip::ZipArchive::new(archive).unwrap().extract(&unpacked).unwrap();
+        } else {
+            let archive = folder.join(format!("{name}.tar.gz"));
+            said(Command::new("tar").arg("-xzf").arg(archive).current_dir(&unpacked));
+        }
+        let read = |path: &str| fs::read_to_string(unpacked.join(&name).join(path)).unwrap();
+        for (file, shell) in [("tool.bash", "bash"), ("_tool", "zsh"), ("tool.fish", "fish")] {
+            assert_eq!(
+                read(&format!("completions/{file}")),
+                format!("for {shell} on {system}\n"),
+                "{target}"
+            );
+        }
+        assert_eq!(read("man/tool.1"), ".TH TOOL 1\n");
+        assert_eq!(read("README.md"), "Read me.\n");
+    }
+    let deb_of = folder.join("tool_0.1.0-1_amd64.deb");
+    let listed = said(Command::new("dpkg-deb").arg("--contents").arg(deb_of));
+    for place in ["man/man1/tool.1", "bash-completion/completions/tool", "zsh/vendor-completions/_tool"] {
+        assert!(listed.contains(place), "{place}: {listed}");
+    }
+
+    for (wrong, said) in [
+        ("man = [\"tol\", \"--man\"]\n", "[dist] man: no program is called `tol`"),
+        ("man = [\"tool\", \"--nothing\"]\n", "`tool --nothing` has printed nothing"),
+        ("man = [\"tool\", \"--mann\"]\n", "what is [\"--mann\"]?"),
+        ("completions = [\"tool\", \"bash\"]\n", "it would print the same for each shell"),
+        ("shells = [\"bush\"]\n", "no shell is called `bush`"),
+    ] {
+        project.write("xbuild.toml", &format!("[dist]\n{wrong}"));
+        assert!(project.xbuild(&["dist", "--target", MUSL]).stderr.contains(said), "{wrong}");
+    }
+}
+
+#[test]
 fn debugging_information_is_packed_by_itself() {
     let project = Project::program("tool", "fn main() {\n    println!(\"packed\");\n}\n");
     project.write("xbuild.toml", "[dist]\nsplit-debuginfo = true\n");

@@ -165,12 +165,7 @@ impl<'m> Machine<'m> {
 
     /// What a script finds: see the module's head.
     fn preamble(&self, program: &str, terminal: i32) -> String {
-        let mut words = self.target.run.emulator.clone();
-        if let Some(emulator) = words.first_mut()
-            && !emulator.starts_with('/')
-        {
-            *emulator = format!("/usr/bin/{emulator}");
-        }
+        let mut words = self.target.run.command();
         words.push(program.to_owned());
         let target = self.target.triple.as_str();
         // Wine shows the root of the sandbox as a drive.

@@ -25,6 +25,8 @@ pub struct Dist {
     pub files: Option<BTreeSet<RelPath>>,
     /// What else lies beside the programs, by where.
     pub made: BTreeMap<RelPath, DistSource>,
+    /// What programs print of themselves.
+    pub printed: Printed,
     /// Whether the programs' debugging information is packed by itself, and the programs without it.
     pub split_debuginfo: bool,
     /// Debian packages beside the archives, where they are wanted.
@@ -38,6 +40,81 @@ pub enum DistSource {
     Step(StepPart),
     /// It is an output of another project, for the archive's target.
     Input(InputOutput),
+}
+
+/// What programs print of themselves, each a command line that begins with the program's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printed {
+    /// Completions: `{shell}` stands for the name of a shell.
+    pub completions: Vec<Vec<String>>,
+    /// The shells that they are for.
+    pub shells: Vec<Shell>,
+    /// Manual pages, of section 1.
+    pub man: Vec<Vec<String>>,
+}
+
+impl Default for Printed {
+    fn default() -> Self {
+        Self { completions: Vec::new(), shells: vec![Shell::Bash, Shell::Fish, Shell::Zsh], man: Vec::new() }
+    }
+}
+
+/// What stands in a command line for the shell.
+pub const SHELL_WORD: &str = "{shell}";
+
+/// A shell that has completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shell {
+    /// GNU's.
+    Bash,
+    /// Elvish.
+    Elvish,
+    /// Fish.
+    Fish,
+    /// Nushell.
+    Nushell,
+    /// PowerShell.
+    Powershell,
+    /// The Z shell.
+    Zsh,
+}
+
+impl Shell {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Bash, Self::Elvish, Self::Fish, Self::Nushell, Self::Powershell, Self::Zsh];
+
+    /// The name by which programs are asked.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Elvish => "elvish",
+            Self::Fish => "fish",
+            Self::Nushell => "nushell",
+            Self::Powershell => "powershell",
+            Self::Zsh => "zsh",
+        }
+    }
+
+    /// The name of a program's file of completions, as `clap_complete` and the shells have it.
+    #[must_use]
+    pub fn file_name(self, program: &str) -> String {
+        match self {
+            Self::Bash => format!("{program}.bash"),
+            Self::Elvish => format!("{program}.elv"),
+            Self::Fish => format!("{program}.fish"),
+            Self::Nushell => format!("{program}.nu"),
+            Self::Powershell => format!("_{program}.ps1"),
+            Self::Zsh => format!("_{program}"),
+        }
+    }
+}
+
+impl std::fmt::Display for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// `[dist.deb]`: what Debian packages say of themselves.
@@ -62,6 +139,7 @@ impl Default for Dist {
             name: "{package}-{version}-{target}".to_owned(),
             files: None,
             made: BTreeMap::new(),
+            printed: Printed::default(),
             split_debuginfo: false,
             deb: None,
         }
@@ -112,12 +190,52 @@ pub(super) fn read(field: &Field<'_>, named: &mut Named, reader: &mut Reader) ->
         }
         dist.files = Some(files);
     }
+    if let Some(field) = fields.get("completions") {
+        dist.printed.completions = read_commands(&field, reader);
+        for command in &dist.printed.completions {
+            if !command.iter().skip(1).any(|word| word.contains(SHELL_WORD)) {
+                let help = format!(
+                    "write {SHELL_WORD} where the shell's name stands: `[\"foo\", \"completions\", \"{SHELL_WORD}\"]`"
+                );
+                field.invalid(reader, "it would print the same for each shell", help);
+            }
+        }
+    }
+    if let Some(field) = fields.get("man") {
+        dist.printed.man = read_commands(&field, reader);
+    }
+    if let Some(field) = fields.get("shells")
+        && let Some(shells) = field.distinct(reader, |item, reader| {
+            let text = item.text(reader)?;
+            let shell = Shell::ALL.into_iter().find(|shell| shell.as_str() == text);
+            if shell.is_none() {
+                let help = suggest::help(text, "shells", &Shell::ALL.map(Shell::as_str));
+                item.invalid(reader, format!("no shell is called `{text}`"), help);
+            }
+            shell
+        })
+    {
+        dist.printed.shells = shells.into_iter().map(|(shell, _)| shell).collect();
+    }
     if let Some(field) = fields.get("split-debuginfo") {
         dist.split_debuginfo = field.boolean(reader).unwrap_or_default();
     }
     dist.deb = fields.get("deb").and_then(|field| read_deb(&field, reader));
     fields.finish(reader);
     dist
+}
+
+/// A command line, or a list of them.
+fn read_commands(field: &Field<'_>, reader: &mut Reader) -> Vec<Vec<String>> {
+    let Some(items) = field.some_items(reader) else { return Vec::new() };
+    if items.iter().all(Field::is_text) {
+        return field.texts(reader).into_iter().collect();
+    }
+    let command = |item: &Field<'_>| {
+        item.some_items(reader)?;
+        item.texts(reader)
+    };
+    items.iter().filter_map(command).collect()
 }
 
 /// `[dist.deb]`.

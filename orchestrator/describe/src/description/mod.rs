@@ -28,7 +28,7 @@ use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
 pub use develop::Develop;
-pub use dist::{Deb, Dist, DistSource};
+pub use dist::{Deb, Dist, DistSource, Printed, SHELL_WORD, Shell};
 pub use environment::{Environment, Variables};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
 pub use input::{GitReference, Input, InputOutput, InputPlace, Inputs, is_commit};

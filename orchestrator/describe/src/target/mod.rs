@@ -125,6 +125,18 @@ pub struct Run {
     pub components: Vec<ComponentName>,
 }
 
+impl Run {
+    /// The beginning of a command line in the sandbox: the emulator by its path, and its arguments.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        let mut command = self.emulator.clone();
+        if let Some(program) = command.first_mut().filter(|program| !program.starts_with('/')) {
+            *program = format!("/usr/bin/{program}");
+        }
+        command
+    }
+}
+
 /// Debian's packages for a target: headers and libraries of its system. Their suites are those of the sysroot, so that
 /// none needs a newer glibc.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -137,10 +137,7 @@ fn emulated(
             layers.push(folder);
         }
     }
-    let mut argv = spec.run.emulator.clone();
-    if let Some(emulator) = argv.first_mut().filter(|emulator| !emulator.starts_with('/')) {
-        *emulator = format!("/usr/bin/{emulator}");
-    }
+    let argv = spec.run.command();
     Ok(Entry { layers, ground: Ground::Host, argv, environment: Default::default() })
 }
 

@@ -73,10 +73,7 @@ fn runners(work: &Work<'_>, asked: &[Asked]) -> Result<Vec<Runner>, XbuildError>
     }
     let trees = work.trees(&described.toolchains, specs.iter().flat_map(|spec| &spec.run.components))?;
     let runner = |spec: &&xbuild_describe::TargetSpec| {
-        let mut emulator = spec.run.emulator.clone();
-        if let Some(program) = emulator.first_mut().filter(|program| !program.starts_with('/')) {
-            *program = format!("/usr/bin/{program}");
-        }
+        let emulator = spec.run.command();
         let layers = spec.run.components.iter().filter_map(|name| trees.get(name).copied()).collect();
         // Wine starts what its programs start; a Linux program's children the kernel starts, or can't.
         let wraps = !emulator.is_empty() && spec.check.format == ObjectFormat::Elf;

@@ -79,7 +79,7 @@ pub(crate) fn run(program: &Program<'_>) -> RanProgram {
             arguments: program.arguments.iter().map(|&argument| argument.to_owned()).collect(),
             files,
         };
-        xbuild_realise::run::run(engine, &layers, &spec.run.emulator, &program)
+        xbuild_realise::run::run(engine, &layers, &spec.run.command(), &program)
     });
     ran.unwrap_or_else(|error| panic!("{name} for {}: {error}", program.target))
 }

@@ -43,6 +43,14 @@ pub(super) struct Programs<'p> {
     pub(super) files: BTreeMap<RelPath, File>,
 }
 
+impl Programs<'_> {
+    /// What they are called, without an ending.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        let name = |path: &RelPath| path.as_str().strip_suffix(".exe").unwrap_or(path.as_str()).to_owned();
+        self.files.keys().map(name)
+    }
+}
+
 /// The package of these programs, with what lies beside them; none where Debian has no such architecture, or the
 /// description wants none for it.
 pub(super) fn package(

@@ -2,6 +2,7 @@
 
 mod deb;
 mod debuginfo;
+mod printed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -47,7 +48,8 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let rows = make(global, &build, &described, &session, ui)?.unwrap_or_default();
 
     let settings = &described.description.dist;
-    let wants_work = !settings.made.is_empty() || settings.split_debuginfo;
+    let prints = !settings.printed.completions.is_empty() || !settings.printed.man.is_empty();
+    let wants_work = !settings.made.is_empty() || settings.split_debuginfo || prints;
     let work = || Work::new(global, &build, Wanted::Programs, &described, &session, ui);
     let work = wants_work.then(work).transpose()?;
     let takes_steps = settings.made.values().any(|source| matches!(source, DistSource::Step(_)));
@@ -116,7 +118,11 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     }
     let folder = dist.out_dir.clone().unwrap_or_else(|| described.results().join("result/dist"));
     let (mut all, mut packages) = (Vec::new(), Vec::new());
+    let known: BTreeSet<String> = archives.values().flat_map(|(_, programs)| programs.names()).collect();
     for (mut archive, programs) in archives.into_values() {
+        if let Some(work) = work.as_ref().filter(|_| prints) {
+            archive.files.extend(printed::files(work, &programs, &known)?);
+        }
         if let Some(deb) = &settings.deb {
             packages.extend(deb::package((&described, deb), &session.store, &programs, &archive.files, ui)?);
         }
