@@ -94,6 +94,7 @@ pub(crate) struct Xbuild {
     folder: Option<PathBuf>,
     environment: BTreeMap<String, OsString>,
     pub(crate) through: Vec<String>,
+    program: PathBuf,
     user: Option<u32>,
 }
 
@@ -104,6 +105,7 @@ impl Xbuild {
             folder: None,
             environment: BTreeMap::new(),
             through: Vec::new(),
+            program: PathBuf::from(XBUILD),
             user: None,
         }
     }
@@ -133,6 +135,12 @@ impl Xbuild {
         self
     }
 
+    /// Another xbuild than the one under test.
+    pub(crate) fn program(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
+    }
+
     /// As another user, and a group of the same number: for tests that root runs.
     pub(crate) fn user(mut self, user: u32) -> Self {
         self.user = Some(user);
@@ -141,7 +149,8 @@ impl Xbuild {
 
     /// The process, not yet started: for tests that send it signals.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let words: Vec<&str> = self.through.iter().map(String::as_str).chain([XBUILD]).collect();
+        let program = self.program.to_str().unwrap();
+        let words: Vec<&str> = self.through.iter().map(String::as_str).chain([program]).collect();
         let mut command = Command::new(words[0]);
         if let Some(user) = self.user {
             std::os::unix::process::CommandExt::uid(&mut command, user);
