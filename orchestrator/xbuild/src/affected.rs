@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use xbuild_base::RelPath;
 use xbuild_cargo::{Package, UnitIndex};
-use xbuild_describe::{Asked, Description, InputOutput, Native, StepSource};
+use xbuild_describe::{Asked, InputOutput, Native, StepSource};
 use xbuild_plan::graph::Part;
 use xbuild_realise::{LocalSources, native, project};
 
@@ -68,7 +68,6 @@ impl Changes {
         if self.is_global {
             return;
         }
-        let description = &described.description;
         let context = &part.context;
         // A package in another one's folder is none of that one's files.
         let folders: Vec<&RelPath> = context
@@ -84,7 +83,7 @@ impl Changes {
         let packages: BTreeSet<RelPath> = self.files.iter().filter_map(innermost).collect();
         let recipes = native::recipes(context, part.needed(), &recipes_of(described, &asked.variant));
         // What has changed in another project is not known here.
-        let asks = |native: &Native| native.tools.iter().flatten().any(|tool| is_of_input(tool));
+        let asks = |native: &Native| native.tools.iter().flatten().any(|tool| is_unpinned(described, tool));
         let ask_inputs: BTreeSet<UnitIndex> =
             recipes.into_iter().filter(|(_, native)| asks(native)).map(|(run, _)| run).collect();
         asked.selected.retain(|selected| {
@@ -93,20 +92,15 @@ impl Changes {
                 let package = context.package(unit);
                 let source = &context.unit(unit).target.src_path;
                 let is_touched =
-                    || packages.contains(&package.root) || self.touches(description, local, package, source);
+                    || packages.contains(&package.root) || self.touches(described, local, package, source);
                 ask_inputs.contains(&unit) || package.is_local() && is_touched()
             })
         });
     }
 
     /// Whether a unit of a package with its file there sees one of the files outside of the package's folder.
-    fn touches(
-        &self,
-        description: &Description,
-        local: &LocalSources,
-        package: &Package,
-        source: &str,
-    ) -> bool {
+    fn touches(&self, described: &Described, local: &LocalSources, package: &Package, source: &str) -> bool {
+        let description = &described.description;
         let is_below = |folder: &RelPath| self.files.iter().any(|file| file.strip_prefix(folder).is_some());
         let beside = RelPath::new(source.trim_start_matches('/')).ok().and_then(|path| path.parent());
         let is_outside = |folder: &RelPath| folder.strip_prefix(&package.root).is_none();
@@ -120,16 +114,16 @@ impl Changes {
             if included.into_iter().any(|path| is_below(&path)) {
                 return true;
             }
-            if settings.inputs.iter().any(|step| self.touches_step(description, local, step)) {
+            if settings.inputs.iter().any(|step| self.touches_step(described, local, step)) {
                 return true;
             }
         }
         false
     }
 
-    fn touches_step(&self, description: &Description, local: &LocalSources, name: &str) -> bool {
-        let Some(step) = description.steps.steps.get(name) else { return false };
-        let takes_tool = step.tools.iter().any(|tool| is_of_input(tool));
+    fn touches_step(&self, described: &Described, local: &LocalSources, name: &str) -> bool {
+        let Some(step) = described.description.steps.steps.get(name) else { return false };
+        let takes_tool = step.tools.iter().any(|tool| is_unpinned(described, tool));
         takes_tool
             || step.inputs.values().any(|source| match source {
                 StepSource::Project(path) => {
@@ -137,14 +131,14 @@ impl Changes {
                     self.files.iter().any(|file| file.strip_prefix(&path).is_some())
                 }
                 // Steps that need themselves were refused.
-                StepSource::Step(part) => self.touches_step(description, local, &part.name),
-                StepSource::Input(_) => true,
+                StepSource::Step(part) => self.touches_step(described, local, &part.name),
+                StepSource::Input(output) => described.inputs.is_unpinned(&output.input),
                 StepSource::Fetch(_) | StepSource::Output(_) => false,
             })
     }
 }
 
-/// Whether a tool is a program of another project.
-fn is_of_input(tool: &str) -> bool {
-    InputOutput::parse(tool).is_some()
+/// Whether a tool is a program of another project, which may have changed though no pin has moved.
+fn is_unpinned(described: &Described, tool: &str) -> bool {
+    InputOutput::parse(tool).is_some_and(|output| described.inputs.is_unpinned(&output.input))
 }

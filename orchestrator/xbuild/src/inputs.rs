@@ -314,6 +314,16 @@ impl Inputs {
         }
     }
 
+    /// Whether what an input makes may be something else though its pins are the same: a folder is what it is, and so is
+    /// what follows one.
+    pub(crate) fn is_unpinned(self: &Arc<Self>, name: &str) -> bool {
+        self.find(name).is_none_or(|(input, beside)| {
+            matches!(input.place, InputPlace::Folder(_))
+                || !input.replaced.is_empty()
+                || input.follows.values().any(|ours| beside.is_unpinned(ours))
+        })
+    }
+
     /// All of them, and those that they follow.
     fn reached(self: &Arc<Self>) -> Vec<&Input> {
         let mut reached: BTreeMap<&str, &Input> = BTreeMap::new();

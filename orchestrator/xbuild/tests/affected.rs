@@ -56,16 +56,43 @@ fn a_change_builds_the_outputs_that_see_it() {
 }
 
 #[test]
-fn what_programs_of_other_projects_make_is_always_affected() {
+fn what_programs_of_other_projects_make_is_affected_unless_they_are_pinned() {
     let project = Project::example();
     let tool = Project::program("tool", "fn main() {}\n");
     let text = project.read("xbuild.toml");
-    let input = format!("\n[inputs.tool]\npath = \"{}\"\n\n", tool.root.display());
+    let place = tool.root.display().to_string();
+    let input = format!("\n[inputs.tool]\npath = \"{place}\"\n\n");
     let step = "[step.made]\nargv = [\"sh\", \"-c\", \"tool > made.txt\"]\ntools = [\"tool/tool\"]\noutputs = [\"made.txt\"]\n";
     project.write("xbuild.toml", &format!("{text}{input}{step}\n[package.foo]\ninputs = [\"made\"]\n"));
     git(&project, &["init", "--quiet"]);
     git(&project, &["add", "."]);
     git(&project, &["commit", "--quiet", "-m", "all of it"]);
-    let build = || project.xbuild(&["all", "--target", MUSL, "--affected-since", "HEAD", "--dry-run"]).ok();
-    build().says("Affected 1 of 2 outputs");
+    let build = |more: &[&str]| {
+        let arguments = ["all", "--target", MUSL, "--affected-since", "HEAD", "--dry-run"];
+        project.xbuild(&[&arguments[..], more].concat()).ok()
+    };
+    build(&[]).says("Affected 1 of 2 outputs");
+
+    // A commit stays what it is for as long as its pin does.
+    let of_tool = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=x", "-c", "user.email=x@example.invalid"]).args(arguments);
+        said(git.current_dir(&tool.root).env("GIT_CONFIG_GLOBAL", "/dev/null"));
+    };
+    of_tool(&["init", "--quiet"]);
+    of_tool(&["add", "."]);
+    of_tool(&["commit", "--quiet", "-m", "all of it"]);
+    let text = project.read("xbuild.toml");
+    project.write(
+        "xbuild.toml",
+        &text.replace(&input, &format!("\n[inputs.tool]\ngit = \"file://{place}\"\n\n")),
+    );
+    project.xbuild(&["all", "--target", MUSL]).ok();
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "--quiet", "-m", "pinned"]);
+    build(&[]).says("Affected 0 of 2 outputs");
+    build(&["--override-input", &format!("tool={place}")]).says("Affected 1 of 2 outputs");
+    of_tool(&["commit", "--quiet", "--allow-empty", "-m", "newer"]);
+    project.xbuild(&["update", "tool"]).ok();
+    build(&[]).says("Affected 2 of 2 outputs");
 }
