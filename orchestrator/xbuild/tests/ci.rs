@@ -210,6 +210,38 @@ fn the_job_s_steps_run_on_a_bare_checkout_and_then_from_its_packs() {
 }
 
 #[test]
+fn the_native_job_starts_what_its_machine_starts_and_fails_for_the_rest() {
+    let project = project();
+    let targets = TARGETS.map(|target| format!("\"{target}\"")).join(", ");
+    project.write("xbuild.toml", &format!("[build]\ntargets = [{targets}]\n"));
+    project.xbuild(&["ci", "github", "--native"]).ok();
+    project.xbuild(&["dist"]).ok();
+    let job = &yaml(&project.read(".github/workflows/xbuild.yml"))["jobs"]["native"];
+    let step = job["steps"].as_array().unwrap().iter().find(|step| step["name"] == "Start it").unwrap();
+    let start = |target: &str| {
+        // The action before it has brought the archives.
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(project.result("dist")).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+        }
+        let mut shell = Command::new("bash");
+        shell.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
+        shell.env("TARGET", target).env("PROGRAM", "gated").current_dir(folder.path()).output().unwrap()
+    };
+    let started = start(TARGETS[0]);
+    assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
+    assert_eq!(String::from_utf8_lossy(&started.stdout).lines().count(), 1, "its word");
+    let has_unzip = Command::new("unzip").arg("-v").output().is_ok();
+    let why = if has_unzip { "gated.exe" } else { "unzip" };
+    for (target, why) in [(TARGETS[2], why), ("riscv64gc-unknown-linux-gnu", "")] {
+        let failed = start(target);
+        let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+        assert!(!failed.status.success() && said.contains(why), "{target}: {said}");
+    }
+}
+
+#[test]
 fn a_matrix_is_told_row_by_row() {
     let project = project();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/workflows/matrix.yml");
