@@ -5,10 +5,11 @@
 //! or for the parent to close its end of the socket (or die), upon which it kills init. It ends after the last
 //! process of the sandbox.
 
-use std::os::fd::OwnedFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::epoll::{self, EventFlags};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
 
@@ -105,22 +106,39 @@ fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedF
     result
 }
 
-/// Waits for init to end, and ends it when the parent's end of the socket closes. Serves the observer meanwhile.
+/// What is waited for, by number.
+const PARENT: u64 = 0;
+const INIT: u64 = 1;
+const OBSERVER: u64 = 2;
+
+/// Waits for init to end, and ends it when the parent's end of the socket closes. Serves the observer meanwhile, which is
+/// told of so much that each call counts: what is waited for is registered once.
 fn watch(init: Pid, socket: &UnixStream, mut observer: Option<&mut Observer>) -> Result<(), Failure> {
-    let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step("watch the sandbox's init")?;
+    const STEP: &str = "watch the sandbox's init";
+    let pidfd = rustix::process::pidfd_open(init, PidfdFlags::empty()).step(STEP)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).step(STEP)?;
+    let register = |fd: BorrowedFd<'_>, number, flags| {
+        epoll::add(&epoll, fd, epoll::EventData::new_u64(number), flags).step(STEP)
+    };
+    // The parent never sends anything after the job.
+    register(socket.as_fd(), PARENT, EventFlags::IN | EventFlags::RDHUP)?;
+    register(pidfd.as_fd(), INIT, EventFlags::IN)?;
+    let mut ear = None;
     loop {
-        let mut polled =
-            vec![PollFd::new(socket, PollFlags::IN | PollFlags::RDHUP), PollFd::new(&pidfd, PollFlags::IN)];
-        let ear = observer.as_ref().and_then(|observer| observer.waits_for());
-        polled.extend(ear.map(|ear| PollFd::from_borrowed_fd(ear, PollFlags::IN)));
-        match rustix::event::poll(&mut polled, None) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(error).step("watch the sandbox's init"),
+        // One that is closed is not registered any more.
+        let now = observer.as_ref().and_then(|observer| observer.waits_for());
+        if let Some(fd) = now.filter(|fd| Some(fd.as_raw_fd()) != ear) {
+            register(fd, OBSERVER, EventFlags::IN)?;
         }
-        // The parent never sends anything after the job.
-        let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
-        let [parent, ended] = [0, 1].map(|index| !events[index].is_empty());
+        ear = now.map(|fd| fd.as_raw_fd());
+        let mut events = [MaybeUninit::uninit(); 3];
+        let events = match epoll::wait(&epoll, &mut events, None) {
+            Ok((events, _)) => &*events,
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error).step(STEP),
+        };
+        let of = |number| events.iter().find(|event| event.data.u64() == number).map(|event| event.flags);
+        let (parent, ended) = (of(PARENT).is_some(), of(INIT).is_some());
         if parent && !ended {
             rustix::process::kill_process(init, Signal::KILL).step("kill the sandbox's init")?;
         }
@@ -129,8 +147,8 @@ fn watch(init: Pid, socket: &UnixStream, mut observer: Option<&mut Observer>) ->
                 .step("wait for the sandbox's init")
                 .map(drop);
         }
-        if let (Some(observer), Some(events)) = (&mut observer, events.get(2).filter(|it| !it.is_empty())) {
-            observer.serve(*events);
+        if let (Some(observer), Some(flags)) = (&mut observer, of(OBSERVER)) {
+            observer.serve(flags.contains(EventFlags::IN));
         }
     }
 }

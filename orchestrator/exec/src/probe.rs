@@ -213,7 +213,7 @@ fn observed_child(
         }
         let events: Vec<PollFlags> = polled.iter().map(PollFd::revents).collect();
         if let Some(events) = events.get(1).filter(|events| !events.is_empty()) {
-            observer.serve(*events);
+            observer.serve(events.contains(PollFlags::IN));
         } else if !events[0].is_empty() {
             return Ok(observer.finish());
         }

@@ -118,12 +118,15 @@ fn programs_say_themselves_what_their_completions_and_pages_are() {
 #[test]
 fn debugging_information_is_packed_by_itself() {
     let project = Project::program("tool", "fn main() {\n    println!(\"packed\");\n}\n");
-    project.write("xbuild.toml", "[dist]\nsplit-debuginfo = true\n");
+    let deb = "[dist.deb]\nmaintainer = \"A Name <a@example.org>\"\ndescription = \"A tool\"\n\
+               targets = [\"*-linux-musl\"]\n";
+    project.write("xbuild.toml", &format!("[dist]\nsplit-debuginfo = true\n\n{deb}"));
     let dist = || project.xbuild(&["dist", "--target", MUSL, "--target", WINDOWS]).ok();
     dist().says(&format!("tool for {MUSL} has no debugging information"));
     let folder = project.root.join("result/dist");
     let file = |name: &str| folder.join(name);
     assert!(!file(&format!("tool-0.1.0-{MUSL}-debuginfo.tar.gz")).exists());
+    assert!(!file("tool-dbgsym_0.1.0-1_amd64.deb").exists());
 
     project.append("Cargo.toml", "\n[profile.release]\ndebug = 1\n");
     dist();
@@ -150,6 +153,26 @@ fn debugging_information_is_packed_by_itself() {
         assert!(has(&stripped, &format!("{program}.debug")), "{target}: the program names the other file");
     }
     assert_eq!(said(&mut Command::new(unpacked.join(format!("tool-0.1.0-{MUSL}/tool")))), "packed\n");
+
+    // For Debian, where debuggers look for it.
+    let root = project.folder.path().join("root");
+    for package in ["tool", "tool-dbgsym"] {
+        let deb = file(&format!("{package}_0.1.0-1_amd64.deb"));
+        said(Command::new("dpkg-deb").arg("--extract").arg(&deb).arg(&root));
+    }
+    let same = |debian: &str, archive: &str| {
+        assert_eq!(
+            fs::read(root.join(debian)).unwrap(),
+            fs::read(unpacked.join(archive)).unwrap(),
+            "{debian}"
+        );
+    };
+    same("usr/bin/tool", &format!("tool-0.1.0-{MUSL}/tool"));
+    same("usr/lib/debug/usr/bin/tool.debug", &format!("tool-0.1.0-{MUSL}-debuginfo/tool.debug"));
+    let deb = file("tool-dbgsym_0.1.0-1_amd64.deb");
+    let field = |name: &str| said(Command::new("dpkg-deb").arg("--field").arg(&deb).arg(name));
+    assert_eq!(field("Depends"), "tool (= 0.1.0-1)\n");
+    assert_eq!(field("Section"), "debug\n");
 }
 
 #[test]

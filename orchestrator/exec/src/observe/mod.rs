@@ -41,7 +41,6 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use nix::libc;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
-use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{
@@ -145,8 +144,8 @@ impl Observer {
         }
     }
 
-    /// Takes what is there to take, when `events` have come of [`Self::waits_for`].
-    pub(crate) fn serve(&mut self, events: PollFlags) {
+    /// Takes what is there to take, when [`Self::waits_for`] can be read or, where it can't, has no other end any more.
+    pub(crate) fn serve(&mut self, is_readable: bool) {
         match &self.ear {
             Ear::Socket(socket) => {
                 let listener = receive(socket);
@@ -155,7 +154,7 @@ impl Observer {
                 }
                 self.ear = listener.map_or(Ear::Closed, Ear::Listener);
             }
-            Ear::Listener(listener) if events.contains(PollFlags::IN) => {
+            Ear::Listener(listener) if is_readable => {
                 // Whoever called may have been killed meanwhile.
                 if let Ok(call) = sys::next_call(listener) {
                     self.hear(&call);
@@ -163,9 +162,7 @@ impl Observer {
                 }
             }
             // All who were observed have ended.
-            Ear::Listener(_) if events.contains(PollFlags::HUP) => self.ear = Ear::Closed,
-            // A signal came between.
-            Ear::Listener(_) => {}
+            Ear::Listener(_) => self.ear = Ear::Closed,
             Ear::Closed => {}
         }
     }
@@ -443,7 +440,7 @@ mod tests {
         assert!(observer.waits_for().is_some());
         // The machine has refused the filter, and the program has begun.
         drop(sender);
-        observer.serve(PollFlags::HUP);
+        observer.serve(false);
         assert!(observer.waits_for().is_none());
         assert_eq!(observer.finish(), None);
     }

@@ -32,6 +32,9 @@ const OF_LIBC: [&str; 9] = [
 const OF_OTHERS: [(&str, &str); 3] =
     [("libgcc_s.so.1", "libgcc-s1"), ("libstdc++.so.6", "libstdc++6"), ("libz.so.1", "zlib1g")];
 
+/// Where debuggers look for what programs in `/usr/bin` name (GDB's manual, "Debugging Information in Separate Files").
+const DEBUG: &str = "usr/lib/debug/usr/bin";
+
 /// Of what an archive's programs are.
 pub(super) struct Programs<'p> {
     pub(super) package: &'p str,
@@ -41,6 +44,8 @@ pub(super) struct Programs<'p> {
     pub(super) glibc: Option<Glibc>,
     /// Their files, by name.
     pub(super) files: BTreeMap<RelPath, File>,
+    /// What was taken out of them for debuggers, by the names that they have for it.
+    pub(super) debuginfo: BTreeMap<RelPath, File>,
 }
 
 impl Programs<'_> {
@@ -51,19 +56,19 @@ impl Programs<'_> {
     }
 }
 
-/// The package of these programs, with what lies beside them; none where Debian has no such architecture, or the
-/// description wants none for it.
+/// The package of these programs, with what lies beside them, and that of what debuggers need; none where Debian has no
+/// such architecture, or the description wants none for it.
 pub(super) fn package(
     (described, deb): (&Described, &Deb),
     store: &Disk,
     programs: &Programs<'_>,
     beside: &BTreeMap<RelPath, File>,
     ui: &Ui,
-) -> Result<Option<Archive>, XbuildError> {
+) -> Result<Vec<Archive>, XbuildError> {
     let target = programs.target;
     let is_wanted =
         deb.targets.is_empty() || deb.targets.iter().any(|word| name_matches(word, target.as_str()));
-    let Some(architecture) = architecture(target).filter(|_| is_wanted) else { return Ok(None) };
+    let Some(architecture) = architecture(target).filter(|_| is_wanted) else { return Ok(Vec::new()) };
     let own = package_name(programs.package);
     let (package, provides) = match programs.variant {
         "default" => (own, None),
@@ -88,7 +93,26 @@ pub(super) fn package(
         provides,
         description: deb.description.clone(),
     };
-    Ok(Some(Archive { name: control.file_stem(), packing: Packing::Deb(Box::new(control)), files }))
+    let mut packages = Vec::new();
+    if !programs.debuginfo.is_empty() {
+        // Called as debhelper calls it.
+        let control = Control {
+            package: format!("{}-dbgsym", control.package),
+            section: "debug".to_owned(),
+            depends: vec![format!("{} (= {})", control.package, control.version)],
+            provides: None,
+            description: format!("Debugging information of {}", control.package),
+            ..control.clone()
+        };
+        let below = |(name, file): (&RelPath, &File)| (place(DEBUG).join(name), *file);
+        packages.push(archive(control, programs.debuginfo.iter().map(below).collect()));
+    }
+    packages.push(archive(control, files));
+    Ok(packages)
+}
+
+fn archive(control: Control, files: BTreeMap<RelPath, File>) -> Archive {
+    Archive { name: control.file_stem(), packing: Packing::Deb(Box::new(control)), files }
 }
 
 /// The packages that have the libraries that programs need, as far as they are known.

@@ -56,7 +56,6 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let steps = work.as_ref().filter(|_| takes_steps).map(Steps::new).transpose()?;
     let splitter = work.as_ref().filter(|_| settings.split_debuginfo).map(Splitter::new).transpose()?;
     let mut archives: BTreeMap<String, (Archive, Programs<'_>)> = BTreeMap::new();
-    let mut of_debuginfo: BTreeMap<String, Archive> = BTreeMap::new();
     for one in &asked {
         let packing = match spec(&described, &one.target)?.archive {
             ArchiveFormat::TarGz => Packing::TarGz,
@@ -89,13 +88,14 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
                 }
                 let packing = packing.clone();
                 let archive = Archive { name: name.clone(), packing, files };
-                let (target, glibc, files) = (&one.target, one.glibc, BTreeMap::new());
+                let (target, glibc) = (&one.target, one.glibc);
+                let (files, debuginfo) = (BTreeMap::new(), BTreeMap::new());
                 archives.insert(
                     name.clone(),
-                    (archive, Programs { package, version, target, variant, glibc, files }),
+                    (archive, Programs { package, version, target, variant, glibc, files, debuginfo }),
                 );
             }
-            let Some((archive, programs)) = archives.get_mut(&name) else { continue };
+            let Some((_, programs)) = archives.get_mut(&name) else { continue };
             let path = RelPath::new(&row.artefact.name).map_err(|error| {
                 XbuildError::user(format!("`{}` can't be packed: {error}", row.artefact.name), "rename it")
             })?;
@@ -103,10 +103,7 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             if let Some(splitter) = &splitter {
                 if let Some(split) = splitter.split(&path, file)? {
                     file = split.program;
-                    let name = format!("{name}-debuginfo");
-                    let packing = archive.packing.clone();
-                    let new = || Archive { name: name.clone(), packing, files: BTreeMap::new() };
-                    of_debuginfo.entry(name.clone()).or_insert_with(new).files.extend([split.debuginfo]);
+                    programs.debuginfo.extend([split.debuginfo]);
                 } else {
                     ui.note(format!(
                         "{path} for {target} has no debugging information: see `debug` in [profile]"
@@ -127,6 +124,10 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             packages.extend(deb::package((&described, deb), &session.store, &programs, &archive.files, ui)?);
         }
         archive.files.extend(programs.files);
+        if !programs.debuginfo.is_empty() {
+            let (name, packing) = (format!("{}-debuginfo", archive.name), archive.packing.clone());
+            all.push(Archive { name, packing, files: programs.debuginfo });
+        }
         all.push(archive);
     }
     if let Some(twice) =
@@ -138,7 +139,6 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
         ));
     }
     all.extend(packages);
-    all.extend(of_debuginfo.into_values());
     let written = write_archives(&session.store, &folder, &all)?;
     for Archived { name, size, sha256 } in &written {
         let path = folder.join(name).display().to_string();
