@@ -54,8 +54,7 @@ pub fn package_dates(
     let outputs: Vec<FixedOutput> = outputs.collect::<Result<_, _>>()?;
     let blobs = fetcher.blobs(&outputs)?;
     let date = |(output, blob): (&FixedOutput, _)| {
-        let named = |problem| FetchError::Archive { name: output.name.clone(), problem };
-        deb::date(fetcher.store().open_blob(blob)?).map_err(named)
+        deb::date(fetcher.store().open_blob(blob)?).map_err(|error| error.named(&output.name))
     };
     outputs.iter().zip(blobs).map(date).collect()
 }

@@ -15,11 +15,10 @@ use super::{ArchiveError, Limits, UnpackError, damaged, tar};
 const MOVED: [&str; 6] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];
 
 /// When a package was made, in seconds since 1970: what its first member says (deb(5), ar(5)).
-pub(crate) fn date(reader: impl Read) -> Result<u64, ArchiveError> {
-    let member =
-        ar::Archive::new(reader).next_entry().map(|member| member.map(|member| member.header().mtime()));
-    let damaged = |problem: String| ArchiveError::Damaged { problem };
-    member.ok_or_else(|| damaged("it has no members".to_owned()))?.map_err(|error| damaged(error.to_string()))
+pub(crate) fn date(reader: impl Read) -> Result<u64, UnpackError> {
+    let mut archive = ar::Archive::new(reader);
+    let member = archive.next_entry().ok_or_else(|| damaged("it has no members"))?.map_err(damaged)?;
+    Ok(member.header().mtime())
 }
 
 pub(super) fn unpack(

@@ -2,11 +2,21 @@
 
 use xbuild_describe::{GitReference, is_commit};
 
-use super::repository::Repository;
+use super::repository::{Repository, format_of};
 use super::{is_local, of};
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::without_credentials;
+
+/// What a repository calls a reference, unless that is a commit's own hash.
+fn name_of(reference: &GitReference) -> Result<String, &str> {
+    match reference {
+        GitReference::Commit(hash) => Err(hash),
+        GitReference::Head => Ok("HEAD".to_owned()),
+        GitReference::Branch(name) => Ok(format!("refs/heads/{name}")),
+        GitReference::Tag(name) => Ok(format!("refs/tags/{name}")),
+    }
+}
 
 /// The commit that a reference of a repository leads to now.
 ///
@@ -14,13 +24,12 @@ use crate::output::without_credentials;
 /// [`FetchError::Reference`] when the repository can't be asked, or has no such branch or tag; [`FetchError::Offline`]
 /// when it may not be asked.
 pub fn resolve(fetcher: &Fetcher<'_>, url: &str, reference: &GitReference) -> Result<String, FetchError> {
-    let (wanted, peeled) = match reference {
-        GitReference::Commit(hash) => return Ok(hash.clone()),
-        GitReference::Head => ("HEAD".to_owned(), None),
-        GitReference::Branch(name) => (format!("refs/heads/{name}"), None),
-        // An annotated tag is an object of its own; what it stands for is told beside it.
-        GitReference::Tag(name) => (format!("refs/tags/{name}"), Some(format!("refs/tags/{name}^{{}}"))),
+    let wanted = match name_of(reference) {
+        Ok(wanted) => wanted,
+        Err(hash) => return Ok(hash.to_owned()),
     };
+    // An annotated tag is an object of its own; what it stands for is told beside it.
+    let peeled = matches!(reference, GitReference::Tag(_)).then(|| format!("{wanted}^{{}}"));
     let shown = without_credentials(url);
     if fetcher.settings().offline && !is_local(url) {
         return Err(FetchError::Offline { missing: vec![format!("{shown} ({reference})")] });
@@ -61,14 +70,9 @@ pub fn resolve_before(
     pinned: Option<&str>,
 ) -> Result<Option<String>, FetchError> {
     let tip = resolve(fetcher, url, reference)?;
-    let name = match reference {
-        GitReference::Commit(_) => return Ok(Some(tip)),
-        GitReference::Head => "HEAD".to_owned(),
-        GitReference::Branch(name) => format!("refs/heads/{name}"),
-        GitReference::Tag(name) => format!("refs/tags/{name}"),
-    };
-    let format = if tip.len() == 64 { "sha256" } else { "sha1" };
-    let repository = Repository::empty(fetcher.store().scratch(), format, without_credentials(url))?;
+    let Ok(name) = name_of(reference) else { return Ok(Some(tip)) };
+    let scratch = fetcher.store().scratch();
+    let repository = Repository::empty(scratch, format_of(&tip), without_credentials(url))?;
     let error = of(url, &tip);
     let age = format!("--min-age={before}");
     // Another commit than the one that a tag names is no release.

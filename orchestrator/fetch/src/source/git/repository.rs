@@ -26,6 +26,11 @@ pub(super) struct Listed {
     pub(super) path: Vec<u8>,
 }
 
+/// Git's word for the hash that a commit is named by.
+pub(super) fn format_of(commit: &str) -> &'static str {
+    if commit.len() == 64 { "sha256" } else { "sha1" }
+}
+
 impl Repository {
     /// `format` is git's word for the hash that names objects; `name` is for the display.
     pub(super) fn empty(scratch: &Path, format: &str, name: String) -> Result<Self, FetchError> {
@@ -55,8 +60,7 @@ impl Repository {
     /// A repository with the commit in it.
     fn with_commit(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<Self, FetchError> {
         let GitSource { url, reference, commit } = source;
-        let format = if commit.len() == 64 { "sha256" } else { "sha1" };
-        let repository = Self::empty(fetcher.store().scratch(), format, name(source))?;
+        let repository = Self::empty(fetcher.store().scratch(), format_of(commit), name(source))?;
         let error = of(url, commit);
         if let Some(place) = mirror::repository(&fetcher.settings().mirrors, commit) {
             let place = place.to_string_lossy();
