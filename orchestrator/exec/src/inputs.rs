@@ -61,14 +61,12 @@ impl Inputs {
                 path = path.parent().unwrap_or_default();
             }
         }
-        let is_wanted = |path: &RelPath, file: &mut File| files.get(path) == Some(file);
-        for (path, _) in self.files.extract_if(.., |path, file| !is_wanted(path, file)) {
+        for (path, _) in self.files.extract_if(.., |path, file| files.get(path) != Some(file)) {
             let place = place(&path);
             fs_err::remove_file(&place).map_err(StoreError::io("remove", &place))?;
         }
         // What lies deeper comes later.
-        let strange: Vec<RelPath> = self.folders.extract_if(.., |folder| !folders.contains(folder)).collect();
-        for path in strange.iter().rev() {
+        for path in self.folders.difference(&folders).collect::<Vec<_>>().into_iter().rev() {
             let place = place(path);
             fs_err::remove_dir(&place).map_err(StoreError::io("remove", &place))?;
         }
@@ -77,9 +75,9 @@ impl Inputs {
                 maker.takes_over(place(path));
             } else {
                 maker.make(&place(path))?;
-                self.folders.insert(path.clone());
             }
         }
+        self.folders = folders;
         for (path, file) in files {
             if !self.files.contains_key(path) {
                 store.link(*file, &place(path))?;

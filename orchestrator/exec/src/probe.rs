@@ -143,16 +143,16 @@ pub(crate) fn attempt(feature: Feature, owner: Option<(u32, u32)>) -> Result<(),
             .step("use the rights of a user namespace")
         }
         Feature::Overlay => {
-            for folder in ["low", root::ROOT] {
+            for folder in ["low", &root::upper_name(0)] {
                 fs_err::create_dir(folder).step(format!("make the folder {folder}"))?;
             }
             fs_err::write("low/file", "below").step("write a file")?;
             let overlay = Overlay { at: RelPath::root(), lower: vec!["low".to_owned()] };
             root::prepare_overlay(0, &overlay)?;
             namespaces::enter(files)?;
-            root::mount_overlay(0, &overlay, Path::new(root::ROOT))?;
+            root::mount_overlay(0, &overlay, Path::new(&root::upper_name(0)))?;
             // Copies it up, and makes a white-out.
-            let file = Path::new(root::ROOT).join("file");
+            let file = Path::new(&root::upper_name(0)).join("file");
             fs_err::write(&file, "above").step("write through an overlay")?;
             fs_err::remove_file(&file).step("remove through an overlay")
         }

@@ -11,9 +11,6 @@ use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use crate::namespaces::INSIDE;
 use crate::specification::{Failure, Overlay, Specification, Step as _};
 
-/// Where the root is mounted, in the scratch folder: over its own upper folder, which nobody needs by that name any more.
-pub(crate) const ROOT: &str = "u0";
-
 /// A boot id that is the same everywhere, and where it lies until it has its place.
 const BOOT_ID: &str = "00000000-0000-4000-8000-000000000000\n";
 const BOOT_ID_FILE: &str = "dev/boot-id";
@@ -54,7 +51,8 @@ fn fits_options(lower: &[String]) -> bool {
     length < LOWER_LENGTH && !lower.iter().any(|folder| folder.contains([':', ',', '\\']))
 }
 
-/// The name of an overlay's upper folder in the scratch folder.
+/// The name of an overlay's upper folder in the scratch folder. The root is mounted over that of the first, which nobody
+/// needs by that name any more.
 pub(crate) fn upper_name(index: usize) -> String {
     format!("u{index}")
 }
@@ -78,10 +76,10 @@ pub(crate) fn mount(specification: &Specification) -> Result<(), Failure> {
     rustix::mount::mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .step("make the mounts private")?;
     for (index, overlay) in specification.overlays.iter().enumerate() {
-        let target = Path::new(ROOT).join(overlay.at.as_str());
+        let target = Path::new(&upper_name(0)).join(overlay.at.as_str());
         mount_overlay(index, overlay, &target)?;
     }
-    rustix::process::chdir(ROOT).step("enter the root")?;
+    rustix::process::chdir(upper_name(0)).step("enter the root")?;
     if specification.is_isolated() {
         mount_proc("proc")?;
         mount_dev(specification.shm_size)?;
