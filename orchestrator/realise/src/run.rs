@@ -9,7 +9,7 @@ use xbuild_action::{
     ActionResult, Command, ContentExt as _, File, InputRoot, Outcome, Request, Silent, Unkeyed,
 };
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_describe::{Glibc, TargetSpec};
+use xbuild_describe::{ComponentName, Glibc, TargetSpec};
 use xbuild_fetch::toolchain::Composer;
 use xbuild_plan::places::place;
 use xbuild_plan::planning;
@@ -44,8 +44,18 @@ pub struct Ran {
     pub stderr: Vec<u8>,
 }
 
-/// The trees that programs of a target run over: its emulator's, and its sysroot where there is an emulator, for a
+/// The components that programs of a target run over: its emulator's, and its sysroot where there is an emulator, for a
 /// foreign program has its libraries there.
+#[must_use]
+pub fn components(spec: &TargetSpec, glibc: Option<Glibc>) -> Vec<&ComponentName> {
+    let mut names: Vec<_> = spec.run.components.iter().collect();
+    if !spec.run.emulator.is_empty() {
+        names.extend(spec.sysroot(glibc));
+    }
+    names
+}
+
+/// The trees of [`components`].
 ///
 /// # Errors
 /// When a component can't be fetched or composed.
@@ -54,16 +64,39 @@ pub fn layers(
     spec: &TargetSpec,
     glibc: Option<Glibc>,
 ) -> Result<Vec<Digest<Tree>>, RealiseError> {
-    let mut names: Vec<_> = spec.run.components.iter().collect();
-    if !spec.run.emulator.is_empty() {
-        names.extend(spec.sysroot(glibc));
-    }
+    let names = components(spec, glibc);
     let trees = composer.trees(names.iter().copied())?;
     Ok(names.into_iter().filter_map(|name| trees.get(name).copied()).collect())
 }
 
-/// Runs a program to its end, by an emulator ([`xbuild_describe::Run::command`]), over the trees of [`layers`] and within
-/// the engine's limits.
+/// The action that runs a program, by an emulator ([`xbuild_describe::Run::command`]), over the trees of [`layers`].
+///
+/// # Errors
+/// When it can't have its name.
+pub fn action(
+    layers: &[Digest<Tree>],
+    emulator: &[String],
+    program: &Program<'_>,
+) -> Result<(Command, InputRoot), RealiseError> {
+    let folder = place(FOLDER);
+    let own = folder.join(
+        &RelPath::new(program.name).map_err(|error| RealiseError::Source { problem: error.to_string() })?,
+    );
+    let mut argv = emulator.to_vec();
+    argv.push(own.in_sandbox());
+    argv.extend(program.arguments.iter().cloned());
+    let mut files = BTreeMap::from([(own, File { executable: true, ..program.file })]);
+    files.extend(program.files.iter().map(|(path, file)| (folder.join(path), *file)));
+    let command = Command {
+        argv,
+        environment: planning::environment(&[]),
+        working_directory: folder,
+        outputs: BTreeSet::new(),
+    };
+    Ok((command, InputRoot { layers: layers.to_vec(), files, ..InputRoot::default() }))
+}
+
+/// Runs a program to its end, as [`action()`] has it, within the engine's limits.
 ///
 /// # Errors
 /// When it can't be started, or goes over a limit. An exit code other than 0 is none: see [`Ran`].
@@ -73,22 +106,7 @@ pub fn run(
     emulator: &[String],
     program: &Program<'_>,
 ) -> Result<Ran, RealiseError> {
-    let folder = place(FOLDER);
-    let own = folder.join(
-        &RelPath::new(program.name).map_err(|error| RealiseError::Source { problem: error.to_string() })?,
-    );
-    let mut argv = emulator.to_vec();
-    argv.push(own.in_sandbox());
-    argv.extend(program.arguments.iter().cloned());
-    let command = Command {
-        argv,
-        environment: planning::environment(&[]),
-        working_directory: folder.clone(),
-        outputs: BTreeSet::new(),
-    };
-    let mut files = BTreeMap::from([(own, File { executable: true, ..program.file })]);
-    files.extend(program.files.iter().map(|(path, file)| (folder.join(path), *file)));
-    let inputs = InputRoot { layers: layers.to_vec(), files, ..InputRoot::default() };
+    let (command, inputs) = action(layers, emulator, program)?;
     let request = Request {
         command: &command,
         inputs: &inputs,

@@ -7,6 +7,9 @@ use crate::session;
 /// What is said to have been made before 1980 doesn't say when: so do files whose times were taken away.
 const EPOCHS: u64 = 315_532_800;
 
+/// What to do where something is too young, and no pin could stay in its place.
+pub(crate) const NO_PIN: &str = "it has no pin that could stay: pin it once without --min-age";
+
 /// An age, and the moment from which it is counted back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MinAge {

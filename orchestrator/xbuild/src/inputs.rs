@@ -23,7 +23,7 @@ use std::sync::Arc;
 use xbuild_base::RelPath;
 use xbuild_describe::{Description, GitReference, InputPlace, suggest};
 
-use crate::age::MinAge;
+use crate::age::{self, MinAge};
 use crate::cli::{Execution, Global};
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -391,24 +391,8 @@ impl Input {
             Having::Moved(Some(age)) => {
                 let pinned = pin.map(|pin| pin.commit.as_str());
                 let found = commit::resolve_aged((url, reference), age, pinned, hands)?;
-                match (found, pinned) {
-                    (Some(found), _) => found,
-                    (None, Some(pinned)) => {
-                        hands.ui.status(
-                            "Kept",
-                            format!("{} ({reference}): what is newer is too young", self.name),
-                        );
-                        return Ok(pinned.to_owned());
-                    }
-                    (None, None) => {
-                        let what = format!(
-                            "the input `{}` ({reference}) has no commit that is old enough",
-                            self.way
-                        );
-                        let help = "it has no pin that could stay: pin it once without --min-age";
-                        return Err(XbuildError::user(what, help));
-                    }
-                }
+                let Some(found) = found else { return self.keep(pinned, reference, hands) };
+                found
             }
         };
         if pin.is_some_and(|pin| pin.commit == commit) {
@@ -418,6 +402,21 @@ impl Input {
             lock.inputs.insert(self.name.clone(), InputPin::new(url, reference, &commit));
         }
         Ok(commit)
+    }
+
+    /// Leaves the pin where it is, for all that is newer is too young.
+    fn keep(
+        &self,
+        pinned: Option<&str>,
+        reference: &GitReference,
+        hands: Hands<'_>,
+    ) -> Result<String, XbuildError> {
+        let Some(pinned) = pinned else {
+            let what = format!("the input `{}` ({reference}) has no commit that is old enough", self.way);
+            return Err(XbuildError::user(what, age::NO_PIN));
+        };
+        hands.ui.status("Kept", format!("{} ({reference}): what is newer is too young", self.name));
+        Ok(pinned.to_owned())
     }
 
     /// Reads it where it was found. `beside` are the inputs among which it stands, `depth` is of the project that names it.

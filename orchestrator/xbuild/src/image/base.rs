@@ -86,6 +86,7 @@ pub(crate) fn update(
     let mut lock = described.lock()?;
     let before = lock.clone();
     let references = references(described, &[]);
+    let aged = min_age.map(|age| Ok::<_, XbuildError>((age, Session::open(ui)?.store))).transpose()?;
     for reference in references.iter().filter(|name| wanted.is_empty() || wanted.contains(name)) {
         if xbuild_registry::digest_of(reference)?.is_some() {
             continue;
@@ -96,13 +97,12 @@ pub(crate) fn update(
             ui.status("Unchanged", reference);
             continue;
         }
-        let against = min_age.map(|age| against(age, reference, &digest, plain_http, ui));
+        let against = aged.as_ref().map(|(age, store)| against(*age, store, reference, &digest, plain_http));
         match (against.transpose()?.flatten(), old) {
             (None, _) => pin(&mut lock, reference, &digest, ui),
             (Some(why), Some(_)) => ui.status("Kept", format!("{reference}: {digest} {why}")),
             (Some(why), None) => {
-                let help = "it has no pin that could stay: pin it once without --min-age";
-                return Err(XbuildError::user(format!("{reference}: {digest} {why}"), help));
+                return Err(XbuildError::user(format!("{reference}: {digest} {why}"), age::NO_PIN));
             }
         }
     }
@@ -113,13 +113,12 @@ pub(crate) fn update(
 /// What is against moving a pin there.
 fn against(
     age: MinAge,
+    store: &Disk,
     reference: &str,
     digest: &str,
     plain_http: bool,
-    ui: &Ui,
 ) -> Result<Option<String>, XbuildError> {
-    let store = Session::open(ui)?.store;
-    let made = xbuild_registry::created(&*store, reference, digest, plain_http)?;
+    let made = xbuild_registry::created(store, reference, digest, plain_http)?;
     let made = made.iter().map(|date| age.against(date.as_deref().and_then(age::seconds)));
     Ok(made.flatten().next())
 }

@@ -50,10 +50,19 @@ pub(super) struct Programs<'p> {
 
 impl Programs<'_> {
     /// What they are called, without an ending.
-    pub(super) fn names(&self) -> impl Iterator<Item = String> {
-        let name = |path: &RelPath| path.as_str().strip_suffix(".exe").unwrap_or(path.as_str()).to_owned();
-        self.files.keys().map(name)
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(stem)
     }
+
+    /// The one of this name.
+    pub(super) fn called(&self, name: &str) -> Option<(&RelPath, File)> {
+        let mut files = self.files.iter().map(|(path, file)| (path, *file));
+        files.find(|(path, _)| stem(path) == name)
+    }
+}
+
+fn stem(path: &RelPath) -> &str {
+    path.as_str().strip_suffix(".exe").unwrap_or(path.as_str())
 }
 
 /// The package of these programs, with what lies beside them, and that of what debuggers need; none where Debian has no

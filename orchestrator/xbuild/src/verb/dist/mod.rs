@@ -115,7 +115,8 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     }
     let folder = dist.out_dir.clone().unwrap_or_else(|| described.results().join("result/dist"));
     let (mut all, mut packages) = (Vec::new(), Vec::new());
-    let known: BTreeSet<String> = archives.values().flat_map(|(_, programs)| programs.names()).collect();
+    let names = archives.values().flat_map(|(_, programs)| programs.names());
+    let known: BTreeSet<String> = names.map(str::to_owned).collect();
     for (mut archive, programs) in archives.into_values() {
         if let Some(work) = work.as_ref().filter(|_| prints) {
             archive.files.extend(printed::files(work, &programs, &known)?);

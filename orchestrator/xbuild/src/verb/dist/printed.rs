@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{Command, File, InputRoot};
+use xbuild_action::File;
 use xbuild_base::RelPath;
 use xbuild_describe::{Glibc, SHELL_WORD, TargetSpec, suggest};
 use xbuild_plan::places::place;
-use xbuild_plan::planning::environment;
-use xbuild_realise::run::FOLDER;
+use xbuild_realise::run;
 
 use super::deb::Programs;
 use crate::composed::spec;
@@ -49,11 +48,9 @@ pub(super) fn files(
     let spec = spec(work.described(), programs.target)?;
     let mut files = BTreeMap::new();
     for (path, argv, key) in wanted {
-        let is_called =
-            |name: &&RelPath| name.as_str() == argv[0] || name.as_str() == format!("{}.exe", argv[0]);
-        match programs.files.iter().find(|(name, _)| is_called(name)) {
+        match programs.called(&argv[0]) {
             Some((name, file)) => {
-                let file = print(work, (spec, programs.glibc), (name, *file), &argv)?;
+                let file = print(work, (spec, programs.glibc), (name, file), &argv)?;
                 files.insert(path, file);
             }
             None if known.contains(&argv[0]) => {}
@@ -76,28 +73,12 @@ fn print(
     (name, file): (&RelPath, File),
     argv: &[String],
 ) -> Result<File, XbuildError> {
-    // A foreign program has its libraries in its sysroot.
-    let sysroot = spec.sysroot(glibc);
-    let sysroot = sysroot.iter().filter(|_| !spec.run.emulator.is_empty());
-    let names: Vec<_> = spec.run.components.iter().chain(sysroot.copied()).collect();
+    let names = run::components(spec, glibc);
     let trees = work.trees(&work.described().toolchains, names.iter().copied())?;
-    let folder = place(FOLDER);
-    let own = folder.join(name);
-    let mut line = spec.run.command();
-    line.push(own.in_sandbox());
-    line.extend(argv.iter().skip(1).cloned());
-    let command = Command {
-        argv: line,
-        environment: environment(&[]),
-        working_directory: folder.clone(),
-        outputs: BTreeSet::new(),
-    };
-    let inputs = InputRoot {
-        layers: names.into_iter().filter_map(|name| trees.get(name).copied()).collect(),
-        files: BTreeMap::from([(own, File { executable: true, ..file })]),
-        directories: [folder].into(),
-        ..InputRoot::default()
-    };
+    let layers: Vec<_> = names.into_iter().filter_map(|name| trees.get(name).copied()).collect();
+    let arguments = argv.iter().skip(1).cloned().collect();
+    let program = run::Program { name: name.as_str(), file, arguments, files: BTreeMap::new() };
+    let (command, inputs) = run::action(&layers, &spec.run.command(), &program)?;
     let result = work.engine().run_one(&argv.join(" "), &command, &inputs)?;
     if result.stdout.size() == 0 {
         return Err(XbuildError::user(
