@@ -86,7 +86,7 @@ impl LocalFiles {
 }
 
 /// Spells the keys of a manifest as they are spelt now: of those that matter here, cargo takes older ones too.
-fn respell(table: &mut toml::Table) {
+pub(crate) fn respell(table: &mut toml::Table) {
     const OLDER: [(&str, &str); 4] = [
         ("dev_dependencies", "dev-dependencies"),
         ("build_dependencies", "build-dependencies"),

@@ -25,6 +25,8 @@ pub struct Vendored {
     pub checksum: Option<Sha256>,
     /// Its files.
     pub tree: Digest<Tree>,
+    /// Whether they only stand in for its own, which were not fetched: no graph may lead to it.
+    pub is_stand_in: bool,
 }
 
 /// Where cargo takes packages of a folder to come from.
@@ -218,16 +220,25 @@ impl Sources {
     /// Every fetched tree by its place.
     #[must_use]
     pub fn fetched(&self) -> BTreeMap<RelPath, Digest<Tree>> {
-        let mut fetched = BTreeMap::new();
-        for (index, registry) in self.registries.iter().enumerate() {
-            let place = Self::registry_place(index);
-            for package in &registry.packages {
-                let name = places::place(&format!("{}-{}", package.name, package.version));
-                fetched.insert(place.join(&name), package.tree);
-            }
-        }
+        let fetched = self.vendored().filter(|(_, package)| !package.is_stand_in);
+        let mut fetched: BTreeMap<_, _> = fetched.map(|(place, package)| (place, package.tree)).collect();
         fetched.extend(self.git.iter().map(|git| (git.place(), git.tree)));
         fetched
+    }
+
+    /// The places of packages that were not fetched.
+    pub fn stand_ins(&self) -> impl Iterator<Item = RelPath> {
+        self.vendored().filter(|(_, package)| package.is_stand_in).map(|(place, _)| place)
+    }
+
+    /// The packages of registries by their places.
+    fn vendored(&self) -> impl Iterator<Item = (RelPath, &Vendored)> {
+        self.registries.iter().enumerate().flat_map(|(index, registry)| {
+            let place = Self::registry_place(index);
+            registry.packages.iter().map(move |package| {
+                (place.join(&places::place(&format!("{}-{}", package.name, package.version))), package)
+            })
+        })
     }
 
     /// Where the folders of packages lie, `packages` being those of all local ones. A path to a package may lead through
@@ -394,19 +405,18 @@ impl Sources {
     ) -> Result<Digest<Tree>, TreeError> {
         let mut builder = TreeBuilder::from_tree(what(store, self.local)?);
         let mut config = String::new();
+        for (folder, package) in self.vendored() {
+            builder.insert(store, &folder, Entry::Directory(what(store, package.tree)?))?;
+            let checksum =
+                package.checksum.map_or_else(|| "null".to_owned(), |sum| format!("\"{}\"", sum.to_hex()));
+            let checksum = format!("{{\"files\":{{}},\"package\":{checksum}}}");
+            let digest = store.put(checksum.as_bytes())?;
+            let file = Entry::File(File { digest, executable: false });
+            builder.replace(store, &folder.join(&places::place(".cargo-checksum.json")), file)?;
+        }
         for (index, registry) in self.registries.iter().enumerate() {
             let place = Self::registry_place(index);
             builder.make_directory(store, &place)?;
-            for package in &registry.packages {
-                let folder = place.join(&places::place(&format!("{}-{}", package.name, package.version)));
-                builder.insert(store, &folder, Entry::Directory(what(store, package.tree)?))?;
-                let checksum =
-                    package.checksum.map_or_else(|| "null".to_owned(), |sum| format!("\"{}\"", sum.to_hex()));
-                let checksum = format!("{{\"files\":{{}},\"package\":{checksum}}}");
-                let digest = store.put(checksum.as_bytes())?;
-                let file = Entry::File(File { digest, executable: false });
-                builder.replace(store, &folder.join(&places::place(".cargo-checksum.json")), file)?;
-            }
             config.push_str(&registry.configuration(&format!("xbuild-{index}"), &place.in_sandbox()));
         }
         for git in &self.git {
@@ -477,7 +487,8 @@ mod tests {
         let mut sources = Sources::local(place("build/ws"), local.build(&store).unwrap());
         let name = "serde".to_owned();
         let tree = Directory::default().digest();
-        let package = Vendored { name, version: "1.0.0".to_owned(), checksum: None, tree };
+        let version = "1.0.0".to_owned();
+        let package = Vendored { name, version, checksum: None, tree, is_stand_in: false };
         sources.registries.push(Registry { origin: Origin::CratesIo, name: None, packages: vec![package] });
         let edited = |sources: &Sources, folder: &str, include: &[RelPath]| {
             sources.of_package(&store, &place(folder), &PackageFolders::default(), include).unwrap().edited

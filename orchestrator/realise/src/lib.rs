@@ -3,12 +3,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `local` | the project's own sources: which files, and where they lie in the sandbox |
+//! | `gather` | all sources of a project, and which of its lock are needed |
 //! | `fetching` | what the fetching side needs: room in the store, a builder for sysroots |
 //! | `patches` | the description's patches, applied to sources |
 //! | `platform` | the toolchain of one target, and what its rustc says of itself |
 //! | `std_library` | std as a graph of its own |
 //! | `native` | what crates need beside Rust |
-//! | `project` | from a project's folder to a graph |
+//! | `project` | from a project's sources to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `run` | a finished program, run by its target's emulator |
 //! | `threads` | [`in_threads`]: what can be done side by side |
@@ -19,6 +20,7 @@
 pub mod engine;
 mod error;
 pub mod fetching;
+pub mod gather;
 mod local;
 pub mod native;
 mod patches;

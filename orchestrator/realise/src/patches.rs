@@ -87,7 +87,8 @@ impl<'d> Patches<'d> {
             return Ok(project);
         }
         let sources = Arc::make_mut(&mut project.sources);
-        for vendored in sources.registries.iter_mut().flat_map(|registry| &mut registry.packages) {
+        let vendored = sources.registries.iter_mut().flat_map(|registry| &mut registry.packages);
+        for vendored in vendored.filter(|package| !package.is_stand_in) {
             let locked = |package: &&LockedPackage| {
                 (&package.name, &package.version) == (&vendored.name, &vendored.version)
             };
@@ -109,6 +110,14 @@ impl<'d> Patches<'d> {
         }
         project.skeleton = sources.skeleton(store)?;
         Ok(project)
+    }
+
+    /// The packages of a lock that have patches, by their index.
+    #[must_use]
+    pub fn of_lock(&self, lock: &Lock) -> BTreeSet<usize> {
+        let packages = lock.packages.iter().enumerate();
+        let patched = packages.filter(|(_, one)| self.of(&one.name, &one.version).next().is_some());
+        patched.map(|(index, _)| index).collect()
     }
 
     /// The patches of a package of the lock.

@@ -1,4 +1,4 @@
-//! A project's way from its folder to a graph: sources fetched, cargo asked, parts made.
+//! A project's way from its sources to a graph: cargo asked, parts made.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,14 +14,10 @@ use xbuild_describe::{
     Asked, Environment, Output, OutputKind, PackageVersion, TargetSpec, Task, TaskKind, Variables,
     VariantName,
 };
-use xbuild_fetch::Fetcher;
-use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
-use xbuild_fetch::source::crates;
-use xbuild_fetch::source::git::{self, GitCommit};
-use xbuild_fetch::source::lock::{Lock, LockedSource};
+use xbuild_fetch::source::lock::Lock;
 use xbuild_plan::graph::Part;
 use xbuild_plan::planning::{self, Goal, Ground, Selection};
-use xbuild_plan::sources::{GitTree, Origin, Registry, Scope, Sources, Vendored};
+use xbuild_plan::sources::Sources;
 
 use crate::engine::Engine;
 use crate::error::RealiseError;
@@ -85,82 +81,6 @@ pub fn read_lock(root: &Path) -> Result<Lock, RealiseError> {
         Err(error) => return Err(RealiseError::io("read Cargo.lock")(error)),
     };
     Ok(Lock::parse(&text)?)
-}
-
-/// Fetches what the lock names that isn't in the store, and puts all sources in their places.
-///
-/// # Errors
-/// When something can't be fetched.
-pub fn gather(
-    fetcher: &Fetcher<'_>,
-    store: &dyn Content,
-    local: &LocalSources,
-    configuration: Configuration,
-    lock: &Lock,
-    cargo: &CargoConfig,
-) -> Result<Project, RealiseError> {
-    let locked = crates::from_lock(lock, cargo)?;
-    let trees = crates::fetch(fetcher, &locked)?;
-    // The default registry first, whatever spelling the lock has for it; then the others in order.
-    let mut registries = BTreeMap::from([(Origin::CratesIo, (None, Vec::new()))]);
-    for (one, tree) in locked.iter().zip(trees) {
-        let (origin, name) = if one.is_default_registry() {
-            (Origin::CratesIo, None)
-        } else {
-            (Origin::Registry(one.registry.clone()), cargo.source_name(&one.registry))
-        };
-        registries.entry(origin).or_insert((name, Vec::new())).1.push(Vendored {
-            name: one.name.clone(),
-            version: one.version.clone(),
-            checksum: Some(one.checksum),
-            tree,
-        });
-    }
-    let mut commits: Vec<GitCommit> = Vec::new();
-    for package in &lock.packages {
-        if let Some(LockedSource::Git(source)) = &package.source {
-            if let Some(GitReplacement { name, folder }) = cargo.git_replacement(source)? {
-                let tree = crates::vendored_from_git(fetcher, &package.name, &package.version, &folder)?;
-                let origin = Origin::Git { url: source.url.clone(), reference: source.reference.clone() };
-                registries.entry(origin).or_insert((Some(name), Vec::new())).1.push(Vendored {
-                    name: package.name.clone(),
-                    version: package.version.clone(),
-                    checksum: None,
-                    tree,
-                });
-                continue;
-            }
-            let same = |commit: &GitCommit| {
-                (&commit.source.url, &commit.source.commit) == (&source.url, &source.commit)
-            };
-            if !commits.iter().any(same) {
-                commits.push(GitCommit { source: source.clone(), tree: None });
-            }
-        }
-    }
-    let trees = git::fetch(fetcher, &commits)?;
-    let mut git_trees = Vec::new();
-    for (commit, tree) in commits.iter().zip(trees) {
-        git_trees.push(GitTree {
-            url: commit.source.url.clone(),
-            commit: commit.source.commit.clone(),
-            object: git::commit_object(fetcher, &commit.source)?,
-            tree,
-        });
-    }
-    let sources = Sources {
-        workspace: local.workspace.clone(),
-        local: local.tree,
-        registries: registries
-            .into_iter()
-            .map(|(origin, (name, packages))| Registry { origin, name, packages })
-            .collect(),
-        git: git_trees,
-        scope: Scope::Package,
-    };
-    let skeleton = sources.skeleton(store)?;
-    let variables = DescribedVariables::default();
-    Ok(Project { sources: Arc::new(sources), skeleton, configuration, variables })
 }
 
 /// What cargo's configuration among the sources means, the nearest to the workspace first.

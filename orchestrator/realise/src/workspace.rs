@@ -88,10 +88,15 @@ pub fn of_manifests(
     local: &LocalSources,
     lock: &Lock,
 ) -> Result<Workspace, RealiseError> {
+    let Members { members, default_members } = local_files(store, local)?.members(&local.workspace)?;
+    Ok(Workspace { members, default_members, packages: locked_packages(lock)? })
+}
+
+/// The names of all local files, and the manifests among them.
+pub(crate) fn local_files(store: &dyn Content, local: &LocalSources) -> Result<LocalFiles, RealiseError> {
     let mut found = LocalFiles::default();
     list(store, local.tree, (local.tree, &RelPath::root()), 0, &mut found)?;
-    let Members { members, default_members } = found.members(&local.workspace)?;
-    Ok(Workspace { members, default_members, packages: locked_packages(lock)? })
+    Ok(found)
 }
 
 /// So many links on the way to one file are followed.

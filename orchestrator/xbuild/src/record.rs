@@ -105,7 +105,7 @@ pub(crate) fn with_pins(
 
 /// What tells this build of xbuild from another of the same version. Hashing its file would take longer than all
 /// the rest; where it can't be told, the version alone must do.
-fn this_program() -> String {
+pub(crate) fn this_program() -> String {
     let told = std::env::current_exe().and_then(fs_err::metadata);
     told.map(|file| format!("{} {:?}", file.len(), file.modified().ok())).unwrap_or_default()
 }

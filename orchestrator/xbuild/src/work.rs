@@ -1,6 +1,7 @@
-//! A request for outputs of a project, on the way from its sources to them: `plan` fetches and composes what is needed,
-//! `realise` builds it.
+//! A request for outputs of a project, on the way from its sources to them: `plan` fetches and composes what is needed
+//! (`needed` knows which crates), `realise` builds it.
 
+mod needed;
 mod plan;
 mod realise;
 
@@ -160,6 +161,8 @@ pub(crate) struct Extra {
     pub(crate) components: Vec<ComponentName>,
     /// Files of the net.
     pub(crate) files: Vec<FixedOutput>,
+    /// Crates that tests, examples and benchmarks need.
+    pub(crate) development: bool,
 }
 
 /// What is to be built, with all that it is built with, but for a std that must be built too.

@@ -10,7 +10,8 @@ use xbuild_plan::graph::{Graph, Part};
 use xbuild_plan::queue::{Node, Wait};
 use xbuild_plan::{Bound, PlanError, Work};
 use xbuild_realise::platform::Layers;
-use xtask_ground::{Kit, Ready};
+use xbuild_realise::project::Project;
+use xtask_ground::Kit;
 
 use crate::call::{Call, Kind};
 use crate::error::Error;
@@ -38,7 +39,7 @@ const OPTIONS: [&str; 5] = ["--lib", "--bins", "--examples", "--tests", "--bench
 /// Plans what is asked for.
 pub(crate) fn plan(
     kit: &Kit<'_>,
-    ready: &Ready,
+    (project, metadata): &(Project, String),
     asked: &Asked,
     (spec, layers): (&TargetSpec, &Layers),
     options: &[String],
@@ -46,13 +47,13 @@ pub(crate) fn plan(
     if !options.iter().all(|option| OPTIONS.contains(&option.as_str())) {
         return Err(Error::Recording(format!("the options are {OPTIONS:?}")));
     }
-    Ok(ready.project.context(kit.engine, asked, spec, layers, &ready.metadata, options)?)
+    Ok(project.context(kit.engine, asked, spec, layers, metadata, options)?)
 }
 
 /// Builds a plan, all of it.
 pub(crate) fn build(
     kit: &Kit<'_>,
-    ready: &Ready,
+    project: &Project,
     context: Context,
     layers: &Layers,
     include: BTreeMap<String, Vec<String>>,
@@ -63,7 +64,7 @@ pub(crate) fn build(
         name: "target".to_owned(),
         host_layers: layers.host.clone(),
         target_layers: layers.target(),
-        sources: ready.project.sources.clone(),
+        sources: project.sources.clone(),
         include,
         wrapper: Vec::new(),
         native: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use xbuild_cargo::{Flavour, Platform};
 use xbuild_describe::{Asked, Description, Override, Request};
 use xbuild_realise::platform::{self, Layers};
+use xbuild_realise::project::Project;
 use xtask_ground::{Ground, Kit, Ready, TARGETS};
 
 use crate::compare::{Compared, compare};
@@ -134,6 +135,11 @@ impl Suite<'_> {
             let problem = format!("xbuild says nothing of `{key}`, only {notices:?}");
             return Ok(vec![(targets.join(", "), Verdict::Wrong(problem))]);
         }
+        // Cargo has all sources, and xbuild those alone that a graph reaches.
+        let ours = ready.asked.iter().map(|(asked, layers)| {
+            self.ground.with_stand_ins(self.kit, &workspace, (asked, layers), !case.options.is_empty())
+        });
+        let ours: Vec<(Project, String)> = ours.collect::<Result<_, _>>()?;
         let other = match &case.config_for_cargo {
             None => None,
             Some(text) => {
@@ -143,8 +149,8 @@ impl Suite<'_> {
         };
         let theirs = other.as_ref().unwrap_or(&ready);
         let mut verdicts = Vec::new();
-        for (asked, layers) in &ready.asked {
-            let compared = self.compare(case, &description, (&ready, theirs), asked, layers);
+        for ((asked, layers), ours) in ready.asked.iter().zip(&ours) {
+            let compared = self.compare(case, &description, (ours, theirs), asked, layers);
             let verdict = match (compared, &case.known, &case.fails) {
                 (Ok(_), _, Some(_)) => Verdict::Wrong("xbuild can build it".to_owned()),
                 (Ok(compared), Some(why), _) => Verdict::Known(compared, why.clone()),
@@ -160,14 +166,14 @@ impl Suite<'_> {
         &self,
         case: &Case,
         description: &Description,
-        (ready, theirs): (&Ready, &Ready),
+        (ours, theirs): (&(Project, String), &Ready),
         asked: &Asked,
         layers: &Layers,
     ) -> Result<Compared, Error> {
         let Self { ground, kit, exceptions, .. } = self;
         let spec = ground.target(asked.target.as_str())?;
         let oracle = Oracle::new(kit, &layers.host)?;
-        let configuration = ready.project.configuration.clone();
+        let configuration = ours.0.configuration.clone();
         let toolchain = platform::toolchain(kit.engine, layers, spec, Flavour::Project, configuration)?;
         let recorded = oracle.record(theirs, asked, layers, &toolchain, &case.options);
         let recorded = match (recorded, &case.fails) {
@@ -175,8 +181,8 @@ impl Suite<'_> {
             (Err(_), Some(_)) => Vec::new(),
             (recorded, None) => recorded?,
         };
-        let context = ours::plan(kit, ready, asked, (spec, layers), &case.options)?;
-        let built = ours::build(kit, ready, context, layers, description.includes())?;
+        let context = ours::plan(kit, ours, asked, (spec, layers), &case.options)?;
+        let built = ours::build(kit, &ours.0, context, layers, description.includes())?;
         let linker =
             |platform: Option<&Platform>| platform.and_then(|it| it.linker.clone()).unwrap_or_default();
         let linkers = (linker(toolchain.targets.get(&asked.target)), linker(Some(&toolchain.host)));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use xbuild_action::{Cancel, Isolation, Limits, Staging};
 use xbuild_base::{Action, Digest, Tree, Triple};
+use xbuild_cargo::Configuration;
 use xbuild_describe::{
     Asked, ComponentName, Description, Glibc, NameError, Natives, Override, Request, Source, TargetSpec,
     Targets, Toolchains, evaluate,
@@ -26,6 +27,7 @@ use xbuild_plan::queue::Node;
 use xbuild_plan::sources::Sources;
 use xbuild_realise::engine::{Cause, Engine, Events, Failure, Success};
 use xbuild_realise::fetching::{ComponentBuilder, FetchStore};
+use xbuild_realise::gather::{Gathering, Reach, StandIns};
 use xbuild_realise::platform::{self, Layers};
 use xbuild_realise::project::Project;
 use xbuild_realise::std_library::StdRequest;
@@ -260,13 +262,47 @@ impl Ground {
         Ok(Ready { project, metadata, asked: asked.into_iter().zip(layers).collect() })
     }
 
+    /// A project as xbuild plans it for one graph: with manifests that stand in for those of the crates that the graph
+    /// doesn't reach. `development`: also with what tests, examples and benchmarks need.
+    ///
+    /// # Errors
+    /// As for [`Self::ready`].
+    pub fn with_stand_ins(
+        &self,
+        kit: &Kit<'_>,
+        workspace: &Path,
+        (asked, layers): (&Asked, &Layers),
+        development: bool,
+    ) -> Result<(Project, String), Error> {
+        let mut reach = Reach { development, ..Reach::default() };
+        let project = self.gathered(kit, workspace, |gathering, configuration| {
+            let spec = self.target(asked.target.as_str())?;
+            reach.add(kit.engine, asked, spec, &layers.host, configuration)?;
+            Ok(gathering.stand_ins(&reach)?)
+        })?;
+        let metadata = project::metadata(kit.engine, &project.ground(&layers.host))?;
+        Ok((project, metadata))
+    }
+
     /// Fetches a project's sources.
     fn gather(&self, kit: &Kit<'_>, workspace: &Path) -> Result<Project, Error> {
+        self.gathered(kit, workspace, |_, _| Ok(StandIns::default()))
+    }
+
+    fn gathered(
+        &self,
+        kit: &Kit<'_>,
+        workspace: &Path,
+        stand_ins: impl FnOnce(&Gathering<'_>, &Configuration) -> Result<StandIns, Error>,
+    ) -> Result<Project, Error> {
         let cargo = CargoConfig::load(workspace, kit.variables)?;
         let local = LocalSources::import(&self.store, workspace, Listing::Kept)?;
         let lock = project::read_lock(workspace)?;
         let configuration = project::configuration(&*self.store, &local)?;
-        Ok(project::gather(kit.fetcher, &*self.store, &local, configuration, &lock, &cargo)?)
+        let store = &*self.store;
+        let gathering = Gathering { fetcher: kit.fetcher, store, local: &local, lock: &lock, cargo: &cargo };
+        let stand_ins = stand_ins(&gathering, &configuration)?;
+        Ok(gathering.project(configuration, &stand_ins)?)
     }
 
     /// The toolchain's trees for the host: of the default toolchain, or of the one that `--set` flags choose.

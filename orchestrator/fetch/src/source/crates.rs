@@ -18,6 +18,8 @@ use crate::output::{FixedOutput, Place, Unpack};
 /// A crate of a registry that a lock names.
 #[derive(Debug, Clone)]
 pub struct RegistryCrate {
+    /// Its index in the lock.
+    pub index: usize,
     /// Its name.
     pub name: String,
     /// Its version, as the lock writes it.
@@ -58,7 +60,7 @@ pub fn from_lock(lock: &Lock, config: &CargoConfig) -> Result<Vec<RegistryCrate>
     let config = Arc::new(config.clone());
     let mut registries: BTreeMap<CrateOrigin, Arc<Registry>> = BTreeMap::new();
     let mut crates = Vec::new();
-    for package in &lock.packages {
+    for (index, package) in lock.packages.iter().enumerate() {
         let Some(LockedSource::Registry(locked)) = &package.source else { continue };
         let LockedPackage { name, version, .. } = package;
         let checksum = package.checksum.ok_or_else(|| FetchError::Lock {
@@ -68,7 +70,7 @@ pub fn from_lock(lock: &Lock, config: &CargoConfig) -> Result<Vec<RegistryCrate>
         let place = match &origin {
             CrateOrigin::Directory(folder) => {
                 let from = From::Vendored(folder.clone());
-                crates.push(crate_of(package, locked, checksum, from));
+                crates.push(crate_of((index, package), locked, checksum, from));
                 continue;
             }
             CrateOrigin::Local(folder) => Place::File(folder.join(format!("{name}-{version}.crate"))),
@@ -92,14 +94,20 @@ pub fn from_lock(lock: &Lock, config: &CargoConfig) -> Result<Vec<RegistryCrate>
             places: vec![place],
             kind: Unpack::Crate,
         };
-        crates.push(crate_of(package, locked, checksum, From::Output(Arc::new(output))));
+        crates.push(crate_of((index, package), locked, checksum, From::Output(Arc::new(output))));
     }
     Ok(crates)
 }
 
-fn crate_of(package: &LockedPackage, registry: &str, checksum: Sha256, from: From) -> RegistryCrate {
+fn crate_of(
+    (index, package): (usize, &LockedPackage),
+    registry: &str,
+    checksum: Sha256,
+    from: From,
+) -> RegistryCrate {
     let LockedPackage { name, version, source: _, checksum: _ } = package;
     RegistryCrate {
+        index,
         name: name.clone(),
         version: version.clone(),
         registry: registry.to_owned(),

@@ -1,5 +1,6 @@
 //! `Cargo.lock`, formats 1 to 4: the packages and where they come from.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -16,6 +17,9 @@ const NEWEST: u32 = 4;
 pub struct Lock {
     /// All packages, in the file's order: name, then version, then source.
     pub packages: Vec<LockedPackage>,
+    /// For each package those that it depends on, of whichever kind and target, by their index; none for all of them
+    /// where the file doesn't say it so that it could be followed.
+    pub dependencies: Option<Vec<Vec<usize>>>,
 }
 
 /// One package of a lock file.
@@ -67,6 +71,26 @@ struct RawPackage {
     version: String,
     source: Option<String>,
     checksum: Option<String>,
+    #[serde(default)]
+    dependencies: Vec<String>,
+    /// The package that stands in its place: a form of `[patch]` that is seldom used.
+    replace: Option<String>,
+}
+
+impl RawPackage {
+    /// Whether an entry of `dependencies` means it: `name`, `name version` or `name version (source)`, of which the last
+    /// leaves out the commit.
+    fn is_meant(&self, dependency: &str) -> bool {
+        let mut parts = dependency.splitn(3, ' ');
+        let source = |text: &str| {
+            let said = self.source.as_deref().unwrap_or_default();
+            let source = text.trim_start_matches('(').trim_end_matches(')');
+            said == source || said.split('#').next() == source.split('#').next()
+        };
+        parts.next() == Some(&self.name)
+            && parts.next().is_none_or(|version| version == self.version)
+            && parts.next().is_none_or(source)
+    }
 }
 
 impl Lock {
@@ -81,9 +105,11 @@ impl Lock {
         if let Some(version) = raw.version.filter(|version| *version > NEWEST) {
             return Err(error(format!("it has format {version}; this xbuild knows formats up to {NEWEST}")));
         }
-        let mut packages = Vec::with_capacity(raw.package.len());
-        for package in raw.root.into_iter().chain(raw.package) {
-            let RawPackage { name, version, source, checksum } = package;
+        let all: Vec<RawPackage> = raw.root.into_iter().chain(raw.package).collect();
+        let dependencies = connected(&all);
+        let mut packages = Vec::with_capacity(all.len());
+        for package in all {
+            let RawPackage { name, version, source, checksum, dependencies: _, replace: _ } = package;
             // Format 1 has the checksums in a table of their own.
             let checksum = checksum.or_else(|| {
                 let key = format!("checksum {name} {version} ({})", source.as_deref().unwrap_or(""));
@@ -97,8 +123,27 @@ impl Lock {
                 source.map_err(|problem| error(format!("the source of {name} {version}: {problem}")))?;
             packages.push(LockedPackage { name, version, source, checksum });
         }
-        Ok(Self { packages })
+        Ok(Self { packages, dependencies })
     }
+}
+
+/// The indices that each package's dependencies mean.
+fn connected(all: &[RawPackage]) -> Option<Vec<Vec<usize>>> {
+    let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, package) in all.iter().enumerate() {
+        by_name.entry(&package.name).or_default().push(index);
+    }
+    let meant = |dependency: &String| {
+        let name = dependency.split(' ').next().unwrap_or_default();
+        let mut found = by_name.get(name)?.iter().filter(|&&index| all[index].is_meant(dependency));
+        let only = *found.next()?;
+        found.next().is_none().then_some(only)
+    };
+    let of = |package: &RawPackage| match package.replace {
+        Some(_) => None,
+        None => package.dependencies.iter().map(meant).collect(),
+    };
+    all.iter().map(of).collect()
 }
 
 impl LockedSource {
@@ -179,6 +224,31 @@ mod tests {
             commit: COMMIT.to_owned(),
         };
         assert_eq!(lock.packages[0].source, Some(LockedSource::Git(expected)));
+    }
+
+    #[test]
+    fn dependencies_are_followed_by_as_much_as_is_said_of_them() {
+        let package = |name: &str, version: &str, source: &str, dependencies: &str| {
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n{source}dependencies = [{dependencies}]\n"
+            )
+        };
+        let registry = "source = \"registry+https://r.example/i\"\n";
+        let git = format!("source = \"git+https://h.example/b?branch=x#{COMMIT}\"\n");
+        let others = [
+            package("b", "1.0.0", registry, ""),
+            package("b", "2.0.0", registry, ""),
+            package("b", "2.0.0", &git, "\"c\""),
+            package("c", "1.0.0", registry, ""),
+        ];
+        let of = |dependencies: &str| {
+            let app = package("app", "0.1.0", "", dependencies);
+            Lock::parse(&format!("version = 4\n{app}{}", others.concat())).unwrap().dependencies
+        };
+        let said = "\"b 1.0.0\", \"b 2.0.0 (git+https://h.example/b?branch=x)\", \"c\"";
+        assert_eq!(of(said).unwrap(), [vec![1, 3, 4], vec![], vec![], vec![4], vec![]]);
+        assert_eq!(of("\"b 2.0.0\""), None, "there are two");
+        assert_eq!(of("\"d\""), None, "there is none");
     }
 
     #[test]

@@ -174,7 +174,7 @@ pub(crate) fn extra(described: &Described, names: &[String]) -> Result<Extra, Xb
             files.insert(sha256, FixedOutput { name, sha256: hash, size: None, places: vec![place], kind });
         }
     }
-    Ok(Extra { components, files: files.into_values().collect() })
+    Ok(Extra { components, files: files.into_values().collect(), development: false })
 }
 
 /// Whether some image takes outputs other than programs.

@@ -32,6 +32,8 @@ pub(super) fn fetch_all(work: &Work<'_>) -> Result<usize, XbuildError> {
         true => select::extra(work.described(), &[])?,
         false => Extra::default(),
     };
+    // Whoever has fetched expects to test, too.
+    let extra = Extra { development: true, ..extra };
     let planned = work.plan(&extra, &mut Recorder::default())?;
     // Which packages of Debian's the crates need is known when it is known which crates are built.
     let graph = work.look(&planned)?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use semver::Version;
 use xbuild_action::{Entry, File};
 use xbuild_base::{Blob, Digest, Tree};
 use xbuild_describe::{ComponentName, Toolchains, evaluate};
@@ -10,9 +11,11 @@ use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::toolchain::Composer;
 use xbuild_fetch::{FetchError, Fetcher, FixedOutput};
 use xbuild_realise::fetching::ComponentBuilder;
-use xbuild_realise::project::DescribedVariables;
+use xbuild_realise::gather::Gathering;
+use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{project, workspace};
 
+use super::needed::Needed;
 use super::{Extra, Planned, Work, no_variant, request};
 use crate::composed::Composed;
 use crate::error::XbuildError;
@@ -34,20 +37,24 @@ impl<'w> Work<'w> {
         let builder = ComponentBuilder { engine };
         let composer = self.composer(&described.toolchains, &fetching, &fetcher, &builder);
         let cargo = CargoConfig::load(&described.root, &fetching.variables)?;
+        let mut needed = Needed::new(self, extra)?;
         let host_layers = composer.layers(first, &[], &server)?.host;
-        let configuration = self.configuration.clone();
-        let mut project =
-            project::gather(&fetcher, &*session.store, &self.local, configuration, &self.lock, &cargo)?;
-        project = self.patches.apply_to_fetched(&*session.store, &self.lock, project)?;
+        let gathering = Gathering {
+            fetcher: &fetcher,
+            store: &*session.store,
+            local: &self.local,
+            lock: &self.lock,
+            cargo: &cargo,
+        };
+        needed.work_out(self, &gathering, extra, &host_layers)?;
+        let (mut project, said) = self.gather(&gathering, &mut needed, &host_layers)?;
         fetching.display.finish();
 
         recorder.stage("plan");
-        let said = project::metadata(engine, &project.ground(&host_layers))?;
         if let Some(asked) = &described.member {
             described.check_member(asked, &workspace::member_folders(&said, &project.sources.workspace)?)?;
         }
         let members = workspace::of_metadata(&said, &self.lock)?;
-        let mut metadata = BTreeMap::from([(first.version.clone(), said)]);
         let request = request(self.build, &self.wanted);
         let description = &described.description;
         let asked = evaluate(description, &members, &described.targets, &request)?;
@@ -69,13 +76,58 @@ impl<'w> Work<'w> {
         let components = composer.trees(&extra.components)?;
         let files = fetcher.blobs(&extra.files)?;
         fetching.display.finish();
-        for (ground, layers) in &composed.layers {
-            if !metadata.contains_key(&ground.rust) {
-                let said = project::metadata(engine, &project.ground(&layers.host))?;
-                metadata.insert(ground.rust.clone(), said);
+        let mut planned =
+            Planned { project, metadata: BTreeMap::new(), asked, packages, composed, components, files };
+        self.ask_for_metadata(&mut planned, BTreeMap::from([(first.version.clone(), said)]))?;
+        if !needed.holds(self, &planned) {
+            needed.take_all();
+            let variables = std::mem::take(&mut planned.project.variables);
+            let (project, said) = self.gather(&gathering, &mut needed, &host_layers)?;
+            fetching.display.finish();
+            planned.project = Project { variables, ..project };
+            self.ask_for_metadata(&mut planned, BTreeMap::from([(first.version.clone(), said)]))?;
+        }
+        needed.remember(self);
+        Ok(planned)
+    }
+
+    /// Gathers all sources, and has cargo read their manifests.
+    fn gather(
+        &self,
+        gathering: &Gathering<'_>,
+        needed: &mut Needed,
+        host_layers: &[Digest<Tree>],
+    ) -> Result<(Project, String), XbuildError> {
+        let read = |needed: &Needed| -> Result<(Project, String), XbuildError> {
+            let project = gathering.project(self.configuration.clone(), &needed.stand_ins)?;
+            let project = self.patches.apply_to_fetched(gathering.store, &self.lock, project)?;
+            let said = project::metadata(&self.engine, &project.ground(host_layers))?;
+            Ok((project, said))
+        };
+        match read(needed) {
+            // Cargo may miss what is not there. If it isn't that, it says so again.
+            Err(_) if !needed.stand_ins.is_empty() => {
+                needed.take_all();
+                read(needed)
+            }
+            read => read,
+        }
+    }
+
+    /// Asks the cargo of each toolchain that is composed and not asked yet.
+    fn ask_for_metadata(
+        &self,
+        planned: &mut Planned<'_>,
+        mut said: BTreeMap<Version, String>,
+    ) -> Result<(), XbuildError> {
+        for (ground, layers) in &planned.composed.layers {
+            if !said.contains_key(&ground.rust) {
+                let of_rust = project::metadata(&self.engine, &planned.project.ground(&layers.host))?;
+                said.insert(ground.rust.clone(), of_rust);
             }
         }
-        Ok(Planned { project, metadata, asked, packages, composed, components, files })
+        planned.metadata = said;
+        Ok(())
     }
 
     /// The sandbox's root for what runs on this machine, with nothing of a target.
