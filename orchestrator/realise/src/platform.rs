@@ -107,6 +107,11 @@ pub fn toolchain(
     })
 }
 
+/// Clang's way to leave out arguments before it reads them, silently (`llvm/clang`, `driver.cpp`, `CCC_OVERRIDE_OPTIONS`).
+/// Which C++ library there is, is the sysroot's to say: a script that asks whether the compiler takes `-stdlib=libc++`, as
+/// gcc would not, is told yes, and has no such headers then.
+const CLANG_OVERRIDES: (&str, &str) = ("CCC_OVERRIDE_OPTIONS", "# x-stdlib=libc++ x-stdlib=libstdc++");
+
 /// A program of the composed tree, by absolute path.
 fn program(name: &str) -> String {
     if name.starts_with('/') { name.to_owned() } else { format!("/usr/bin/{name}") }
@@ -127,6 +132,8 @@ fn host_environment(host: &Triple) -> BTreeMap<String, String> {
         ["HOST_PKG_CONFIG_LIBDIR".to_owned(), format!("PKG_CONFIG_LIBDIR_{host}")]
             .map(|name| (name, libraries.clone())),
     );
+    let (name, value) = CLANG_OVERRIDES;
+    environment.insert(name.to_owned(), value.to_owned());
     environment
 }
 

@@ -33,7 +33,8 @@ pub(crate) fn hint(
     let missing_library = || library(&text).map(|name| packages(label, &name));
     let missing_program = || program(&text).map(|tool| tools(label, &tool));
     if label.what == What::ScriptRun {
-        missing_library().or_else(missing_program).or_else(missing_file)
+        let probed_library = || probed(stdout, &plain(stderr)).map(|name| packages(label, &name));
+        missing_library().or_else(missing_program).or_else(missing_file).or_else(probed_library)
     } else {
         missing_file()
     }
@@ -96,6 +97,15 @@ fn library(text: &str) -> Option<String> {
     of_crate.or_else(own).or_else(other).map(str::to_owned)
 }
 
+/// The name of a library that a script has asked the crate `pkg-config` for, which tells cargo of a variable for each, if
+/// the script's own last words are about it.
+fn probed(stdout: &[u8], stderr: &str) -> Option<String> {
+    let (stdout, words) = (String::from_utf8_lossy(stdout), stderr.to_lowercase());
+    let variables =
+        stdout.lines().filter_map(|line| between(line, "rerun-if-env-changed=", "_NO_PKG_CONFIG"));
+    variables.map(str::to_lowercase).find(|name| words.contains(name.as_str()))
+}
+
 /// Debian's packages by the name of what `pkg-config` looks for, where one is not called after the other.
 const LIBRARIES: &[(&str, &str)] = &[
     ("alsa", "libasound2-dev"),
@@ -111,11 +121,13 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("gtk4", "libgtk-4-dev"),
     ("libcrypto", "libssl-dev"),
     ("libcurl", "libcurl4-openssl-dev"),
+    ("libmariadb", "libmariadb-dev"),
     ("libpcre2-8", "libpcre2-dev"),
     ("libssh2", "libssh2-1-dev"),
     ("libssl", "libssl-dev"),
     ("libusb-1.0", "libusb-1.0-0-dev"),
     ("libxml-2.0", "libxml2-dev"),
+    ("mysqlclient", "libmariadb-dev"),
     ("openssl", "libssl-dev"),
     ("pango", "libpango1.0-dev"),
     ("wayland-client", "libwayland-dev"),

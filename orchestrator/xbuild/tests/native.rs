@@ -135,3 +135,44 @@ fn words_about_elf_for_windows_are_passed_over() {
     let ran = project.xbuild(&["run", "-q", "--target", "x86_64-pc-windows-gnu"]).ok();
     assert_eq!(ran.stdout.trim_end(), "linked");
 }
+
+#[test]
+fn sources_in_cpp_compile_as_they_do_with_the_platform_s_own_tools() {
+    let project = Project::program(
+        "cpp",
+        "unsafe extern \"C\" {\n    safe fn length() -> i32;\n}\nfn main() {\n    println!(\"{}\", length());\n}\n",
+    );
+    // A script that has found that the compiler takes this argument, as clang does everywhere.
+    project.write(
+        "build.rs",
+        r#"use std::{env::var, process::Command};
+fn run(tool: &str, arguments: &[&str]) {
+    assert!(Command::new(var(tool).unwrap()).args(arguments).status().unwrap().success());
+}
+fn main() {
+    let out = var("OUT_DIR").unwrap();
+    let (object, archive) = (format!("{out}/length.o"), format!("{out}/liblength.a"));
+    run("TARGET_CXX", &["-stdlib=libc++", "-c", "length.cpp", "-o", &object]);
+    run("TARGET_AR", &["rcs", &archive, &object]);
+    let library = var(format!("CXXSTDLIB_{}", var("TARGET").unwrap().replace('-', "_")));
+    println!("cargo::rustc-link-search=native={out}");
+    println!("cargo::rustc-link-lib=static=length");
+    println!("cargo::rustc-link-lib={}", library.as_deref().unwrap_or("stdc++"));
+    if var("CARGO_CFG_WINDOWS").is_ok() {
+        println!("cargo::rustc-link-lib=Ws2_32");
+    }
+}
+"#,
+    );
+    // Names in the case that Microsoft's documentation has.
+    project.write(
+        "length.cpp",
+        "#include <new>\n#include <string>\n#ifdef _WIN32\n#include <WinSock2.h>\n#include <PowrProf.h>\n#else\n\
+         #include <arpa/inet.h>\n#endif\n\
+         extern \"C\" int length() {\n    std::string text(\"four\");\n    return text.size() + htons(0);\n}\n",
+    );
+    for target in common::TARGETS {
+        let ran = project.xbuild(&["run", "-q", "--target", target]).ok();
+        assert_eq!(ran.stdout.trim_end(), "4", "{target}");
+    }
+}

@@ -116,6 +116,22 @@ fn a_library_that_pkg_config_does_not_find_is_a_package_of_the_target() {
 }
 
 #[test]
+fn a_library_that_a_script_misses_in_words_of_its_own_is_one_that_it_has_looked_for() {
+    let stdout = "cargo::rerun-if-env-changed=MYSQLCLIENT_VERSION\ncargo:rerun-if-env-changed=MYSQLCLIENT_NO_PKG_CONFIG\n\
+                  cargo:rerun-if-env-changed=PKG_CONFIG\ncargo:rerun-if-env-changed=LIBMARIADB_NO_PKG_CONFIG\n";
+    let of = |stderr: &str| {
+        let label = label("mysqlclient-sys", What::ScriptRun, "aarch64-unknown-linux-gnu");
+        hint(&label, None, stdout.as_bytes(), stderr.as_bytes())
+    };
+    let expected = "add to xbuild.toml:\n[target.aarch64-unknown-linux-gnu.native.mysqlclient-sys]\n\
+                    packages = [\"libmariadb-dev\"]";
+    let said = "thread 'main' (2) panicked at build.rs:105:5:\n\n        \
+                Did not find a compatible version of libmysqlclient.\n";
+    assert_eq!(of(said).as_deref(), Some(expected));
+    assert_eq!(of("error: something else"), None);
+}
+
+#[test]
 fn a_program_that_is_missing_is_a_tool() {
     let tool = |stderr: &str| {
         let said = of_script("x86_64-unknown-linux-musl", stderr)?;
