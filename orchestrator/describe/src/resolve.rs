@@ -12,7 +12,7 @@ impl Toolchains {
     /// The channel in `rust-toolchain.toml` rules; `toolchain.version` of `xbuild.toml` must not contradict it,
     /// unless it was given with `--set`, or is a variant's own: then it rules. With neither, and for `stable`, it is the default
     /// toolchain (or, where it is not of the wanted distribution, that distribution's newest). `1.96` is the newest
-    /// pinned 1.96 release.
+    /// pinned 1.96 release, `nightly` the newest pinned nightly.
     ///
     /// # Errors
     /// A contradiction, or nothing pinned for what is asked for.
@@ -33,7 +33,7 @@ impl Toolchains {
                 .toolchains
                 .get(&self.default)
                 .filter(of_distribution)
-                .or_else(|| candidates().next_back()),
+                .or_else(|| candidates().rfind(|toolchain| toolchain.version.pre.is_empty())),
             Some(channel) => candidates().rfind(|toolchain| channel.matches(&toolchain.version)),
         };
         found.ok_or_else(|| self.not_pinned(channel, wish, from_file.map(|(_, file)| file)))
@@ -56,7 +56,7 @@ impl Toolchains {
         };
         let default = self.toolchains.get(&self.default).filter(of_distribution);
         let usable = match default.or_else(|| self.toolchains.values().rfind(of_distribution)) {
-            Some(toolchain) => format!("--set toolchain.version={}", toolchain.version),
+            Some(toolchain) => format!("--set toolchain.version={}", toolchain.channel()),
             None => {
                 let distribution = self.toolchains.get(&self.default).map(|toolchain| toolchain.distribution);
                 let distribution = distribution.map(|one| format!(" --set toolchain.distribution={one}"));
@@ -68,8 +68,10 @@ impl Toolchains {
                 let patch = patch.unwrap_or(0);
                 format!("pin it: xbuild toolchain add {major}.{minor}.{patch}\nor use")
             }
-            Some(Channel::Dated(_)) => {
-                "pin a release (nothing else can be): xbuild toolchain add VERSION\nor use".to_owned()
+            Some(Channel::Dated(name)) => {
+                // A pin is of a day.
+                let day = if name.contains('-') { "" } else { "-YYYY-MM-DD" };
+                format!("pin it: xbuild toolchain add {name}{day}\nor use")
             }
             None | Some(Channel::Stable) => "pin one: xbuild toolchain add VERSION\nor use".to_owned(),
         };
@@ -84,7 +86,8 @@ impl Toolchains {
         channel: &'a Channel,
         file: &str,
     ) -> Result<&'a Channel, Problem> {
-        use Channel::{Stable, Version};
+        use Channel::{Dated, Stable, Version};
+        let is_day_of = |day: &str, channel: &str| day.split_once('-').is_some_and(|(of, _)| of == channel);
         let exact = match (described, channel) {
             (a, b) if a == b => Some(a),
             (Stable, exact) | (exact, Stable) if exact.matches(&self.default) => Some(exact),
@@ -98,6 +101,8 @@ impl Toolchains {
             {
                 Some(described)
             }
+            (Dated(open), Dated(day)) if is_day_of(day, open) => Some(channel),
+            (Dated(day), Dated(open)) if is_day_of(day, open) => Some(described),
             _ => None,
         };
         exact.ok_or_else(|| {

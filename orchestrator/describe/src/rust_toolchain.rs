@@ -32,15 +32,24 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Whether a release is one of this channel; [`Channel::Stable`] holds none of its own.
+    /// Whether a toolchain is one of this channel; [`Channel::Stable`] holds none of its own. One that is no release has
+    /// its channel and day for a pre-release: `1.98.0-nightly.2026-01-31`.
     #[must_use]
     pub fn matches(&self, version: &Version) -> bool {
         match self {
             Self::Version { major, minor, patch } => {
                 (version.major, version.minor) == (*major, *minor)
                     && patch.is_none_or(|patch| patch == version.patch)
+                    && version.pre.is_empty()
             }
-            Self::Stable | Self::Dated(_) => false,
+            Self::Dated(name) => {
+                let pre = version.pre.as_str();
+                match name.split_once('-') {
+                    Some((channel, date)) => pre.split_once('.') == Some((channel, date)),
+                    None => pre.split_once('.').is_some_and(|(channel, _)| channel == name),
+                }
+            }
+            Self::Stable => false,
         }
     }
 }

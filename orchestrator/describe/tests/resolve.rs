@@ -63,6 +63,34 @@ fn two_files_may_agree_and_the_more_exact_counts() {
 }
 
 #[test]
+fn a_nightly_is_taken_where_one_is_asked_for_and_nowhere_else() {
+    let text = |version: &str| {
+        format!(
+            "[toolchain.\"{version}\"]\ndistribution = \"official\"\nrust = []\n\
+             archives.rustc.x86_64-unknown-linux-gnu = {{ path = \"dist/rustc.tar.xz\", sha256 = \"{DIGEST}\" }}\n"
+        )
+    };
+    let days = ["1.98.0-nightly.2026-01-30", "1.98.0-nightly.2026-01-31", "1.97.0-beta.2026-01-31"];
+    let text = format!("format = 1\n{}", days.map(text).concat());
+    let toolchains = toolchains().overlaid(Source::new(".xbuild/toolchains.toml", text)).unwrap();
+    let found = |wish: &ToolchainWish, file: Option<&RustToolchain>| {
+        toolchains.resolve(wish, file).map(|toolchain| toolchain.channel())
+    };
+    assert_eq!(found(&wish(Some("nightly-2026-01-30")), None).unwrap(), "nightly-2026-01-30");
+    assert_eq!(found(&wish(None), Some(&file("nightly"))).unwrap(), "nightly-2026-01-31");
+    assert_eq!(found(&wish(Some("beta")), Some(&file("beta-2026-01-31"))).unwrap(), "beta-2026-01-31");
+    assert_eq!(
+        found(&wish(Some("nightly-2026-01-30")), Some(&file("nightly"))).unwrap(),
+        "nightly-2026-01-30"
+    );
+    assert_eq!(found(&wish(None), Some(&file("nightly-2026-02-01"))).unwrap_err().kind(), Kind::NotPinned);
+    assert_eq!(found(&wish(Some("1.98")), None).unwrap_err().kind(), Kind::NotPinned, "it is no release");
+    let official = Some(xbuild_describe::Distribution::Official);
+    let official = ToolchainWish { distribution: official, ..wish(None) };
+    assert_eq!(found(&official, None).unwrap(), "1.95.0", "the newest release");
+}
+
+#[test]
 fn a_contradiction_names_both() {
     for (described, channel) in [("1.95.0", "1.96"), ("1.95.0", "stable"), ("1.96.1", "nightly")] {
         let problem = toolchains().resolve(&wish(Some(described)), Some(&file(channel))).unwrap_err();

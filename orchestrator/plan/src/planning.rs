@@ -133,6 +133,12 @@ pub fn version(layers: &[Digest<Tree>]) -> (Command, InputRoot) {
     rustc(layers, vec!["/usr/bin/rustc".to_owned(), "-vV".to_owned()], &[])
 }
 
+/// `cargo -V`: the release of cargo.
+#[must_use]
+pub fn cargo_version(layers: &[Digest<Tree>]) -> (Command, InputRoot) {
+    rustc(layers, vec!["/usr/bin/cargo".to_owned(), "-V".to_owned()], &[])
+}
+
 impl Ground<'_> {
     fn cargo(&self, arguments: &[&str]) -> Vec<String> {
         let mut argv = vec!["/usr/bin/cargo".to_owned()];

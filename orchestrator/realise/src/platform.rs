@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use xbuild_action::ContentExt as _;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_cargo::{
-    CFG_ARGUMENTS, Configuration, Flavour, Platform, RustcVersion, Toolchain, UnitVariables, parse_cfg,
+    CFG_ARGUMENTS, Configuration, Flavour, Platform, RustcVersion, Toolchain, UnitVariables,
+    check_cargo_version, parse_cfg,
 };
 use xbuild_describe::TargetSpec;
 use xbuild_plan::planning;
@@ -37,7 +38,7 @@ impl Layers {
 /// Asks the pinned rustc what the plan of a target must know.
 ///
 /// # Errors
-/// When rustc can't be run or says something that can't be understood.
+/// When rustc can't be run or says something that can't be understood, or cargo is none that is known.
 pub fn toolchain(
     engine: &Engine<'_>,
     layers: &Layers,
@@ -58,6 +59,17 @@ pub fn toolchain(
         Ok::<_, RealiseError>(parse_cfg(&ask(&CFG_ARGUMENTS, target, rustflags)?)?)
     };
     let version = RustcVersion::parse(&say("rustc -vV", planning::version(&layers.host))?)?;
+    // Beside a rustc that is no release there is another release's cargo.
+    let cargo = match version.is_release() {
+        true => version.release.clone(),
+        false => {
+            let said = say("cargo -V", planning::cargo_version(&layers.host))?;
+            said.split_whitespace().nth(1).unwrap_or_default().to_owned()
+        }
+    };
+    if let Ok(cargo) = cargo.parse() {
+        check_cargo_version(&cargo)?;
+    }
     let words = |text: String| text.lines().map(str::to_owned).collect();
     let host = Platform {
         triple: version.host.clone(),

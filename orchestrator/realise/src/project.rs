@@ -8,7 +8,7 @@ use xbuild_action::{Content, ContentExt as _, Entry, TreeError, follow, lookup, 
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
     Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
-    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, Wrapper, check_cargo_version,
+    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, Wrapper,
 };
 use xbuild_describe::{
     Asked, Environment, Output, OutputKind, PackageVersion, TargetSpec, Task, TaskKind, Variables,
@@ -330,9 +330,6 @@ pub(crate) fn context(
     skeleton: Digest<Tree>,
     toolchain: Toolchain,
 ) -> Result<Context, RealiseError> {
-    if let Ok(version) = toolchain.version.release.parse() {
-        check_cargo_version(&version)?;
-    }
     let packages = Packages::parse(metadata)?;
     let wanted: BTreeSet<&RelPath> = packages.iter().map(|package| &package.manifest).collect();
     // Those whose manifests may inherit from one above them.

@@ -67,3 +67,47 @@ fn the_official_distribution_builds_the_example() {
     let ran = official.run(&["build", "--target", TARGET, "--set", &chosen]).fails(1);
     ran.says("requires a nightly version of Cargo");
 }
+
+#[test]
+fn a_nightly_compiles_what_a_release_refuses_and_a_release_s_cargo_plans_it() {
+    let version = rustc(&["-V"]).split(' ').nth(1).unwrap().to_owned();
+    let served = tempfile::tempdir().unwrap();
+    let server = common::serve_folder(served.path().to_owned());
+    let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]));
+    let mirror = |nightly: bool| match nightly {
+        true => common::rustup_mirror::nightly_mirror,
+        false => common::rustup_mirror::mirror,
+    };
+    mirror(false)(&sysroot, TARGET, &version, &server, served.path()).unwrap();
+    mirror(true)(&sysroot, TARGET, "1.99.0-nightly", &server, served.path()).unwrap();
+
+    let project = Project::program(
+        "early",
+        "#![feature(never_type)]\nfn four() -> Result<u32, !> {\n    Ok(4)\n}\nfn main() {\n    let Ok(four) = four();\n    \
+         println!(\"{four} {}\", env!(\"CARGO\").len() + cfg!(nightly) as usize);\n}\n",
+    );
+    // As crates find out what the compiler takes.
+    project.write(
+        "build.rs",
+        "fn main() {\n    let rustc = std::env::var_os(\"RUSTC\").unwrap();\n    let said = \
+         std::process::Command::new(rustc).arg(\"-vV\").output().unwrap().stdout;\n    \
+         println!(\"cargo::rustc-check-cfg=cfg(nightly)\");\n    \
+         if String::from_utf8(said).unwrap().contains(\"-nightly\") {\n        \
+         println!(\"cargo::rustc-cfg=nightly\");\n    }\n}\n",
+    );
+    let xbuild = Xbuild::new().folder(&project.root).env("XBUILD_RUST_DIST_SERVER", server);
+    let manifest = served.path().join(format!("dist/channel-rust-{version}.toml"));
+    let day = format!("nightly-{}", common::rustup_mirror::DATE);
+    project.write("rust-toolchain.toml", &format!("[toolchain]\nchannel = \"{day}\"\n"));
+    xbuild.run(&["build"]).fails(1).says(&format!("xbuild toolchain add {day}"));
+    xbuild.run(&["toolchain", "add", "nightly"]).fails(1).says("nightly-2026-01-31");
+    xbuild.run(&["toolchain", "add", &version, "--manifest", manifest.to_str().unwrap()]).ok();
+    let added = xbuild.run(&["toolchain", "add", &day]).ok();
+    added.says(&format!("cargo {version} plans for it"));
+    xbuild.run(&["toolchain", "show", &day]).ok().says("official");
+
+    let ran = xbuild.run(&["run", "-q", "--target", TARGET]).ok();
+    assert_eq!(ran.stdout.trim_end(), format!("4 {}", "/usr/bin/cargo".len() + 1));
+    let chosen = format!("toolchain.version={version}");
+    xbuild.run(&["build", "--target", TARGET, "--set", &chosen]).fails(1).says("E0554");
+}

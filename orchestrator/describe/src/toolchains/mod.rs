@@ -190,6 +190,15 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
+    /// What descriptions and toolchain files call it: `1.96.1`, or `nightly-2026-01-31`.
+    #[must_use]
+    pub fn channel(&self) -> String {
+        match self.version.pre.as_str().split_once('.') {
+            Some((channel, date)) => format!("{channel}-{date}"),
+            None => self.version.to_string(),
+        }
+    }
+
     /// The official archive of a package for a target, or that for all targets.
     #[must_use]
     pub fn archive(&self, package: &str, target: &Triple) -> Option<&ArchivePin> {

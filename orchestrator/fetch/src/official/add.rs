@@ -1,6 +1,6 @@
-//! `xbuild toolchain add VERSION`: the pins of an official release.
+//! `xbuild toolchain add VERSION`: the pins of an official release, or of what a channel was on a day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use semver::Version;
@@ -8,6 +8,7 @@ use xbuild_base::{Sha256, Triple};
 use xbuild_describe::{ArchivePin, Component, ComponentName, Distribution, Toolchains};
 
 use super::manifest::Manifest;
+use super::release::Release;
 use super::server::Server;
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
@@ -20,7 +21,9 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'w> {
     /// The release.
-    pub version: &'w Version,
+    pub release: &'w Release,
+    /// Versions of cargo that plan: one that is no release is not among them, and gets another's.
+    pub cargos: &'w BTreeSet<Version>,
     /// Its manifest, where the user names one.
     pub manifest: Option<&'w Path>,
     /// The hosts that it shall run on.
@@ -32,8 +35,10 @@ pub struct Wanted<'w> {
 /// A release's pins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Added {
-    /// The release.
+    /// Its version.
     pub version: Version,
+    /// The release whose cargo it gets, where that is another's.
+    pub cargo: Option<Version>,
     /// The components that host work needs beside it: those of the default toolchain, without its Rust.
     pub rust: Vec<ComponentName>,
     /// The archives, by package and target.
@@ -53,27 +58,39 @@ pub fn add(
 ) -> Result<Added, FetchError> {
     let manifest = match wanted.manifest {
         Some(path) => Manifest::parse(&path.display().to_string(), &fs_err::read_to_string(path)?)?,
-        None => match server.installed(wanted.version)? {
+        None => match server.installed(wanted.release)? {
             Some(manifest) => manifest,
-            None => from_server(wanted.version, server, fetcher)?,
+            None => from_server(wanted.release, server, fetcher)?,
         },
     };
-    let found = manifest.version()?;
-    if found != *wanted.version {
+    let version = manifest.version()?;
+    if !wanted.release.is(&version) {
         let place = wanted.manifest.map(|path| path.display().to_string()).unwrap_or_default();
-        let problem = format!("it is the manifest of {found}, not of {}", wanted.version);
+        let problem = format!("it is the manifest of {version}, not of {}", wanted.release);
         return Err(ToolchainError::Manifest { place, problem }.into());
     }
-    Ok(Added {
-        version: found,
-        rust: beside_rust(toolchains),
-        archives: manifest.pins(wanted.hosts, wanted.targets)?,
+    let mut archives = manifest.pins(wanted.hosts, wanted.targets)?;
+    let mut cargo = None;
+    if !version.pre.is_empty() {
+        let (planner, of_planner) = planner(wanted, toolchains).ok_or(ToolchainError::NoCargo)?;
+        archives.insert("cargo".to_owned(), of_planner);
+        cargo = Some(planner);
+    }
+    Ok(Added { version, cargo, rust: beside_rust(toolchains), archives })
+}
+
+/// The newest release that is pinned and whose cargo plans, with the pins of that cargo for the hosts.
+fn planner(wanted: &Wanted<'_>, toolchains: &Toolchains) -> Option<(Version, BTreeMap<String, ArchivePin>)> {
+    toolchains.toolchains.iter().rev().find_map(|(version, toolchain)| {
+        let cargo = toolchain.archives.get("cargo").filter(|_| wanted.cargos.contains(version))?;
+        let is_for_host = wanted.hosts.first().is_some_and(|host| cargo.contains_key(host.as_str()));
+        is_for_host.then(|| (version.clone(), cargo.clone()))
     })
 }
 
 /// The release's manifest from the server, checked against the checksum beside it.
-fn from_server(version: &Version, server: &Server, fetcher: &Fetcher<'_>) -> Result<Manifest, FetchError> {
-    let path = format!("dist/channel-rust-{version}.toml");
+fn from_server(release: &Release, server: &Server, fetcher: &Fetcher<'_>) -> Result<Manifest, FetchError> {
+    let path = release.manifest();
     let read = |path: &str| {
         let place = server.place(path)?.ok_or(ToolchainError::NoServer)?;
         let problem = "the server has no such file".to_owned();

@@ -1,6 +1,6 @@
 //! Channel manifests (`multirust-channel-manifest.toml`, `channel-rust-<version>.toml`), version 2.
 //!
-//! Of its tables only `pkg.<name>.version` and `pkg.<name>.target.<triple>` are read.
+//! Of its tables only `date`, `pkg.<name>.version` and `pkg.<name>.target.<triple>` are read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,6 +9,7 @@ use serde::Deserialize;
 use xbuild_base::{RelPath, Sha256, Triple};
 use xbuild_describe::ArchivePin;
 
+use super::release::dated;
 use crate::toolchain::ToolchainError;
 
 /// A channel manifest.
@@ -22,6 +23,7 @@ pub struct Manifest {
 #[serde(rename_all = "kebab-case")]
 struct Raw {
     manifest_version: String,
+    date: Option<String>,
     pkg: BTreeMap<String, RawPackage>,
 }
 
@@ -55,14 +57,21 @@ impl Manifest {
         Ok(Self { place: place.to_owned(), raw })
     }
 
-    /// The Rust version that it describes: that of its rustc.
+    /// The Rust version that it describes: that of its rustc. One that is no release has the manifest's day in it:
+    /// `1.98.0-nightly.2026-01-31`.
     ///
     /// # Errors
-    /// [`ToolchainError::Manifest`] when it has no rustc, or its version can't be read.
+    /// [`ToolchainError::Manifest`] when it has no rustc or no day, or its version can't be read.
     pub fn version(&self) -> Result<Version, ToolchainError> {
         let text = self.raw.pkg.get("rustc").map(|package| package.version.as_str()).unwrap_or_default();
         let number = text.split_whitespace().next().unwrap_or_default();
-        number.parse().map_err(|_| self.problem(format!("`{text}` is no version of rustc")))
+        let version: Version =
+            number.parse().map_err(|_| self.problem(format!("`{text}` is no version of rustc")))?;
+        if version.pre.is_empty() {
+            return Ok(version);
+        }
+        let dated = self.raw.date.as_deref().and_then(|date| dated(&version, date));
+        dated.ok_or_else(|| self.problem("it does not say of which day it is".to_owned()))
     }
 
     /// The address that the distribution is served at, as the manifest's own addresses tell.

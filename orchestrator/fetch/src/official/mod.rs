@@ -6,16 +6,19 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `manifest` | [`Manifest`]: `channel-rust-*.toml`, version 2 |
+//! | `release` | [`Release`]: what can be pinned |
 //! | `server` | [`Server`]: where the distribution is served, and manifests on this machine |
-//! | `add` | [`add()`]: a version's pins, from an installed toolchain or from the server |
+//! | `add` | [`add()`]: a release's pins, from an installed toolchain or from the server |
 //! | `repack` | [`Official`]: pinned archives, fetched and laid out under `usr/` |
 
 mod add;
 mod manifest;
+mod release;
 mod repack;
 mod server;
 
 pub use add::{Added, Wanted, add};
 pub use manifest::Manifest;
+pub use release::{NoRelease, Release};
 pub use repack::Official;
 pub use server::{SERVER_SETTING, Server};

@@ -3,9 +3,8 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use semver::Version;
-
 use super::manifest::{Manifest, split};
+use super::release::Release;
 use crate::error::FetchError;
 use crate::output::Place;
 use crate::toolchain::ToolchainError;
@@ -57,19 +56,19 @@ impl Server {
         self.address().map(|server| Place::from_url(&format!("{server}/{path}"))).transpose()
     }
 
-    /// The manifest of an installed toolchain of this version, if there is one.
+    /// The manifest of an installed toolchain of this release, if there is one.
     ///
     /// # Errors
     /// When one that should be read can't be.
-    pub fn installed(&self, version: &Version) -> Result<Option<Manifest>, FetchError> {
-        let number = version.to_string();
+    pub fn installed(&self, release: &Release) -> Result<Option<Manifest>, FetchError> {
+        let number = release.to_string();
         // `1.95.0-x86_64-…` first; `stable-…` may be the same version.
         let mut paths = self.manifests();
         paths.sort_by_key(|path| !path.to_string_lossy().contains(&format!("/{number}-")));
         for path in paths {
             let manifest = Manifest::parse(&path.display().to_string(), &fs_err::read_to_string(&path)?);
             match manifest.and_then(|manifest| Ok((manifest.version()?, manifest))) {
-                Ok((found, manifest)) if found == *version => return Ok(Some(manifest)),
+                Ok((found, manifest)) if release.is(&found) => return Ok(Some(manifest)),
                 // Another toolchain's damage is not this question's.
                 Ok(_) | Err(ToolchainError::Manifest { .. }) => {}
                 Err(error) => return Err(error.into()),

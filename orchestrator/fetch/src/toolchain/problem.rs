@@ -114,6 +114,9 @@ pub enum ToolchainError {
     /// Nothing tells where the official distribution's server is.
     #[error("nothing tells where the official Rust distribution is served")]
     NoServer,
+    /// No toolchain is pinned whose cargo could plan for one that is no release.
+    #[error("no official release is pinned whose cargo could plan for it")]
+    NoCargo,
     /// `toolchains.toml` can't be changed in place.
     #[error("{file} can't be changed: {problem}")]
     Document {
@@ -154,6 +157,7 @@ impl ToolchainError {
                  \"$(rustc +VERSION --print sysroot)/lib/rustlib/multirust-channel-manifest.toml\""
             }
             Self::NoServer => "export RUSTUP_DIST_SERVER=https://SERVER (or XBUILD_RUST_DIST_SERVER)",
+            Self::NoCargo => "pin one first: xbuild toolchain add 1.95.0",
             Self::Circle { .. } | Self::Pattern { .. } | Self::NothingAt { .. } | Self::NoWheel { .. } => {
                 "correct the component in toolchains.toml"
             }

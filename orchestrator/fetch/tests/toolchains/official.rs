@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use semver::Version;
 use xbuild_base::{Sha256, Triple};
-use xbuild_fetch::official::{Added, Manifest, Official, Server as Distribution, Wanted, add};
+use xbuild_fetch::official::{Added, Manifest, Official, Release, Server as Distribution, Wanted, add};
 use xbuild_fetch::toolchain::{ToolchainError, with_official};
 use xbuild_fetch::{FetchError, Fetcher, InMemory, Quiet};
 
@@ -91,16 +91,26 @@ pub(crate) fn distribution(break_checksum: bool) -> Server {
     Server::new(move |request| {
         let path = request.path.trim_start_matches('/');
         let manifest = manifest("https://elsewhere.example");
-        if path == "dist/channel-rust-1.95.0.toml" {
+        let (dated, manifest) = match path.strip_prefix("dist/2026-05-20/channel-rust-nightly.toml") {
+            Some(_) => (true, nightly(&manifest)),
+            None => (false, manifest),
+        };
+        if path == "dist/channel-rust-1.95.0.toml" || (dated && path.ends_with(".toml")) {
             return Reply::ok(manifest);
         }
-        if path == "dist/channel-rust-1.95.0.toml.sha256" {
+        if path == "dist/channel-rust-1.95.0.toml.sha256" || dated {
             let sum = Sha256::of(if break_checksum { b"x" } else { manifest.as_bytes() }).to_hex();
             return Reply::ok(format!("{sum}  channel-rust-1.95.0.toml\n"));
         }
         let found = archives().into_iter().find(|(package, target, _)| name(package, target) == path);
         found.map_or(Reply::status(404), |(_, _, bytes)| Reply::ok(bytes))
     })
+}
+
+/// The same archives as what nightly was on a day.
+fn nightly(manifest: &str) -> String {
+    let manifest = manifest.replace("\"1.95.0 (", "\"1.98.0-nightly (");
+    manifest.replace("date = \"2026-04-16\"", "date = \"2026-05-20\"")
 }
 
 fn triple(text: &str) -> Triple {
@@ -110,14 +120,48 @@ fn triple(text: &str) -> Triple {
 pub(crate) fn added(
     server: &Distribution,
     manifest: Option<&std::path::Path>,
-    version: &str,
+    release: &str,
+) -> Result<Added, FetchError> {
+    added_to(server, manifest, release, TOOLCHAINS)
+}
+
+fn added_to(
+    server: &Distribution,
+    manifest: Option<&std::path::Path>,
+    release: &str,
+    text: &str,
 ) -> Result<Added, FetchError> {
     let store = InMemory::new().unwrap();
     let fetcher = Fetcher::new(&store, settings(), &Quiet);
-    let version: Version = version.parse().unwrap();
+    let release: Release = release.parse().unwrap();
+    let cargos = [Version::new(1, 95, 0)].into();
     let (hosts, targets) = ([triple(HOST)], [triple(MUSL), triple("sparc-unknown-none-elf")]);
-    let wanted = Wanted { version: &version, manifest, hosts: &hosts, targets: &targets };
-    add(&wanted, server, &fetcher, &toolchains(TOOLCHAINS))
+    let wanted = Wanted { release: &release, cargos: &cargos, manifest, hosts: &hosts, targets: &targets };
+    add(&wanted, server, &fetcher, &toolchains(text))
+}
+
+#[test]
+fn a_nightly_of_a_day_is_added_with_the_cargo_of_a_release() {
+    let server = distribution(false);
+    let server = Distribution::at(&server.url);
+    let none = added(&server, None, "nightly-2026-05-20").unwrap_err();
+    assert!(matches!(&none, FetchError::Toolchain(ToolchainError::NoCargo)), "{none:?}");
+    assert!(none.help().unwrap().contains("xbuild toolchain add 1."));
+
+    let release = added(&server, None, "1.95.0").unwrap();
+    assert_eq!(release.cargo, None);
+    let text =
+        with_official("t.toml", TOOLCHAINS, &release.version, &release.rust, &release.archives).unwrap();
+    let nightly = added_to(&server, None, "nightly-2026-05-20", &text).unwrap();
+    assert_eq!(nightly.version.to_string(), "1.98.0-nightly.2026-05-20");
+    assert_eq!(nightly.cargo, Some(Version::new(1, 95, 0)));
+    assert_eq!(nightly.archives["cargo"], release.archives["cargo"]);
+    let text = with_official("t.toml", &text, &nightly.version, &nightly.rust, &nightly.archives).unwrap();
+    let both = toolchains(&text);
+    assert_eq!(both.toolchains[&nightly.version].channel(), "nightly-2026-05-20");
+
+    let error = added_to(&server, None, "nightly-2026-05-21", &text).unwrap_err();
+    assert!(error.to_string().contains("dist/2026-05-21/channel-rust-nightly.toml"), "{error}");
 }
 
 #[test]

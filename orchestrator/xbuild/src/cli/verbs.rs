@@ -374,9 +374,9 @@ pub(crate) enum Toolchain {
         /// The toolchain's version; the default one when left out
         version: Option<String>,
     },
-    /// Pin the official toolchain of a version
+    /// Pin the official toolchain of a version, or a nightly
     Add {
-        /// The version, such as 1.95.0
+        /// The version, such as 1.95.0, or a channel's day, such as nightly-2026-01-31
         version: String,
         /// The channel manifest to take the pins from [default: an installed toolchain's, else the server's]
         #[arg(long, value_name = "FILE")]

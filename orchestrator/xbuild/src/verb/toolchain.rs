@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use indicatif::HumanBytes;
 use xbuild_base::Triple;
 use xbuild_describe::{ComponentName, PinHost, Toolchains};
-use xbuild_fetch::official::{Server, Wanted, add};
+use xbuild_fetch::official::{NoRelease, Release, Server, Wanted, add};
 use xbuild_fetch::toolchain::{
     Fetched, HOSTS, Presence, find_wheel, host_name, update, verify, with_official, with_pins,
 };
@@ -50,18 +50,18 @@ pub(crate) fn run(global: &Global, verb: &Toolchain, ui: &Ui) -> Result<ExitCode
 fn list(toolchains: &Toolchains, ui: &Ui) {
     for (version, toolchain) in &toolchains.toolchains {
         let mark = if *version == toolchains.default { "*" } else { " " };
-        ui.output_line(&format!("{mark} {version:10} {}", toolchain.distribution));
+        ui.output_line(&format!("{mark} {:10} {}", toolchain.channel(), toolchain.distribution));
     }
 }
 
 fn show(toolchains: &Toolchains, version: Option<&str>, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let wanted = version.map_or_else(|| toolchains.default.to_string(), str::to_owned);
-    let found = toolchains.toolchains.iter().find(|(version, _)| version.to_string() == wanted);
-    let Some((version, toolchain)) = found else {
+    let found = toolchains.toolchains.iter().find(|(_, toolchain)| toolchain.channel() == wanted);
+    let Some((_, toolchain)) = found else {
         let what = format!("no toolchain {wanted} is pinned");
         return Err(XbuildError::user(what, format!("xbuild toolchain add {wanted}")));
     };
-    ui.output_line(&format!("{version}, {}", toolchain.distribution));
+    ui.output_line(&format!("{wanted}, {}", toolchain.distribution));
     let named: Vec<&ComponentName> = toolchain.rust.iter().chain(&toolchain.source).collect();
     for (host, components) in &toolchains.pins {
         for (component, pins) in components {
@@ -118,12 +118,13 @@ fn add_official(
     path: Option<&Path>,
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
-    let parsed = version.parse().map_err(|_| {
+    let release: Release = version.parse().map_err(|error: NoRelease| {
         XbuildError::user(
-            format!("`{version}` is not a full version of Rust"),
-            "write all three numbers: xbuild toolchain add 1.95.0",
+            error.to_string(),
+            "write all three numbers, or a day: xbuild toolchain add 1.95.0, or nightly-2026-01-31",
         )
     })?;
+    let cargos = xbuild_cargo::releases().filter_map(|version| version.parse().ok()).collect();
     let (path, text) = file(global, path)?;
     let session = Session::open(ui)?;
     let fetching = Fetching::new(&session, global, ui)?;
@@ -132,14 +133,19 @@ fn add_official(
     let mut hosts: Vec<Triple> = HOSTS.iter().filter_map(|host| host.parse().ok()).collect();
     let own = crate::work::host()?;
     hosts.sort_by_key(|host| *host != own);
-    let wanted = Wanted { version: &parsed, manifest, hosts: &hosts, targets };
+    let wanted = Wanted { release: &release, cargos: &cargos, manifest, hosts: &hosts, targets };
     let added = add(&wanted, &Server::from_environment(&settings::variable), &fetcher, toolchains)?;
     let name = path.display().to_string();
     let text = with_official(&name, &text, &added.version, &added.rust, &added.archives)
         .map_err(xbuild_fetch::FetchError::from)?;
     write(&path, &text)?;
-    ui.status("Pinned", format!("the official Rust {} in {name}", added.version));
-    ui.note(format!("use it by --set toolchain.version={}", added.version));
+    ui.status("Pinned", format!("the official Rust {release} in {name}"));
+    if let Some(cargo) = added.cargo {
+        ui.note(format!(
+            "cargo {cargo} plans for it, the newest here that the conformance suite has passed on"
+        ));
+    }
+    ui.note(format!("use it by --set toolchain.version={release}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -19,9 +19,44 @@ pub(crate) fn mirror(
     server: &str,
     folder: &Path,
 ) -> std::io::Result<()> {
+    let name = format!("channel-rust-{version}.toml");
+    pack(sysroot, host, (version, &name), &[], server, folder)
+}
+
+/// As [`mirror`], as if it were what nightly was on a day: its rustc says so, and takes what a nightly takes.
+///
+/// # Errors
+/// When a file can't be read or written.
+pub(crate) fn nightly_mirror(
+    sysroot: &Path,
+    host: &str,
+    version: &str,
+    server: &str,
+    folder: &Path,
+) -> std::io::Result<()> {
+    let rustc = format!(
+        "#!/bin/sh\ncase \"$*\" in\n-vV) \"$0-release\" -vV | sed 's/^release: .*/release: {version}/' ;;\n\
+         *) RUSTC_BOOTSTRAP=1 exec \"$0-release\" \"$@\" ;;\nesac\n"
+    );
+    let name = format!("{DATE}/channel-rust-nightly.toml");
+    pack(sysroot, host, (version, &name), &[("bin/rustc", &rustc)], server, folder)
+}
+
+/// The day of all manifests.
+pub(crate) const DATE: &str = "2026-01-01";
+
+/// `instead`: programs that take the place of others, which are beside them as `…-release`.
+fn pack(
+    sysroot: &Path,
+    host: &str,
+    (version, name): (&str, &str),
+    instead: &[(&str, &str)],
+    server: &str,
+    folder: &Path,
+) -> std::io::Result<()> {
     let dist = folder.join("dist");
-    fs_err::create_dir_all(&dist)?;
-    let mut manifest = "manifest-version = \"2\"\ndate = \"2026-01-01\"\n".to_owned();
+    fs_err::create_dir_all(dist.join(DATE))?;
+    let mut manifest = format!("manifest-version = \"2\"\ndate = \"{DATE}\"\n");
     for (package, component) in [
         ("rustc", format!("rustc-{host}")),
         ("cargo", format!("cargo-{host}")),
@@ -45,6 +80,14 @@ pub(crate) fn mirror(
         for line in list.lines() {
             let inside = |path: &str| format!("{top}/{component}/{path}");
             match line.split_once(':') {
+                Some(("file", path)) if instead.iter().any(|(one, _)| *one == path) => {
+                    let (_, text) = instead.iter().find(|(one, _)| *one == path).copied().unwrap_or_default();
+                    let mut header = tar::Header::new_gnu();
+                    header.set_size(text.len() as u64);
+                    header.set_mode(0o755);
+                    archive.append_data(&mut header, inside(path), text.as_bytes())?;
+                    archive.append_path_with_name(sysroot.join(path), inside(&format!("{path}-release")))?;
+                }
                 Some(("file", path)) => archive.append_path_with_name(sysroot.join(path), inside(path))?,
                 Some(("dir", path)) => archive.append_dir_all(inside(path), sysroot.join(path))?,
                 _ => {}
@@ -74,8 +117,7 @@ pub(crate) fn mirror(
         "[pkg.rust-src]\nversion = \"{version} (repacked)\"\n[pkg.rust-src.target.\"*\"]\navailable = true\n\
          url = \"{server}/dist/{file}\"\nhash = \"{hash}\"\n"
     );
-    let name = format!("channel-rust-{version}.toml");
-    fs_err::write(dist.join(&name), &manifest)?;
+    fs_err::write(dist.join(name), &manifest)?;
     fs_err::write(
         dist.join(format!("{name}.sha256")),
         format!("{}  {name}\n", Sha256::of(manifest.as_bytes()).to_hex()),
