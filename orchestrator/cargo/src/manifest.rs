@@ -129,7 +129,9 @@ impl Manifests {
     }
 }
 
-fn manifest_in(folder: &RelPath) -> RelPath {
+/// The manifest of the package in a folder.
+#[must_use]
+pub fn manifest_in(folder: &RelPath) -> RelPath {
     // A plain name is always a path.
     folder.join(&RelPath::new("Cargo.toml").unwrap_or_default())
 }

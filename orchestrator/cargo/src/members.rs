@@ -14,6 +14,7 @@ use xbuild_base::RelPath;
 use xbuild_describe::{Member, Output, OutputKind};
 
 use crate::error::Error;
+use crate::manifest::manifest_in;
 
 /// The manifests of local sources, and the names of all their files.
 #[derive(Debug, Clone, Default)]
@@ -262,11 +263,6 @@ fn below(folder: &RelPath, path: &str) -> Option<RelPath> {
         Some(absolute) => RelPath::root().resolve(absolute).ok(),
         None => folder.resolve(path).ok(),
     }
-}
-
-fn manifest_in(folder: &RelPath) -> RelPath {
-    // A plain name is always a path.
-    folder.join(&RelPath::new("Cargo.toml").unwrap_or_default())
 }
 
 /// A package's folder, as the library that discovers targets wants to see it.

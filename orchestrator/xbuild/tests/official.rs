@@ -16,13 +16,26 @@ fn rustc(argument: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-#[test]
-fn the_official_distribution_builds_the_example() {
-    let version = rustc(&["-V"]).split(' ').nth(1).unwrap().to_owned();
+/// That of the toolchain that is packed.
+fn version() -> String {
+    rustc(&["-V"]).split(' ').nth(1).unwrap().to_owned()
+}
+
+/// The distribution's folder, with that toolchain under these versions, and the server's address.
+fn distribution(versions: &[&str]) -> (tempfile::TempDir, String) {
     let served = tempfile::tempdir().unwrap();
     let server = common::serve_folder(served.path().to_owned());
     let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]));
-    common::rustup_mirror::mirror(&sysroot, TARGET, &version, &server, served.path()).unwrap();
+    for version in versions {
+        common::rustup_mirror::mirror(&sysroot, TARGET, version, &server, served.path()).unwrap();
+    }
+    (served, server)
+}
+
+#[test]
+fn the_official_distribution_builds_the_example() {
+    let version = version();
+    let (served, server) = distribution(&[&version]);
 
     let project = Project::example();
     let official = Xbuild::new().folder(&project.root).env("XBUILD_RUST_DIST_SERVER", server);
@@ -70,16 +83,8 @@ fn the_official_distribution_builds_the_example() {
 
 #[test]
 fn a_nightly_compiles_what_a_release_refuses_and_a_release_s_cargo_plans_it() {
-    let version = rustc(&["-V"]).split(' ').nth(1).unwrap().to_owned();
-    let served = tempfile::tempdir().unwrap();
-    let server = common::serve_folder(served.path().to_owned());
-    let sysroot = PathBuf::from(rustc(&["--print", "sysroot"]));
-    let mirror = |nightly: bool| match nightly {
-        true => common::rustup_mirror::nightly_mirror,
-        false => common::rustup_mirror::mirror,
-    };
-    mirror(false)(&sysroot, TARGET, &version, &server, served.path()).unwrap();
-    mirror(true)(&sysroot, TARGET, "1.99.0-nightly", &server, served.path()).unwrap();
+    let version = version();
+    let (served, server) = distribution(&[&version, "1.99.0-nightly"]);
 
     let project = Project::program(
         "early",

@@ -4,20 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use semver::{Prerelease, Version};
+use xbuild_describe::Channel;
 
-/// A release, or what a channel was on a day.
+/// A release (`1.95.0`), or what a channel was on a day (`nightly-2026-01-31`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Release {
-    /// A release: `1.95.0`.
-    Stable(Version),
-    /// A channel's of a day: `nightly-2026-01-31`.
-    Dated {
-        /// `nightly` or `beta`.
-        channel: String,
-        /// Its day, as `2026-01-31`.
-        date: String,
-    },
-}
+pub struct Release(Channel);
 
 /// A text that is no [`Release`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,19 +19,17 @@ impl Release {
     /// The path of its manifest below the server's root.
     #[must_use]
     pub fn manifest(&self) -> String {
-        match self {
-            Self::Stable(version) => format!("dist/channel-rust-{version}.toml"),
-            Self::Dated { channel, date } => format!("dist/{date}/channel-rust-{channel}.toml"),
+        let name = self.to_string();
+        match name.split_once('-') {
+            Some((channel, date)) => format!("dist/{date}/channel-rust-{channel}.toml"),
+            None => format!("dist/channel-rust-{name}.toml"),
         }
     }
 
     /// Whether a manifest's version ([`super::Manifest::version`]) is of it.
     #[must_use]
     pub fn is(&self, version: &Version) -> bool {
-        match self {
-            Self::Stable(release) => release == version,
-            Self::Dated { channel, date } => version.pre.as_str() == format!("{channel}.{date}"),
-        }
+        self.0.matches(version)
     }
 }
 
@@ -56,27 +45,17 @@ impl FromStr for Release {
     type Err = NoRelease;
 
     fn from_str(text: &str) -> Result<Self, NoRelease> {
-        let error = || NoRelease(text.to_owned());
-        if let Some((channel @ ("nightly" | "beta"), date)) = text.split_once('-') {
-            let is_date = date.len() == 10
-                && date.bytes().enumerate().all(|(at, byte)| match at {
-                    4 | 7 => byte == b'-',
-                    _ => byte.is_ascii_digit(),
-                });
-            let (channel, date) = (channel.to_owned(), date.to_owned());
-            return if is_date { Ok(Self::Dated { channel, date }) } else { Err(error()) };
+        match text.parse() {
+            Ok(channel @ Channel::Version { patch: Some(_), .. }) => Ok(Self(channel)),
+            Ok(Channel::Dated(name)) if name.contains('-') => Ok(Self(Channel::Dated(name))),
+            _ => Err(NoRelease(text.to_owned())),
         }
-        let version: Version = text.parse().map_err(|_| error())?;
-        if version.pre.is_empty() { Ok(Self::Stable(version)) } else { Err(error()) }
     }
 }
 
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Stable(version) => version.fmt(f),
-            Self::Dated { channel, date } => write!(f, "{channel}-{date}"),
-        }
+        self.0.fmt(f)
     }
 }
 

@@ -84,8 +84,7 @@ impl RawPackage {
         let mut parts = dependency.splitn(3, ' ');
         let source = |text: &str| {
             let said = self.source.as_deref().unwrap_or_default();
-            let source = text.trim_start_matches('(').trim_end_matches(')');
-            said == source || said.split('#').next() == source.split('#').next()
+            said.split('#').next() == text.trim_start_matches('(').trim_end_matches(')').split('#').next()
         };
         parts.next() == Some(&self.name)
             && parts.next().is_none_or(|version| version == self.version)

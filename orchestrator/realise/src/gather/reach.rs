@@ -17,7 +17,7 @@ use toml::{Table, Value};
 use xbuild_action::{ContentExt as _, Entry, File, TreeBuilder, TreeError, lookup, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, Declared, DeclaredDependency, Effect, Flavour, StandIn, StandInDependency,
+    Configuration, Declared, DeclaredDependency, Effect, Flavour, StandIn, StandInDependency, manifest_in,
 };
 use xbuild_describe::{Asked, TargetSpec, Task, TaskKind};
 use xbuild_fetch::source::crates::{self, RegistryCrate};
@@ -349,8 +349,4 @@ fn looks_at_what_is_built(root: &str) -> bool {
         edition => edition,
     };
     edition.and_then(Value::as_str).is_some_and(|edition| !matches!(edition, "2015" | "2018"))
-}
-
-fn manifest_in(folder: &RelPath) -> RelPath {
-    folder.join(&xbuild_plan::places::place("Cargo.toml"))
 }

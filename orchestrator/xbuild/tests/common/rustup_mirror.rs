@@ -7,8 +7,14 @@ use std::path::Path;
 
 use xbuild_base::Sha256;
 
+/// The day of all manifests.
+pub(crate) const DATE: &str = "2026-01-01";
+
 /// Packs rustc, cargo, clippy and std for `host` of the toolchain at `sysroot` into `folder/dist`, with
 /// `channel-rust-<version>.toml` and its checksum. `server` is the address that the manifest's entries begin with.
+///
+/// With `-nightly` in the version it is as if it were what nightly was on a day: its rustc says so, and takes what a
+/// nightly takes.
 ///
 /// # Errors
 /// When a file can't be read or written.
@@ -19,41 +25,15 @@ pub(crate) fn mirror(
     server: &str,
     folder: &Path,
 ) -> std::io::Result<()> {
-    let name = format!("channel-rust-{version}.toml");
-    pack(sysroot, host, (version, &name), &[], server, folder)
-}
-
-/// As [`mirror`], as if it were what nightly was on a day: its rustc says so, and takes what a nightly takes.
-///
-/// # Errors
-/// When a file can't be read or written.
-pub(crate) fn nightly_mirror(
-    sysroot: &Path,
-    host: &str,
-    version: &str,
-    server: &str,
-    folder: &Path,
-) -> std::io::Result<()> {
     let rustc = format!(
         "#!/bin/sh\ncase \"$*\" in\n-vV) \"$0-release\" -vV | sed 's/^release: .*/release: {version}/' ;;\n\
          *) RUSTC_BOOTSTRAP=1 exec \"$0-release\" \"$@\" ;;\nesac\n"
     );
-    let name = format!("{DATE}/channel-rust-nightly.toml");
-    pack(sysroot, host, (version, &name), &[("bin/rustc", &rustc)], server, folder)
-}
-
-/// The day of all manifests.
-pub(crate) const DATE: &str = "2026-01-01";
-
-/// `instead`: programs that take the place of others, which are beside them as `…-release`.
-fn pack(
-    sysroot: &Path,
-    host: &str,
-    (version, name): (&str, &str),
-    instead: &[(&str, &str)],
-    server: &str,
-    folder: &Path,
-) -> std::io::Result<()> {
+    // What takes the place of programs, which are beside it as `…-release`.
+    let (name, instead) = match version.ends_with("-nightly") {
+        true => (format!("{DATE}/channel-rust-nightly.toml"), vec![("bin/rustc", rustc.as_str())]),
+        false => (format!("channel-rust-{version}.toml"), Vec::new()),
+    };
     let dist = folder.join("dist");
     fs_err::create_dir_all(dist.join(DATE))?;
     let mut manifest = format!("manifest-version = \"2\"\ndate = \"{DATE}\"\n");
@@ -117,7 +97,7 @@ fn pack(
         "[pkg.rust-src]\nversion = \"{version} (repacked)\"\n[pkg.rust-src.target.\"*\"]\navailable = true\n\
          url = \"{server}/dist/{file}\"\nhash = \"{hash}\"\n"
     );
-    fs_err::write(dist.join(name), &manifest)?;
+    fs_err::write(dist.join(&name), &manifest)?;
     fs_err::write(
         dist.join(format!("{name}.sha256")),
         format!("{}  {name}\n", Sha256::of(manifest.as_bytes()).to_hex()),
