@@ -46,7 +46,12 @@ impl Context {
     /// # Panics
     /// When the index is another graph's.
     #[must_use]
-    pub fn artefacts(&self, index: UnitIndex) -> Vec<Artefact> {
+    pub fn artefacts(&self, index: UnitIndex) -> &[Artefact] {
+        &self.artefacts[index.number()]
+    }
+
+    /// Works out what [`Self::artefacts`] tells: dependents ask for it again and again.
+    pub(crate) fn make_artefacts(&self, index: UnitIndex) -> Vec<Artefact> {
         let unit = self.unit(index);
         let platform = self.platform(index);
         let hash = self.extra_file_name(index).map(|hash| format!("-{hash}")).unwrap_or_default();
@@ -90,16 +95,13 @@ impl Context {
     ///
     /// # Panics
     /// When the index is another graph's.
-    #[must_use]
-    pub fn needed_files(&self, index: UnitIndex, need: Need) -> Vec<Artefact> {
-        let wanted = |kind: ArtefactKind| match need {
+    pub fn needed_files(&self, index: UnitIndex, need: Need) -> impl Iterator<Item = &Artefact> {
+        let wanted = move |kind: ArtefactKind| match need {
             Need::Metadata => kind == ArtefactKind::Metadata,
             Need::Link => matches!(kind, ArtefactKind::Linkable | ArtefactKind::ImportLibrary),
             Need::Program => kind == ArtefactKind::Program,
         };
-        let mut artefacts = self.artefacts(index);
-        artefacts.retain(|artefact| wanted(artefact.kind));
-        artefacts
+        self.artefacts(index).iter().filter(move |artefact| wanted(artefact.kind))
     }
 
     /// Where an artefact of a unit lies in the sandboxes of its dependents. For programs see

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use cargo_platform::Cfg;
 use semver::Version;
-use xbuild_base::{RelPath, Triple};
+use xbuild_base::{Hasher, RelPath, Sha256, Triple};
 
+use crate::artefact::Artefact;
 use crate::directive::ScriptOutput;
 use crate::error::Error;
 use crate::hash::{Ingredients, UnitHash};
@@ -25,7 +26,7 @@ pub type Effects = BTreeMap<UnitIndex, Arc<ScriptOutput>>;
 #[derive(Debug, Clone)]
 pub struct Context {
     pub(crate) graph: UnitGraph,
-    pub(crate) packages: Packages,
+    pub(crate) packages: Arc<Packages>,
     pub(crate) toolchain: Toolchain,
     units: Vec<UnitFacts>,
     manifests: BTreeMap<String, ManifestFacts>,
@@ -35,6 +36,9 @@ pub struct Context {
     /// What the configuration says in the place of build scripts.
     overrides: Effects,
     package_folders: PackageFolders,
+    /// What rustc makes of each unit.
+    pub(crate) artefacts: Vec<Vec<Artefact>>,
+    fingerprint: Sha256,
 }
 
 /// What was worked out for a unit.
@@ -58,10 +62,16 @@ impl Context {
     /// When the graph names packages or platforms that are not known, or a manifest is missing or wrong.
     pub fn new(
         mut graph: UnitGraph,
-        packages: Packages,
+        packages: impl Into<Arc<Packages>>,
         manifests: &Manifests,
         toolchain: Toolchain,
     ) -> Result<Self, Error> {
+        let packages = packages.into();
+        let mut made_from = Hasher::default();
+        for one in [graph.fingerprint(), packages.fingerprint(), manifests.fingerprint()] {
+            made_from.update(one.as_bytes());
+        }
+        made_from.update_framed(&format!("{toolchain:?}"));
         if toolchain.flavour == Flavour::StandardLibrary {
             graph.drop_dylibs();
         }
@@ -97,6 +107,8 @@ impl Context {
             primary,
             script_folders: BTreeMap::new(),
             overrides: Effects::new(),
+            artefacts: Vec::new(),
+            fingerprint: made_from.sha256(),
         };
         let runs = context.graph.units().filter(|(_, unit)| unit.is_script_run());
         context.script_folders = runs.map(|(index, _)| (context.script_folder(index), index)).collect();
@@ -107,6 +119,7 @@ impl Context {
                 Some((run, Arc::clone(output)))
             });
         context.overrides = overridden.collect();
+        context.artefacts = context.graph.units().map(|(unit, _)| context.make_artefacts(unit)).collect();
         Ok(context)
     }
 
@@ -128,6 +141,13 @@ impl Context {
         reached
     }
 
+    /// A checksum over everything that it was made from: graph, packages, manifests and toolchain. Whoever answers
+    /// otherwise with an equal one is another xbuild.
+    #[must_use]
+    pub const fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
+    }
+
     /// The graph.
     #[must_use]
     pub const fn graph(&self) -> &UnitGraph {
@@ -136,7 +156,7 @@ impl Context {
 
     /// The packages.
     #[must_use]
-    pub const fn packages(&self) -> &Packages {
+    pub fn packages(&self) -> &Packages {
         &self.packages
     }
 

@@ -64,7 +64,7 @@ pub use error::Error;
 pub use git::{GitFolders, git_folders};
 pub use hash::UnitHash;
 pub use layout::TEST_TEMPORARY;
-pub use manifest::{Manifests, manifest_in};
+pub use manifest::{Manifest, Manifests, manifest_in};
 pub use members::{LocalFiles, Members};
 pub use needs::{Need, Needs};
 pub use package::{Package, Packages};

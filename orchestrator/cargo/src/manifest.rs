@@ -5,19 +5,54 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
-use xbuild_base::RelPath;
+use xbuild_base::{Hasher, RelPath, Sha256};
 
 use crate::error::Error;
 use crate::package::Package;
 use crate::unit_graph::{Target, TargetKind};
 
-/// The texts of manifests by their path in the sandbox.
+/// A manifest.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    path: RelPath,
+    table: Table,
+    fingerprint: Sha256,
+}
+
+impl Manifest {
+    /// Reads the manifest that lies at a path of the sandbox.
+    ///
+    /// # Errors
+    /// When it is no TOML.
+    pub fn parse(path: RelPath, text: &str) -> Result<Self, Error> {
+        let table =
+            text.parse().map_err(|error: toml::de::Error| manifest_error(&path, error.to_string()))?;
+        let mut fingerprint = Hasher::default();
+        [path.as_str(), text].into_iter().for_each(|part| fingerprint.update_framed(part));
+        Ok(Self { path, table, fingerprint: fingerprint.sha256() })
+    }
+}
+
+/// Manifests by their path in the sandbox.
 ///
 /// It must hold the manifest of every package of the graph, of the workspace's root, and of the workspace that
 /// each package belongs to where it inherits its lints.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Manifests {
     tables: BTreeMap<RelPath, Table>,
+    fingerprint: Sha256,
+}
+
+impl FromIterator<Manifest> for Manifests {
+    fn from_iter<I: IntoIterator<Item = Manifest>>(manifests: I) -> Self {
+        let mut fingerprint = Hasher::default();
+        let mut add = |one: Manifest| {
+            fingerprint.update(one.fingerprint.as_bytes());
+            (one.path, one.table)
+        };
+        let tables = manifests.into_iter().map(&mut add).collect();
+        Self { tables, fingerprint: fingerprint.sha256() }
+    }
 }
 
 /// What a package's manifest says.
@@ -46,11 +81,12 @@ impl Manifests {
     /// # Errors
     /// When one is no TOML.
     pub fn parse<'t>(texts: impl IntoIterator<Item = (RelPath, &'t str)>) -> Result<Self, Error> {
-        let tables = texts.into_iter().map(|(path, text)| {
-            let table = text.parse::<Table>().map_err(|error| manifest_error(&path, error.to_string()))?;
-            Ok((path, table))
-        });
-        Ok(Self { tables: tables.collect::<Result<_, Error>>()? })
+        texts.into_iter().map(|(path, text)| Manifest::parse(path, text)).collect()
+    }
+
+    /// A checksum of what they were read from.
+    pub(crate) const fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
     }
 
     /// What the manifest of `package` says.

@@ -59,16 +59,17 @@ impl Context {
 
     fn rustc_needs(&self, index: UnitIndex) -> Needs {
         let unit = self.unit(index);
-        let mut artefacts = BTreeMap::new();
+        let mut artefacts = Vec::with_capacity(4 * unit.dependencies.len());
+        let mut is_met = vec![false; self.graph.len()];
         let mut open = vec![index];
         while let Some(from) = open.pop() {
             for edge in &self.unit(from).dependencies {
                 let dependency = self.unit(edge.index);
-                if !dependency.is_linkable() || artefacts.contains_key(&edge.index) {
+                if !dependency.is_linkable() || std::mem::replace(&mut is_met[edge.index.number()], true) {
                     continue;
                 }
                 let need = if unit.needs_only_metadata_of(dependency) { Need::Metadata } else { Need::Link };
-                artefacts.insert(edge.index, need);
+                artefacts.push((edge.index, need));
                 // A proc macro is a dynamic library that has all it needs in it.
                 if !dependency.target.is_proc_macro() {
                     open.push(edge.index);
@@ -78,7 +79,7 @@ impl Context {
         let effects = self.linked_scripts(index).iter().chain(self.plugin_scripts(index));
         let own = self.own_scripts(index).iter();
         Needs {
-            artefacts,
+            artefacts: artefacts.into_iter().collect(),
             effects: effects.chain(own.clone()).copied().collect(),
             script_directories: own.copied().collect(),
         }

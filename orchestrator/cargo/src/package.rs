@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use semver::Version;
 use serde::Deserialize;
-use xbuild_base::RelPath;
+use xbuild_base::{RelPath, Sha256};
 
 use crate::error::Error;
 use crate::unit_graph::{Target, TargetKind};
@@ -54,6 +54,7 @@ pub struct Packages {
     members: BTreeSet<String>,
     default_members: BTreeSet<String>,
     workspace_root: RelPath,
+    fingerprint: Sha256,
 }
 
 /// A package.
@@ -152,6 +153,7 @@ impl Packages {
             members: workspace_members,
             default_members: workspace_default_members,
             workspace_root: sandbox_path(&workspace_root, "the workspace's root")?,
+            fingerprint: Sha256::of(json.as_bytes()),
         })
     }
 
@@ -161,6 +163,11 @@ impl Packages {
     /// When there is none.
     pub fn get(&self, id: &str) -> Result<&Package, Error> {
         self.packages.get(id).ok_or_else(|| Error::UnknownPackage(id.to_owned()))
+    }
+
+    /// A checksum of what they were read from.
+    pub(crate) const fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
     }
 
     /// All packages, by id; those too that no unit needs.

@@ -257,7 +257,7 @@ impl Context {
             unstable |= !options.is_empty();
             for artefact in self.needed_files(edge.index, need) {
                 if artefact.kind != ArtefactKind::ImportLibrary {
-                    let path = self.dependency_path(edge.index, &artefact).in_sandbox();
+                    let path = self.dependency_path(edge.index, artefact).in_sandbox();
                     argv.extend([
                         "--extern".to_owned(),
                         format!("{options}{}={path}", edge.extern_crate_name),

@@ -50,7 +50,7 @@ impl Context {
     /// When the unit is no test, or effects are missing: mistakes of the caller's.
     pub fn test_process(&self, index: UnitIndex, effects: &Effects) -> Result<TestProcess, Error> {
         let unit = self.unit(index);
-        let artefact = self.needed_files(index, Need::Program).into_iter().next();
+        let artefact = self.needed_files(index, Need::Program).next();
         let Some(artefact) = artefact.filter(|_| unit.mode == Mode::Test) else {
             return Err(Error::Caller(format!("unit {index} is no test")));
         };
@@ -170,8 +170,9 @@ impl Context {
     /// Where a program of a package lies for what starts it by name.
     #[must_use]
     pub fn program_path(&self, program: UnitIndex) -> RelPath {
-        let installed = self.artefacts(program).into_iter().find(|one| one.kind == ArtefactKind::Program);
-        let name = installed.map_or_else(|| self.unit(program).target.name.clone(), |one| one.installed);
+        let installed = self.artefacts(program).iter().find(|one| one.kind == ArtefactKind::Program);
+        let name =
+            installed.map_or_else(|| self.unit(program).target.name.clone(), |one| one.installed.clone());
         layout::path(layout::PROGRAMS, &[&name])
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use xbuild_base::Triple;
+use xbuild_base::{Hasher, Sha256, Triple};
 
 use crate::error::Error;
 
@@ -38,6 +38,12 @@ pub struct UnitGraph {
     version: u64,
     units: Vec<Unit>,
     roots: Vec<UnitIndex>,
+    #[serde(skip, default = "of_nothing")]
+    fingerprint: Sha256,
+}
+
+fn of_nothing() -> Sha256 {
+    Sha256::of(b"")
 }
 
 /// One thing to do: compile a crate, or run a build script.
@@ -450,7 +456,8 @@ impl UnitGraph {
         if version != 1 {
             return Err(Error::GraphVersion(version));
         }
-        let graph: Self = serde_json::from_str(json).map_err(error)?;
+        let mut graph: Self = serde_json::from_str(json).map_err(error)?;
+        graph.fingerprint = Sha256::of(json.as_bytes());
         let indices = graph.units.iter().flat_map(|unit| unit.dependencies.iter().map(|edge| edge.index));
         if let Some(index) =
             indices.chain(graph.roots.iter().copied()).find(|index| index.0 >= graph.units.len())
@@ -465,6 +472,9 @@ impl UnitGraph {
     /// the graph of `cargo build` for the same selection, it does. There a target is a root as often as here, and where
     /// it is one both as a test and not as a test, the test comes last here: so cargo orders units.
     pub fn mark_tests(&mut self, built: &Self) {
+        let mut both = Hasher::default();
+        [self.fingerprint, built.fingerprint].iter().for_each(|one| both.update(one.as_bytes()));
+        self.fingerprint = both.sha256();
         let tests = built.roots.iter().map(|&root| built.unit(root)).filter(|root| root.mode == Mode::Test);
         let mut tests: Vec<&Unit> = tests.collect();
         let mut roots = self.roots.clone();
@@ -480,6 +490,11 @@ impl UnitGraph {
                 unit.mode = Mode::CheckTest;
             }
         }
+    }
+
+    /// A checksum of what it was read from.
+    pub(crate) const fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
     }
 
     /// A unit of this graph.

@@ -232,7 +232,7 @@ fn compare_files(context: &Context, recording: &Recording, renaming: &Renaming) 
         .graph()
         .units()
         .flat_map(|(index, _)| context.artefacts(index))
-        .map(|artefact| artefact.file)
+        .map(|artefact| artefact.file.clone())
         .collect();
     let missing: Vec<_> = foretold.difference(&files).collect();
     assert!(missing.is_empty(), "foretold but not made: {missing:?} of {files:#?}");

@@ -477,7 +477,7 @@ fn files_are_called_as_on_the_target() {
     let hash = &context.hash(windows.index(&context, PROGRAM)).name;
     assert_eq!(program.file, format!("app-{hash}.exe"));
     assert_eq!((program.installed.as_str(), program.kind), ("app.exe", ArtefactKind::Program));
-    let library: Vec<_> = artefacts(LIBRARY).into_iter().map(|it| (it.file, it.kind)).collect();
+    let library: Vec<_> = artefacts(LIBRARY).iter().map(|it| (it.file.clone(), it.kind)).collect();
     assert_eq!(
         library,
         [

@@ -4,21 +4,23 @@
 //! sources, the artefacts that it links to by their content, and the OUT_DIRs that it reads. What two graphs
 //! share has the same action in both, and the scheduler runs it once.
 
+mod fingerprint;
+mod packages;
 mod testing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use xbuild_action::{
     ActionResult, Command, Content, ContentExt as _, Directory, Entry, File, InputRoot, Output,
 };
-use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_base::{Digest, Sha256, Tree};
 use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitIndex};
 
 use crate::label::{Checker, Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
-use crate::sources::{PackageFolders, PackageSources, Scope, Sources, lone_commit};
+use crate::sources::{PackageSources, Sources, lone_commit};
 use crate::work::{Bound, Files, PlanError, Work};
 
 pub use testing::{Runner, TestRuns};
@@ -91,6 +93,8 @@ pub struct UnitOf {
 struct Made {
     files: Files,
     out_dir: Option<Digest<Tree>>,
+    /// A checksum of its result, and of those of all that it was made from.
+    fingerprint: Option<Sha256>,
     /// The packages, itself among them, whose folders are named in code that runs while others are built.
     folders: BTreeSet<String>,
 }
@@ -105,10 +109,8 @@ pub struct Graph<'s> {
     edges: Vec<(u64, Vec<(Node, Wait)>)>,
     made: Vec<Made>,
     effects: Vec<Effects>,
-    /// The sources of packages that were asked for, by part and folder.
-    sources: Mutex<HashMap<(usize, RelPath), PackageSources>>,
-    /// Where the local packages of each part lie, once one was asked for.
-    folders: Mutex<HashMap<usize, Arc<PackageFolders>>>,
+    /// The sources of packages, by part.
+    known: Vec<Arc<packages::Known>>,
 }
 
 impl std::fmt::Debug for Graph<'_> {
@@ -131,8 +133,7 @@ impl<'s> Graph<'s> {
             edges: Vec::new(),
             made: Vec::new(),
             effects: parts.iter().map(|part| part.context.overrides().clone()).collect(),
-            sources: Mutex::default(),
-            folders: Mutex::default(),
+            known: packages::known(&parts),
             parts: Vec::new(),
         };
         for (index, part) in parts.iter().enumerate() {
@@ -227,36 +228,6 @@ impl<'s> Graph<'s> {
         self.edges.push((cost(context, unit.unit), waits.into_iter().collect()));
     }
 
-    fn package_sources(&self, part: usize, id: &str) -> Result<PackageSources, PlanError> {
-        let (index, part) = (part, &self.parts[part]);
-        let package = part.context.packages().get(id)?;
-        let key = (index, package.root.clone());
-        if let Some(sources) = locked(&self.sources).get(&key) {
-            return Ok(sources.clone());
-        }
-        let missing =
-            |path: &str| PlanError::MissingInclude { package: package.name.clone(), path: path.to_owned() };
-        let mut include = Vec::new();
-        for path in part.include.get(&package.name).into_iter().flatten() {
-            include.push(package.root.resolve(path.trim_end_matches('/')).map_err(|_| missing(path))?);
-        }
-        let folders = match locked(&self.folders).entry(index) {
-            hash_map::Entry::Occupied(folders) => Arc::clone(folders.get()),
-            hash_map::Entry::Vacant(place) => {
-                let locals = part.context.packages().iter().filter(|package| package.is_local());
-                let locals = locals.map(|package| package.root.clone());
-                Arc::clone(place.insert(Arc::new(part.sources.folders(self.store, locals)?)))
-            }
-        };
-        let of_package = part.sources.of_package(self.store, &package.root, &folders, &include);
-        let sources = of_package.map_err(|error| match error {
-            xbuild_action::TreeError::Missing(path) if path != package.root => missing(path.as_str()),
-            error => error.into(),
-        })?;
-        locked(&self.sources).insert(key, sources.clone());
-        Ok(sources)
-    }
-
     fn dependency(&self, of: UnitOf, unit: UnitIndex) -> Option<&Made> {
         let node = self.nodes.get(&UnitOf { part: of.part, unit })?;
         Some(&self.made[*node])
@@ -272,7 +243,7 @@ impl<'s> Graph<'s> {
             for artefact in context.needed_files(unit, need) {
                 match made.and_then(|made| made.files.get(&artefact.file)) {
                     Some(file) => {
-                        inputs.files.insert(context.dependency_path(unit, &artefact), *file);
+                        inputs.files.insert(context.dependency_path(unit, artefact), *file);
                     }
                     None if artefact.kind == ArtefactKind::ImportLibrary => {}
                     None => return Err(self.missing(of.part, unit, &artefact.file)),
@@ -320,40 +291,31 @@ impl Work for Graph<'_> {
 
     fn bind(&self, node: Node) -> Result<Bound, PlanError> {
         let of = self.units[node];
-        let own = self.parts[of.part].context.package(of.unit).id.clone();
-        let sources = self.package_sources(of.part, &own)?;
+        let own = &self.parts[of.part].context.package(of.unit).id;
+        let PackageSources { mut mounts, mut files, edited: mut observe } =
+            self.package_sources(of.part, own)?.sources.clone();
+        let beside = self.sources_beside(of)?;
+        files.extend(beside.files);
+        observe.extend(beside.edited);
+        for (folder, tree) in beside.mounts {
+            mounts.entry(folder).or_insert(tree);
+        }
         let part = &self.parts[of.part];
         let context = &part.context;
         let unit = context.unit(of.unit);
         let effects = &self.effects[of.part];
 
         let layers = if unit.platform.is_some() { &part.target_layers } else { &part.host_layers };
-        let mut inputs = InputRoot {
-            layers: layers.clone(),
-            mounts: sources.mounts,
-            files: sources.files,
-            directories: BTreeSet::new(),
-        };
-        if let Some(wrapper) = context.wrapper(of.unit) {
+        let mut inputs = InputRoot { layers: layers.clone(), mounts, files, directories: BTreeSet::new() };
+        if context.wrapper(of.unit).is_some() {
             inputs.layers.extend(&part.wrapper);
-            let package = &context.package(of.unit).root;
-            inputs.files.extend(part.sources.above(self.store, package, &wrapper.configuration)?);
-        }
-        let mut observe = sources.edited;
-        if let Some((folder, tree)) =
-            part.sources.beside(self.store, &context.package(of.unit).root, &unit.target.src_path)?
-        {
-            if part.sources.scope == Scope::Package {
-                observe.insert(folder.clone());
-            }
-            inputs.mounts.entry(folder).or_insert(tree);
         }
         let mut early = None;
         let invocation = if unit.is_script_run() {
             let script = context.script_invocation(of.unit, effects)?;
             let file = self
                 .dependency(of, script.program)
-                .zip(context.needed_files(script.program, Need::Program).first())
+                .zip(context.needed_files(script.program, Need::Program).next())
                 .and_then(|(made, artefact)| made.files.get(&artefact.file).copied())
                 .ok_or_else(|| self.missing(of.part, script.program, script.program_path.as_str()))?;
             inputs.files.insert(script.program_path, file);
@@ -383,9 +345,11 @@ impl Work for Graph<'_> {
         }
         let mut packages = invocation.packages;
         packages.extend(self.folders_of_code(of));
-        packages.remove(&own);
+        packages.remove(own);
+        let mut is_fingerprinted = true;
         for id in &packages {
-            let sources = self.package_sources(of.part, id)?;
+            let sources = self.package_sources(of.part, id)?.sources.clone();
+            is_fingerprinted &= sources.edited.is_empty();
             inputs.mounts.extend(sources.mounts);
             inputs.files.extend(sources.files);
             observe.extend(sources.edited);
@@ -420,19 +384,40 @@ impl Work for Graph<'_> {
             working_directory: invocation.working_directory,
             outputs: BTreeSet::from([invocation.output]),
         };
-        Ok(Bound { command, inputs, observe, early })
+        Ok(Bound { command, inputs, observe, early, is_fingerprinted })
+    }
+
+    fn fingerprint(&self) -> Option<Sha256> {
+        Some(self.whole_fingerprint())
+    }
+
+    fn fingerprint_of(&self, node: Node) -> Result<Option<Sha256>, PlanError> {
+        self.node_fingerprint(node)
     }
 
     fn early(&mut self, node: Node, file: File) {
         let of = self.units[node];
         let artefacts = self.parts[of.part].context.artefacts(of.unit);
-        if let Some(metadata) = artefacts.into_iter().find(|artefact| artefact.kind == ArtefactKind::Metadata)
-        {
-            self.made[node].files.insert(metadata.file, file);
+        if let Some(metadata) = artefacts.iter().find(|artefact| artefact.kind == ArtefactKind::Metadata) {
+            self.made[node].files.insert(metadata.file.clone(), file);
         }
     }
 
     fn succeeded(&mut self, node: Node, result: &ActionResult) -> Result<(), PlanError> {
+        self.take(node, result)?;
+        self.made[node].fingerprint = self.result_fingerprint(node, result);
+        Ok(())
+    }
+
+    fn warnings(&self, node: Node) -> &[String] {
+        let of = self.units[node];
+        self.effects[of.part].get(&of.unit).map_or(&[], |effects| &effects.warnings)
+    }
+}
+
+impl Graph<'_> {
+    /// Makes sense of a node's result.
+    fn take(&mut self, node: Node, result: &ActionResult) -> Result<(), PlanError> {
         let of = self.units[node];
         let context = &self.parts[of.part].context;
         let output = result.outputs.values().next();
@@ -472,16 +457,6 @@ impl Work for Graph<'_> {
         }
         Ok(())
     }
-
-    fn warnings(&self, node: Node) -> &[String] {
-        let of = self.units[node];
-        self.effects[of.part].get(&of.unit).map_or(&[], |effects| &effects.warnings)
-    }
-}
-
-/// What was found out is true, whatever became of who was to keep it.
-fn locked<T>(known: &Mutex<T>) -> MutexGuard<'_, T> {
-    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A guess at how long a unit takes, only ever compared: linking and LTO take longest, and come last.

@@ -35,7 +35,7 @@ pub struct Ingredients {
 
 impl From<&Bound> for Ingredients {
     fn from(bound: &Bound) -> Self {
-        let Bound { command, inputs, observe: _, early: _ } = bound;
+        let Bound { command, inputs, observe: _, early: _, is_fingerprinted: _ } = bound;
         Self {
             argv: command.argv.clone(),
             environment: command.environment.clone(),

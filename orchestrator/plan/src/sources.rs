@@ -185,15 +185,20 @@ pub enum Scope {
     },
 }
 
-/// Where the folders of local packages lie, each with a slash at its end: those below one of them stand together.
+/// Where the folders of packages lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PackageFolders(BTreeSet<String>);
+pub struct PackageFolders {
+    /// Those of local ones, each with a slash at its end: those below one of them stand together.
+    local: BTreeSet<String>,
+    /// What was fetched, by its place.
+    fetched: BTreeMap<RelPath, Digest<Tree>>,
+}
 
 impl PackageFolders {
     /// The paths from `folder` of the packages nested in it.
     fn below(&self, folder: &RelPath) -> impl Iterator<Item = RelPath> {
         let prefix = if folder.is_root() { String::new() } else { format!("{folder}/") };
-        let nested = self.0.range(prefix.clone()..).map_while(move |one| one.strip_prefix(&prefix));
+        let nested = self.local.range(prefix.clone()..).map_while(move |one| one.strip_prefix(&prefix));
         nested
             .filter_map(|below| RelPath::new(below.trim_end_matches('/')).ok())
             .filter(|below| !below.is_root())
@@ -241,8 +246,8 @@ impl Sources {
         })
     }
 
-    /// Where the folders of packages lie, `packages` being those of all local ones. A path to a package may lead through
-    /// links.
+    /// Where the folders of packages lie, `packages` being those of all local ones. A path to one of these may lead
+    /// through links.
     ///
     /// # Errors
     /// When the store fails.
@@ -251,15 +256,15 @@ impl Sources {
         store: &dyn Content,
         packages: impl IntoIterator<Item = RelPath>,
     ) -> Result<PackageFolders, TreeError> {
-        let mut folders = PackageFolders::default();
+        let mut folders = PackageFolders { local: BTreeSet::new(), fetched: self.fetched() };
         for package in packages {
-            folders.0.extend(follow(store, self.local, &package)?.map(|real| format!("{real}/")));
+            folders.local.extend(follow(store, self.local, &package)?.map(|real| format!("{real}/")));
         }
         Ok(folders)
     }
 
     /// The part of the sources that a package's own actions see, by place: its folder without the packages
-    /// nested in it (of `packages`, the folders of all local ones), what `include` adds, and for a local one the
+    /// nested in it (`packages` says where all of them lie), what `include` adds, and for a local one the
     /// workspace's manifest. A git package sees its whole repository.
     ///
     /// # Errors
@@ -272,12 +277,11 @@ impl Sources {
         include: &[RelPath],
     ) -> Result<PackageSources, TreeError> {
         let mut sources = PackageSources::default();
-        let fetched = self.fetched();
-        if let Some((place, tree)) =
-            fetched.iter().rev().find(|(place, _)| folder.strip_prefix(place).is_some())
-        {
-            sources.mounts.insert(place.clone(), *tree);
-            return Ok(sources);
+        for place in std::iter::successors(Some(folder.clone()), RelPath::parent) {
+            if let Some(tree) = packages.fetched.get(&place) {
+                sources.mounts.insert(place, *tree);
+                return Ok(sources);
+            }
         }
         let local = |path: &RelPath| lookup(store, self.local, path);
         if matches!(self.scope, Scope::Workspace { .. }) {
@@ -491,7 +495,8 @@ mod tests {
         let package = Vendored { name, version, checksum: None, tree, is_stand_in: false };
         sources.registries.push(Registry { origin: Origin::CratesIo, name: None, packages: vec![package] });
         let edited = |sources: &Sources, folder: &str, include: &[RelPath]| {
-            sources.of_package(&store, &place(folder), &PackageFolders::default(), include).unwrap().edited
+            let folders = sources.folders(&store, []).unwrap();
+            sources.of_package(&store, &place(folder), &folders, include).unwrap().edited
         };
         let include = [place("build/ws/proto")];
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_action::{ActionResult, Command, File, InputRoot, StoreError, TreeError};
-use xbuild_base::RelPath;
+use xbuild_base::{RelPath, Sha256};
 
 use crate::queue::{Node, Wait};
 
@@ -58,6 +58,8 @@ pub struct Bound {
     pub observe: BTreeSet<RelPath>,
     /// The file that the process announces before it ends and dependents wait for: a crate's metadata.
     pub early: Option<RelPath>,
+    /// Whether of the sources that people edit only those are in it that its fingerprint covers: its own package's.
+    pub is_fingerprinted: bool,
 }
 
 /// A graph whose nodes become actions one by one, as what they need becomes known.
@@ -70,6 +72,21 @@ pub trait Work: Sync {
     /// # Errors
     /// When what it needs can't be made sense of.
     fn bind(&self, node: Node) -> Result<Bound, PlanError>;
+
+    /// A checksum over everything that actions of the graph are made from beside sources that people edit and results
+    /// of its own nodes. `None`: nobody can tell.
+    fn fingerprint(&self) -> Option<Sha256> {
+        None
+    }
+
+    /// A checksum over the rest, for one node; all that it waits for has succeeded. In graphs with the same fingerprint a
+    /// node with the same one has the same action, if that is made from nothing else ([`Bound::is_fingerprinted`]).
+    ///
+    /// # Errors
+    /// When the sources can't be read.
+    fn fingerprint_of(&self, _node: Node) -> Result<Option<Sha256>, PlanError> {
+        Ok(None)
+    }
 
     /// Takes the early file of a node.
     fn early(&mut self, node: Node, file: File);

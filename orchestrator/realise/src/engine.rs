@@ -8,6 +8,7 @@ mod again;
 mod drive;
 mod learned;
 mod look;
+mod remembered;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::mpsc::{Sender, channel};
@@ -227,8 +228,13 @@ impl Engine<'_> {
         if let Some(result) = self.store.result(key)? {
             return Ok(result);
         }
-        let bound =
-            Bound { command: command.clone(), inputs: inputs.clone(), observe: BTreeSet::new(), early: None };
+        let bound = Bound {
+            command: command.clone(),
+            inputs: inputs.clone(),
+            observe: BTreeSet::new(),
+            early: None,
+            is_fingerprinted: false,
+        };
         let failed = match self.execute(key, &bound, &Unkeyed::default(), None) {
             Ok((result, _)) => return Ok(result),
             Err(failed) => *failed,

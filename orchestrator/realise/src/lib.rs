@@ -8,7 +8,9 @@
 //! | `patches` | the description's patches, applied to sources |
 //! | `platform` | the toolchain of one target, and what its rustc says of itself |
 //! | `std_library` | std as a graph of its own |
+//! | `metadata` | what cargo says of packages |
 //! | `native` | what crates need beside Rust |
+//! | `program` | which xbuild this is |
 //! | `project` | from a project's sources to a graph |
 //! | `engine` | one run over a graph: keys, lookups, locks, pipelining |
 //! | `run` | a finished program, run by its target's emulator |
@@ -22,9 +24,11 @@ mod error;
 pub mod fetching;
 pub mod gather;
 mod local;
+mod metadata;
 pub mod native;
 mod patches;
 pub mod platform;
+mod program;
 pub mod project;
 pub mod run;
 pub mod std_library;
@@ -35,5 +39,7 @@ pub mod workspace;
 
 pub use error::RealiseError;
 pub use local::{Listing, LocalSources};
+pub use metadata::Metadata;
 pub use patches::Patches;
+pub use program::this_program;
 pub use threads::in_threads;

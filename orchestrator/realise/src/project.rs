@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use xbuild_action::{Content, ContentExt as _, Entry, TreeError, follow, lookup, walk};
+use xbuild_action::{Content, ContentExt as _, Entry, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, ConfigurationFile, Context, CrateType, Flavour, Manifests, Mode, Package, Packages,
-    Platform, Toolchain, UnitGraph, UnitIndex, UnitVariables, Wrapper,
+    Configuration, ConfigurationFile, Context, CrateType, Flavour, Mode, Package, Packages, Platform,
+    UnitGraph, UnitIndex, UnitVariables, Wrapper,
 };
 use xbuild_describe::{
     Asked, Environment, Output, OutputKind, PackageVersion, TargetSpec, Task, TaskKind, Variables,
@@ -22,6 +22,7 @@ use xbuild_plan::sources::Sources;
 use crate::engine::Engine;
 use crate::error::RealiseError;
 use crate::local::LocalSources;
+use crate::metadata::Metadata;
 use crate::platform::{self, Layers};
 
 /// Cargo's option that documents private items too. What it plans is the same.
@@ -124,7 +125,7 @@ impl Project {
         asked: &Asked,
         spec: &TargetSpec,
         layers: &Layers,
-        metadata: &str,
+        metadata: &Metadata,
         include: BTreeMap<String, Vec<String>>,
     ) -> Result<Part, RealiseError> {
         let context = self.context(engine, asked, spec, layers, metadata, &[])?;
@@ -158,7 +159,7 @@ impl Project {
         asked: &Asked,
         spec: &TargetSpec,
         layers: &Layers,
-        metadata: &str,
+        metadata: &Metadata,
         options: &[String],
     ) -> Result<Context, RealiseError> {
         let settings = &asked.plan;
@@ -172,7 +173,7 @@ impl Project {
             toolchain.workspace_wrapper = Some(clippy(arguments));
         }
         let mut selection = Selection {
-            packages: specs(&Packages::parse(metadata)?, &settings.packages),
+            packages: specs(metadata.packages(), &settings.packages),
             features: settings.features.iter().cloned().collect(),
             all_features: settings.all_features,
             no_default_features: !settings.default_features,
@@ -192,7 +193,7 @@ impl Project {
             selection.goal = Goal::Build;
             graph.mark_tests(&UnitGraph::parse(&plan(engine, &ground, &selection, &spec.triple)?)?);
         }
-        context(engine.store, graph, metadata, self.skeleton, toolchain)
+        metadata.context(graph, toolchain)
     }
 }
 
@@ -288,86 +289,4 @@ fn no_target(error: RealiseError) -> RealiseError {
     let name = name.split(" in ").next().unwrap_or(name);
     let help = lines.map(|line| line.trim_start_matches("help: ").trim_end()).collect::<Vec<_>>().join("\n");
     RealiseError::NoTarget { problem: format!("the packages have no {kind} named {name}"), help }
-}
-
-/// Asks cargo for the packages.
-///
-/// # Errors
-/// When cargo can't read the manifests.
-pub fn metadata(engine: &Engine<'_>, ground: &Ground<'_>) -> Result<String, RealiseError> {
-    let (command, inputs) = planning::metadata(ground);
-    let result = engine.run_one("reading the manifests with cargo", &command, &inputs).map_err(stale_lock)?;
-    Ok(String::from_utf8_lossy(&engine.store.get(result.stdout)?).into_owned())
-}
-
-/// Cargo is asked with `--locked` and sees just the packages that the lock names: whatever it misses, the lock does.
-fn stale_lock(error: RealiseError) -> RealiseError {
-    let RealiseError::Step { output, .. } = &error else { return error };
-    if output.contains("--locked") {
-        return RealiseError::StaleLock { problem: "cargo would have to change it".to_owned() };
-    }
-    if !output.contains("no matching package") && !output.contains("failed to select a version") {
-        return error;
-    }
-    // Where cargo searched and that it was offline is our doing, and would mislead.
-    let ours = ["location searched:", "note: offline", "help:", "As a reminder"];
-    let lines: Vec<&str> =
-        output.lines().filter(|line| !ours.iter().any(|start| line.starts_with(start))).collect();
-    // Where a package lies in the sandbox says nothing to people.
-    let lines = lines.iter().map(|line| match line.split_once(" (/") {
-        Some((start, _)) => format!("{start}`"),
-        None => (*line).to_owned(),
-    });
-    let problem = lines.collect::<Vec<_>>().join("\n  ");
-    RealiseError::StaleLock { problem: problem.trim().trim_start_matches("error: ").to_owned() }
-}
-
-/// Joins what cargo said into a context.
-pub(crate) fn context(
-    store: &dyn Content,
-    graph: UnitGraph,
-    metadata: &str,
-    skeleton: Digest<Tree>,
-    toolchain: Toolchain,
-) -> Result<Context, RealiseError> {
-    let packages = Packages::parse(metadata)?;
-    let wanted: BTreeSet<&RelPath> = packages.iter().map(|package| &package.manifest).collect();
-    // Those whose manifests may inherit from one above them.
-    let inherits =
-        |package: &&Package| package.source.as_deref().is_none_or(|source| source.starts_with("git+"));
-    let local: BTreeSet<&RelPath> = packages.iter().filter(inherits).map(|p| &p.root).collect();
-    let mut texts = Vec::new();
-    walk::<RealiseOrTree>(store, skeleton, &mut |path, entry| {
-        // Manifests of packages, and those above: a workspace's.
-        let above =
-            || path.parent().is_some_and(|folder| local.iter().any(|l| l.strip_prefix(&folder).is_some()));
-        if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name())
-            && (wanted.contains(path) || above())
-        {
-            let text = store.get(file.digest).map_err(TreeError::from)?;
-            texts.push((path.clone(), String::from_utf8_lossy(&text).into_owned()));
-        }
-        Ok(())
-    })
-    .map_err(|RealiseOrTree(error)| error)?;
-    // The walk follows no links, and cargo does.
-    let found: BTreeSet<RelPath> = texts.iter().map(|(path, _)| path.clone()).collect();
-    for manifest in wanted.into_iter().filter(|path| !found.contains(*path)) {
-        let Some(real) = follow(store, skeleton, manifest)? else { continue };
-        if let Some(Entry::File(file)) = lookup(store, skeleton, &real)? {
-            let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
-            texts.push((manifest.clone(), text));
-        }
-    }
-    let manifests = Manifests::parse(texts.iter().map(|(path, text)| (path.clone(), text.as_str())))?;
-    Ok(Context::new(graph, packages, &manifests, toolchain)?)
-}
-
-/// Lets a tree walk end in this crate's error.
-struct RealiseOrTree(RealiseError);
-
-impl From<TreeError> for RealiseOrTree {
-    fn from(error: TreeError) -> Self {
-        Self(error.into())
-    }
 }

@@ -16,8 +16,9 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::engine::Engine;
 use crate::error::RealiseError;
+use crate::metadata::Metadata;
 use crate::platform::{self, Layers};
-use crate::project::{context, plan};
+use crate::project::plan;
 
 /// The memo namespace: what a sysroot was built from → its tree.
 const STD: Namespace = Namespace::new("std");
@@ -86,8 +87,9 @@ impl StdRequest<'_> {
             ..Selection::default()
         };
         let planned = plan(engine, &ground, &selection, &self.spec.triple)?;
-        let metadata = metadata(engine.store, skeleton, &planned, &workspace)?;
-        let context = context(engine.store, UnitGraph::parse(&planned)?, &metadata, skeleton, toolchain)?;
+        let printed = metadata(engine.store, skeleton, &planned, &workspace)?;
+        let metadata = Metadata::read(engine, &printed, skeleton)?;
+        let context = metadata.context(UnitGraph::parse(&planned)?, toolchain)?;
         let wanted = context.graph().roots().iter().copied().collect();
         Ok(Part {
             wanted,

@@ -13,13 +13,10 @@ use crate::error::RealiseError;
 use crate::local::LocalSources;
 
 /// The folders of a workspace's members, from its own in the sandbox.
-///
-/// # Errors
-/// When the metadata can't be read.
-pub fn member_folders(metadata: &str, workspace: &RelPath) -> Result<Vec<RelPath>, RealiseError> {
-    let packages = Packages::parse(metadata)?;
+#[must_use]
+pub fn member_folders(packages: &Packages, workspace: &RelPath) -> Vec<RelPath> {
     let members = packages.iter().filter(|package| packages.is_member(&package.id));
-    Ok(members.filter_map(|package| package.root.strip_prefix(workspace)).collect())
+    members.filter_map(|package| package.root.strip_prefix(workspace)).collect()
 }
 
 /// The names and versions of all packages of a lock.
@@ -40,9 +37,8 @@ pub fn locked_packages(lock: &Lock) -> Result<BTreeMap<String, BTreeSet<Version>
 /// What an evaluation must know, as `cargo metadata` has it.
 ///
 /// # Errors
-/// When `metadata` is not what cargo prints, or a version of the lock is none.
-pub fn of_metadata(metadata: &str, lock: &Lock) -> Result<Workspace, RealiseError> {
-    let packages = Packages::parse(metadata)?;
+/// When a version of the lock is none.
+pub fn of_metadata(packages: &Packages, lock: &Lock) -> Result<Workspace, RealiseError> {
     // Cargo tells of no packages that only features need which are off; the description may name them.
     let mut workspace = Workspace { packages: locked_packages(lock)?, ..Workspace::default() };
     for package in packages.iter() {

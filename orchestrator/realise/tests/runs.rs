@@ -65,7 +65,13 @@ impl Work for Made {
             working_directory: RelPath::root(),
             outputs: BTreeSet::new(),
         };
-        Ok(Bound { command, inputs: InputRoot::default(), observe: BTreeSet::new(), early: None })
+        Ok(Bound {
+            command,
+            inputs: InputRoot::default(),
+            observe: BTreeSet::new(),
+            early: None,
+            is_fingerprinted: false,
+        })
     }
 
     fn early(&mut self, _: Node, _: File) {}

@@ -51,15 +51,11 @@ pub(crate) fn parse_named(hex: &str, bytes: &[u8]) -> Result<ActionResult, Strin
 
 impl ActionCache for Disk {
     fn result(&self, action: Digest<Action>) -> Result<Option<ActionResult>, StoreError> {
-        let path = self.layout().action(action);
-        let Some(bytes) = files::read(&path)? else { return Ok(None) };
-        let Ok(Record { format: _, action: _, result }) = parse(action, &bytes) else {
-            return Ok(None);
-        };
+        let Some(result) = self.recorded_result(action)? else { return Ok(None) };
         if !self.has_outputs(&result)? {
             return Ok(None);
         }
-        files::touch(&path);
+        files::touch(&self.layout().action(action));
         Ok(Some(result))
     }
 
@@ -75,6 +71,16 @@ impl ActionCache for Disk {
 }
 
 impl Disk {
+    /// An action's result as it is recorded, for those who tell of it and make nothing of it: nobody looks whether what it
+    /// names is there, and it counts as no use of it. Collection takes no output of a recorded result away.
+    ///
+    /// # Errors
+    /// When the record can't be read.
+    pub fn recorded_result(&self, action: Digest<Action>) -> Result<Option<ActionResult>, StoreError> {
+        let bytes = files::read(&self.layout().action(action))?;
+        Ok(bytes.and_then(|bytes| parse(action, &bytes).ok()).map(|record| record.result))
+    }
+
     /// Forgets an action's result: it turned out to be of no use.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ pub(crate) fn rows(graph: &Graph<'_>, asked: &[Asked], trace: &[Traced]) -> Vec<
                         variant: one.variant.to_string(),
                         target: one.target.clone(),
                         place,
-                        name: artefact.installed,
+                        name: artefact.installed.clone(),
                         file,
                     },
                     status: if trace[node].cached { Status::Cached } else { Status::Built },

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use xbuild_action::{Content as _, File};
 use xbuild_base::{Hasher, Sha256, Triple};
 use xbuild_output::{Artefact, Place, Row, Status};
-use xbuild_realise::LocalSources;
+use xbuild_realise::{LocalSources, this_program};
 use xbuild_store::{Disk, Namespace};
 
 use crate::cli::{Build, Execution, Features};
@@ -58,7 +58,6 @@ pub(crate) fn key(
     stamp: Option<&Stamp>,
 ) -> Sha256 {
     let mut key = Hasher::default();
-    key.update_framed(env!("CARGO_PKG_VERSION"));
     key.update_framed(&this_program());
     key.update_framed(described.fingerprint.to_string().as_str());
     key.update_framed(host.as_str());
@@ -101,13 +100,6 @@ pub(crate) fn with_pins(
     whole.update_framed(&packages::fingerprint(key, packages).to_string());
     inputs.iter().for_each(|pins| whole.update_framed(&format!("{pins:?}")));
     whole.sha256()
-}
-
-/// What tells this build of xbuild from another of the same version. Hashing its file would take longer than all
-/// the rest; where it can't be told, the version alone must do.
-pub(crate) fn this_program() -> String {
-    let told = std::env::current_exe().and_then(fs_err::metadata);
-    told.map(|file| format!("{} {:?}", file.len(), file.modified().ok())).unwrap_or_default()
 }
 
 /// What an equal request before this one came to.

@@ -20,7 +20,7 @@ use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
 use xbuild_realise::engine::{Comparison, Engine};
 use xbuild_realise::project::Project;
-use xbuild_realise::{LocalSources, Patches, project};
+use xbuild_realise::{LocalSources, Metadata, Patches, project};
 use xbuild_store::Disk;
 
 use crate::cli::{Build, Global};
@@ -169,7 +169,7 @@ pub(crate) struct Extra {
 pub(crate) struct Planned<'w> {
     project: Project,
     /// What each toolchain's cargo says of the packages.
-    pub(crate) metadata: BTreeMap<Version, String>,
+    pub(crate) metadata: BTreeMap<Version, Metadata>,
     pub(crate) asked: Vec<Asked>,
     /// What the description says of packages.
     packages: BTreeMap<PackageVersion, PackageSettings>,

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use xbuild_cargo::Packages;
 use xbuild_realise::{Listing, LocalSources, project, workspace};
 use xbuild_store::Disk;
 
@@ -29,7 +30,8 @@ fn manifests_alone_tell_of_a_workspace_what_cargo_tells() {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{}: {}", fixture.name, String::from_utf8_lossy(&output.stderr));
         let lock = project::read_lock(&root).unwrap();
-        let theirs = workspace::of_metadata(&String::from_utf8(output.stdout).unwrap(), &lock).unwrap();
+        let packages = Packages::parse(&String::from_utf8(output.stdout).unwrap()).unwrap();
+        let theirs = workspace::of_metadata(&packages, &lock).unwrap();
         let local = LocalSources::import(&store, &root, Listing::Kept).unwrap();
         let ours = workspace::of_manifests(&store, &local, &lock).unwrap();
         assert_eq!(ours, theirs, "{}", fixture.name);

@@ -9,6 +9,7 @@ use xbuild_describe::{Asked, TargetSpec};
 use xbuild_plan::graph::{Graph, Part};
 use xbuild_plan::queue::{Node, Wait};
 use xbuild_plan::{Bound, PlanError, Work};
+use xbuild_realise::Metadata;
 use xbuild_realise::platform::Layers;
 use xbuild_realise::project::Project;
 use xtask_ground::Kit;
@@ -39,7 +40,7 @@ const OPTIONS: [&str; 5] = ["--lib", "--bins", "--examples", "--tests", "--bench
 /// Plans what is asked for.
 pub(crate) fn plan(
     kit: &Kit<'_>,
-    (project, metadata): &(Project, String),
+    (project, metadata): &(Project, Metadata),
     asked: &Asked,
     (spec, layers): (&TargetSpec, &Layers),
     options: &[String],

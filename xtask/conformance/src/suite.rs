@@ -4,6 +4,7 @@ use std::path::Path;
 
 use xbuild_cargo::{Flavour, Platform};
 use xbuild_describe::{Asked, Description, Override, Request};
+use xbuild_realise::Metadata;
 use xbuild_realise::platform::{self, Layers};
 use xbuild_realise::project::Project;
 use xtask_ground::{Ground, Kit, Ready, TARGETS};
@@ -139,7 +140,7 @@ impl Suite<'_> {
         let ours = ready.asked.iter().map(|(asked, layers)| {
             self.ground.with_stand_ins(self.kit, &workspace, (asked, layers), !case.options.is_empty())
         });
-        let ours: Vec<(Project, String)> = ours.collect::<Result<_, _>>()?;
+        let ours: Vec<(Project, Metadata)> = ours.collect::<Result<_, _>>()?;
         let other = match &case.config_for_cargo {
             None => None,
             Some(text) => {
@@ -166,7 +167,7 @@ impl Suite<'_> {
         &self,
         case: &Case,
         description: &Description,
-        (ours, theirs): (&(Project, String), &Ready),
+        (ours, theirs): (&(Project, Metadata), &Ready),
         asked: &Asked,
         layers: &Layers,
     ) -> Result<Compared, Error> {

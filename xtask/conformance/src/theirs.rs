@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 
 use xbuild_action::{ActionResult, Command, Content as _, ContentExt as _, Entry, File, InputRoot, Output};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_cargo::{Package, Packages, Toolchain};
+use xbuild_cargo::{Package, Toolchain};
 use xbuild_describe::Asked;
 use xbuild_plan::places::{CARGO_CONFIG, place};
 use xbuild_plan::planning::environment;
-use xbuild_realise::RealiseError;
 use xbuild_realise::platform::Layers;
 use xtask_ground::cargo::selection;
 use xtask_ground::{Kit, Ready};
@@ -74,7 +73,7 @@ impl<'o> Oracle<'o> {
         let records = place(RECORDS);
         let sources = &ready.project.sources;
         let mut argv = arguments(asked, toolchain);
-        let packages = Packages::parse(&ready.metadata).map_err(RealiseError::from)?;
+        let packages = ready.metadata.packages();
         let chosen = packages
             .iter()
             .filter(|one| packages.is_member(&one.id) && asked.plan.packages.contains(&one.name));

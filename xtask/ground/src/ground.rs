@@ -31,7 +31,7 @@ use xbuild_realise::gather::{Gathering, Reach, StandIns};
 use xbuild_realise::platform::{self, Layers};
 use xbuild_realise::project::Project;
 use xbuild_realise::std_library::StdRequest;
-use xbuild_realise::{Listing, LocalSources, RealiseError, project, workspace};
+use xbuild_realise::{Listing, LocalSources, Metadata, RealiseError, project, workspace};
 use xbuild_store::Disk;
 
 use crate::error::Error;
@@ -92,7 +92,7 @@ pub struct Ready {
     /// Sources and configuration.
     pub project: Project,
     /// What `cargo metadata` says.
-    pub metadata: String,
+    pub metadata: Metadata,
     /// What is asked for, one graph each, with the toolchain of its target.
     pub asked: Vec<(Asked, Layers)>,
 }
@@ -254,8 +254,8 @@ impl Ground {
         let toolchain = self.toolchain(description)?;
         let project = self.gather(kit, workspace)?;
         let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
-        let metadata = project::metadata(kit.engine, &project.ground(&host))?;
-        let facts = workspace::of_metadata(&metadata, &project::read_lock(workspace)?)?;
+        let metadata = Metadata::ask(kit.engine, &project.ground(&host))?;
+        let facts = workspace::of_metadata(metadata.packages(), &project::read_lock(workspace)?)?;
         let asked = evaluate(description, &facts, &self.targets, request)?;
         let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
         let layers = self.layers(kit, description, &grounds)?;
@@ -273,14 +273,14 @@ impl Ground {
         workspace: &Path,
         (asked, layers): (&Asked, &Layers),
         development: bool,
-    ) -> Result<(Project, String), Error> {
+    ) -> Result<(Project, Metadata), Error> {
         let mut reach = Reach { development, ..Reach::default() };
         let project = self.gathered(kit, workspace, |gathering, configuration| {
             let spec = self.target(asked.target.as_str())?;
             reach.add(kit.engine, asked, spec, &layers.host, configuration)?;
             Ok(gathering.stand_ins(&reach)?)
         })?;
-        let metadata = project::metadata(kit.engine, &project.ground(&layers.host))?;
+        let metadata = Metadata::ask(kit.engine, &project.ground(&layers.host))?;
         Ok((project, metadata))
     }
 

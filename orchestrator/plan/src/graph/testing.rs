@@ -107,7 +107,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         for unit in libraries {
             let dynamic = |kind| matches!(kind, ArtefactKind::Linkable | ArtefactKind::DynamicLibrary);
             let made = self.graph.dependency(of, unit);
-            for artefact in context.artefacts(unit).into_iter().filter(|artefact| dynamic(artefact.kind)) {
+            for artefact in context.artefacts(unit).iter().filter(|artefact| dynamic(artefact.kind)) {
                 if let Some(file) = made.and_then(|made| made.files.get(&artefact.file)) {
                     inputs.files.insert(beside.join(&place(&artefact.file)), *file);
                 }
@@ -117,7 +117,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         let argv = runner.emulator.iter().cloned().chain([program.in_sandbox()]);
         let argv = argv.chain(self.arguments.iter().cloned()).collect();
         let command = Command { argv, environment, working_directory, outputs: BTreeSet::new() };
-        Ok(Bound { command, inputs, observe, early: None })
+        Ok(Bound { command, inputs, observe, early: None, is_fingerprinted: false })
     }
 
     fn documentation(&self, of: UnitOf) -> Result<Bound, PlanError> {
@@ -131,7 +131,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         self.graph.add_artefacts(of, &mut inputs)?;
         inputs.directories.insert(working_directory.clone());
         let command = Command { argv, environment, working_directory, outputs: BTreeSet::new() };
-        Ok(Bound { command, inputs, observe, early: None })
+        Ok(Bound { command, inputs, observe, early: None, is_fingerprinted: false })
     }
 
     /// What every run of a package's tests sees: toolchain, sources, what build scripts have made.
@@ -150,7 +150,7 @@ impl<'g, 's> TestRuns<'g, 's> {
         let PackageSources { mounts, mut files, edited: mut observe } = whole.unwrap_or_default();
         let mut inputs = InputRoot { mounts, ..InputRoot::default() };
         for id in &packages {
-            let sources = self.graph.package_sources(of.part, id)?;
+            let sources = self.graph.package_sources(of.part, id)?.sources.clone();
             for (place, tree) in sources.mounts {
                 let is_there = |mount: &RelPath| place.strip_prefix(mount).is_some();
                 if !inputs.mounts.keys().any(is_there) {
@@ -193,8 +193,8 @@ impl<'g, 's> TestRuns<'g, 's> {
     fn program(&self, of: UnitOf, unit: UnitIndex) -> Result<File, PlanError> {
         let context = &self.graph.parts[of.part].context;
         let made = self.graph.dependency(of, unit);
-        let artefacts = context.needed_files(unit, Need::Program);
-        let name = artefacts.first().map(|artefact| artefact.file.as_str()).unwrap_or_default();
+        let mut artefacts = context.needed_files(unit, Need::Program);
+        let name = artefacts.next().map(|artefact| artefact.file.as_str()).unwrap_or_default();
         let file = made.and_then(|made| made.files.get(name)).copied();
         file.ok_or_else(|| self.graph.missing(of.part, unit, name))
     }

@@ -73,6 +73,8 @@ pub(super) struct Run<'r> {
     in_flight: BTreeMap<Digest<Action>, InFlight>,
     summary: Summary,
     stopping: bool,
+    /// The keys of nodes that are worth remembering.
+    keys: BTreeMap<Node, Digest<Action>>,
 }
 
 /// Starts an action in a thread of its own.
@@ -96,6 +98,7 @@ impl<'r> Run<'r> {
             in_flight: BTreeMap::new(),
             summary: Summary::default(),
             stopping: false,
+            keys: BTreeMap::new(),
         }
     }
 
@@ -140,6 +143,10 @@ impl<'r> Run<'r> {
             return Err(RealiseError::Unfinished(unfinished));
         }
         self.summary.skipped += unfinished;
+        if self.engine.again.is_none() && self.summary.failed == 0 {
+            let before = self.engine.remembered(self.work);
+            self.engine.remember(self.work, &before, self.keys);
+        }
         Ok(self.summary)
     }
 
@@ -186,6 +193,9 @@ impl<'r> Run<'r> {
         let bound = self.work.bind(node)?;
         let digest = self.engine.key(&bound.command, &bound.inputs)?;
         self.events.bound(node, digest, &bound);
+        if bound.is_fingerprinted {
+            self.keys.insert(node, digest);
+        }
         if self.join(node, digest) {
             return Ok(None);
         }

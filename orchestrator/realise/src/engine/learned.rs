@@ -163,7 +163,7 @@ impl Engine<'_> {
 
     /// The shape of an action; `None` when nothing of it is observed.
     fn shape(&self, bound: &Bound) -> Result<Option<Sha256>, RealiseError> {
-        let Bound { command, inputs, observe, early: _ } = bound;
+        let Bound { command, inputs, observe, early: _, is_fingerprinted: _ } = bound;
         if observe.is_empty() || self.isolation == Isolation::None {
             return Ok(None);
         }

@@ -60,7 +60,7 @@ impl World {
             inputs.files.insert(path(&format!("build/made/{name}")), file);
         }
         let observe = BTreeSet::from([path("build/ws"), path("build/ws/n")]);
-        Bound { command, inputs, observe, early: None }
+        Bound { command, inputs, observe, early: None, is_fingerprinted: false }
     }
 
     pub(crate) fn engine<'a>(&'a self, executor: &'a dyn Executor) -> Engine<'a> {

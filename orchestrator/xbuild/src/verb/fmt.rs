@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use xbuild_action::{Command, InputRoot};
-use xbuild_cargo::Packages;
 use xbuild_plan::planning::environment;
 use xbuild_realise::RealiseError;
 
@@ -32,7 +31,7 @@ fn check(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<ExitCode, Xb
     let mut unformatted: BTreeSet<String> = BTreeSet::new();
     let inputs = InputRoot { layers: work.rustfmt_layers()?, ..InputRoot::default() };
     let in_sandbox = format!("{DIFFERENCE}{}/", work.local.workspace.in_sandbox());
-    for (edition, files) in crates(planned)? {
+    for (edition, files) in crates(planned) {
         let options = [PROGRAM, "--check", "--edition", &edition].map(str::to_owned);
         let command = Command {
             argv: options.into_iter().chain(files).collect(),
@@ -71,16 +70,16 @@ fn difference(line: &str) -> Option<(&str, usize)> {
 }
 
 /// The root files of all crates of local packages, by edition.
-fn crates(planned: &Planned<'_>) -> Result<BTreeMap<String, BTreeSet<String>>, XbuildError> {
+fn crates(planned: &Planned<'_>) -> BTreeMap<String, BTreeSet<String>> {
     let mut crates: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     // What lies where is the same for all of them.
     if let Some(metadata) = planned.metadata.values().next() {
-        let packages = Packages::parse(metadata).map_err(RealiseError::from)?;
-        for target in packages.iter().filter(|package| package.is_local()).flat_map(|one| &one.targets) {
+        let local = metadata.packages().iter().filter(|package| package.is_local());
+        for target in local.flat_map(|one| &one.targets) {
             crates.entry(target.edition.clone()).or_default().insert(target.src_path.clone());
         }
     }
-    Ok(crates)
+    crates
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@ use xbuild_base::{Digest, Hasher, RelPath, Sha256, Tree};
 use xbuild_describe::{Asked, evaluate};
 use xbuild_plan::sources::Sources;
 use xbuild_realise::gather::{Gathering, Reach, StandIns};
-use xbuild_realise::{RealiseError, in_threads, workspace};
+use xbuild_realise::{RealiseError, in_threads, this_program, workspace};
 use xbuild_store::Namespace;
 
 use super::{Extra, Planned, Work, request};
 use crate::composed::{Ground, spec};
 use crate::error::XbuildError;
-use crate::record;
 
 /// The memo namespace: what is asked of which manifests → what stands in for the crates that it doesn't need.
 const NEEDED: Namespace = Namespace::new("stand-ins-1");
@@ -32,7 +31,7 @@ impl Needed {
         let Work { described, build, wanted, .. } = work;
         let request = request(build, wanted);
         let mut key = Hasher::default();
-        key.update_framed(&record::this_program());
+        key.update_framed(&this_program());
         key.update_framed(&described.fingerprint.to_string());
         // Lock and configuration are in it.
         let local = Sources::local(work.local.workspace.clone(), work.local.tree);

@@ -13,7 +13,7 @@ use xbuild_fetch::{FetchError, Fetcher, FixedOutput};
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::gather::Gathering;
 use xbuild_realise::project::{DescribedVariables, Project};
-use xbuild_realise::{project, workspace};
+use xbuild_realise::{Metadata, workspace};
 
 use super::needed::Needed;
 use super::{Extra, Planned, Work, no_variant, request};
@@ -52,9 +52,12 @@ impl<'w> Work<'w> {
 
         recorder.stage("plan");
         if let Some(asked) = &described.member {
-            described.check_member(asked, &workspace::member_folders(&said, &project.sources.workspace)?)?;
+            described.check_member(
+                asked,
+                &workspace::member_folders(said.packages(), &project.sources.workspace),
+            )?;
         }
-        let members = workspace::of_metadata(&said, &self.lock)?;
+        let members = workspace::of_metadata(said.packages(), &self.lock)?;
         let request = request(self.build, &self.wanted);
         let description = &described.description;
         let asked = evaluate(description, &members, &described.targets, &request)?;
@@ -97,11 +100,11 @@ impl<'w> Work<'w> {
         gathering: &Gathering<'_>,
         needed: &mut Needed,
         host_layers: &[Digest<Tree>],
-    ) -> Result<(Project, String), XbuildError> {
-        let read = |needed: &Needed| -> Result<(Project, String), XbuildError> {
+    ) -> Result<(Project, Metadata), XbuildError> {
+        let read = |needed: &Needed| -> Result<(Project, Metadata), XbuildError> {
             let project = gathering.project(self.configuration.clone(), &needed.stand_ins)?;
             let project = self.patches.apply_to_fetched(gathering.store, &self.lock, project)?;
-            let said = project::metadata(&self.engine, &project.ground(host_layers))?;
+            let said = Metadata::ask(&self.engine, &project.ground(host_layers))?;
             Ok((project, said))
         };
         match read(needed) {
@@ -118,11 +121,11 @@ impl<'w> Work<'w> {
     fn ask_for_metadata(
         &self,
         planned: &mut Planned<'_>,
-        mut said: BTreeMap<Version, String>,
+        mut said: BTreeMap<Version, Metadata>,
     ) -> Result<(), XbuildError> {
         for (ground, layers) in &planned.composed.layers {
             if !said.contains_key(&ground.rust) {
-                let of_rust = project::metadata(&self.engine, &planned.project.ground(&layers.host))?;
+                let of_rust = Metadata::ask(&self.engine, &planned.project.ground(&layers.host))?;
                 said.insert(ground.rust.clone(), of_rust);
             }
         }
