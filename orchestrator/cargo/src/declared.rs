@@ -204,10 +204,24 @@ pub struct StandInDependency<'s> {
     pub name: &'s str,
     /// Its version.
     pub version: &'s str,
-    /// Its registry's index, where that is not the default registry's.
-    pub index: Option<&'s str>,
+    /// Where it comes from, where that is not the default registry.
+    pub origin: Option<StandInOrigin<'s>>,
     /// Features that the package may have asked of it.
     pub features: BTreeSet<&'s str>,
+}
+
+/// Where a package comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StandInOrigin<'s> {
+    /// A registry, by its index.
+    Registry(&'s str),
+    /// A git repository.
+    Git {
+        /// Its address.
+        url: &'s str,
+        /// What is asked for, as `(branch | tag | rev, value)`; `None` is the default branch.
+        reference: Option<(&'s str, &'s str)>,
+    },
 }
 
 impl StandIn<'_> {
@@ -229,8 +243,15 @@ impl StandIn<'_> {
             dependency.insert("version".to_owned(), format!("={version}").into());
             dependency.insert("default-features".to_owned(), false.into());
             dependency.insert("features".to_owned(), list(&one.features));
-            if let Some(index) = one.index {
-                dependency.insert("registry-index".to_owned(), index.into());
+            match one.origin {
+                None => {}
+                Some(StandInOrigin::Registry(index)) => {
+                    dependency.insert("registry-index".to_owned(), index.into());
+                }
+                Some(StandInOrigin::Git { url, reference }) => {
+                    dependency.insert("git".to_owned(), url.into());
+                    dependency.extend(reference.map(|(kind, value)| (kind.to_owned(), value.into())));
+                }
             }
             // A name that is no feature's.
             dependencies.insert(format!("stand-in-{number}"), Value::Table(dependency));
@@ -307,12 +328,23 @@ mod tests {
             name: "p",
             version: "1.0.0+meta",
             features: ["x"].into(),
-            dependencies: vec![StandInDependency {
-                name: "q",
-                version: "2.0.0+meta",
-                index: Some("sparse+https://r.example/"),
-                features: ["default"].into(),
-            }],
+            dependencies: vec![
+                StandInDependency {
+                    name: "q",
+                    version: "2.0.0+meta",
+                    origin: Some(StandInOrigin::Registry("sparse+https://r.example/")),
+                    features: ["default"].into(),
+                },
+                StandInDependency {
+                    name: "r",
+                    version: "3.0.0",
+                    origin: Some(StandInOrigin::Git {
+                        url: "https://g.example/r",
+                        reference: Some(("tag", "v3")),
+                    }),
+                    features: BTreeSet::new(),
+                },
+            ],
         };
         let table: Table = stand_in.manifest().parse().unwrap();
         assert_eq!(table["package"]["version"].as_str(), Some("1.0.0+meta"));
@@ -320,5 +352,8 @@ mod tests {
         let dependency = &table["dependencies"]["stand-in-0"];
         assert_eq!(dependency["version"].as_str(), Some("=2.0.0"));
         assert_eq!(dependency["registry-index"].as_str(), Some("sparse+https://r.example/"));
+        let dependency = &table["dependencies"]["stand-in-1"];
+        assert_eq!(dependency["git"].as_str(), Some("https://g.example/r"));
+        assert_eq!(dependency["tag"].as_str(), Some("v3"));
     }
 }

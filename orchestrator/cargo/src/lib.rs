@@ -55,7 +55,7 @@ mod unit_graph;
 pub use artefact::{Artefact, ArtefactKind};
 pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable};
 pub use context::{Context, Effects};
-pub use declared::{Declared, DeclaredDependency, Effect, StandIn, StandInDependency};
+pub use declared::{Declared, DeclaredDependency, Effect, StandIn, StandInDependency, StandInOrigin};
 pub use dep_info::names_package_folder;
 pub use directive::{LibraryPath, LinkTarget, ScriptOutput};
 pub use doc::{PAGES, PARTS, merge_arguments};

@@ -1,5 +1,6 @@
 //! A project's sources: its own, and those that its lock names, fetched where they are not in the store.
 
+mod known;
 mod reach;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use xbuild_fetch::Fetcher;
 use xbuild_fetch::source::cargo_config::{CargoConfig, GitReplacement};
 use xbuild_fetch::source::crates::{self, RegistryCrate};
 use xbuild_fetch::source::git::{self, GitCommit};
-use xbuild_fetch::source::lock::{Lock, LockedSource};
+use xbuild_fetch::source::lock::{GitSource, Lock, LockedPackage, LockedSource};
 use xbuild_plan::sources::{GitTree, Origin, Registry, Scope, Sources, Vendored};
 
 pub use reach::Reach;
@@ -21,7 +22,7 @@ use crate::error::RealiseError;
 use crate::local::LocalSources;
 use crate::project::{DescribedVariables, Project};
 
-/// Crates that are not fetched, by their index in the lock, each with the tree that stands in for it. None of them can
+/// Packages that are not fetched, by their index in the lock, each with the tree that stands in for it. None of them can
 /// be reached by what is asked for.
 pub type StandIns = BTreeMap<usize, Digest<Tree>>;
 
@@ -44,9 +45,17 @@ pub struct Gathering<'g> {
 #[derive(Debug, Default)]
 struct Git {
     trees: Vec<GitTree>,
-    /// Packages of repositories that the configuration replaces with a folder, by what they come from and the name that
-    /// it has for that.
-    replaced: Vec<(Origin, String, Vendored)>,
+    /// Packages in the place of a repository's, by what they come from, and the name that the configuration has for that
+    /// where it has them there; else they stand in for those that are not fetched.
+    replaced: Vec<(Origin, Option<String>, Vendored)>,
+}
+
+/// Packages of git repositories, by their index in the lock.
+struct GitPackages<'l> {
+    /// Those that come from there.
+    repositories: BTreeMap<usize, &'l GitSource>,
+    /// Those of which the configuration says that a folder has them.
+    folders: BTreeMap<usize, GitReplacement>,
 }
 
 impl Gathering<'_> {
@@ -84,9 +93,9 @@ impl Gathering<'_> {
                 is_stand_in,
             });
         }
-        let git = self.git()?;
+        let git = self.git(stand_ins)?;
         for (origin, name, package) in git.replaced {
-            registries.entry(origin).or_insert((Some(name), Vec::new())).1.push(package);
+            registries.entry(origin).or_insert((name, Vec::new())).1.push(package);
         }
         let sources = Sources {
             workspace: self.local.workspace.clone(),
@@ -103,37 +112,70 @@ impl Gathering<'_> {
         Ok(Project { sources: Arc::new(sources), skeleton, configuration, variables })
     }
 
-    /// Fetches all that the lock has of git repositories.
-    fn git(&self) -> Result<Git, RealiseError> {
-        let Self { fetcher, lock, cargo, .. } = self;
-        let mut replaced = Vec::new();
+    /// Fetches what the lock has of git repositories, but for those whose packages others stand in for.
+    fn git(&self, stand_ins: &StandIns) -> Result<Git, RealiseError> {
+        let mut git = Git::default();
+        let GitPackages { repositories, folders } = self.git_packages()?;
+        for (index, replacement) in folders {
+            let tree = self.vendored_from_git(index, &replacement)?;
+            git.replaced.extend(self.replaced(index, Some(replacement.name), (tree, false)));
+        }
         let mut commits: Vec<GitCommit> = Vec::new();
-        for package in &lock.packages {
-            let Some(LockedSource::Git(source)) = &package.source else { continue };
-            if let Some(GitReplacement { name, folder }) = cargo.git_replacement(source)? {
-                let tree = crates::vendored_from_git(fetcher, &package.name, &package.version, &folder)?;
-                let origin = Origin::Git { url: source.url.clone(), reference: source.reference.clone() };
-                let (own_name, version) = (package.name.clone(), package.version.clone());
-                let package = Vendored { name: own_name, version, checksum: None, tree, is_stand_in: false };
-                replaced.push((origin, name, package));
-                continue;
-            }
+        for (index, source) in repositories {
             let same = |commit: &GitCommit| {
                 (&commit.source.url, &commit.source.commit) == (&source.url, &source.commit)
             };
-            if !commits.iter().any(same) {
-                commits.push(GitCommit { source: source.clone(), tree: None });
+            match stand_ins.get(&index) {
+                Some(&tree) => git.replaced.extend(self.replaced(index, None, (tree, true))),
+                None if commits.iter().any(same) => {}
+                None => commits.push(GitCommit { source: source.clone(), tree: None }),
             }
         }
-        let mut trees = Vec::new();
-        for (commit, tree) in commits.iter().zip(git::fetch(fetcher, &commits)?) {
-            trees.push(GitTree {
+        for (commit, tree) in commits.iter().zip(git::fetch(self.fetcher, &commits)?) {
+            git.trees.push(GitTree {
                 url: commit.source.url.clone(),
                 commit: commit.source.commit.clone(),
-                object: git::commit_object(fetcher, &commit.source)?,
+                object: git::commit_object(self.fetcher, &commit.source)?,
                 tree,
             });
         }
-        Ok(Git { trees, replaced })
+        Ok(git)
+    }
+
+    /// A package in the place of its repository's.
+    fn replaced(
+        &self,
+        index: usize,
+        name: Option<String>,
+        (tree, is_stand_in): (Digest<Tree>, bool),
+    ) -> Option<(Origin, Option<String>, Vendored)> {
+        let LockedPackage { name: own_name, version, source, checksum: _ } = &self.lock.packages[index];
+        let Some(LockedSource::Git(GitSource { url, reference, commit: _ })) = source else { return None };
+        let origin = Origin::Git { url: url.clone(), reference: reference.clone() };
+        let (own_name, version) = (own_name.clone(), version.clone());
+        Some((origin, name, Vendored { name: own_name, version, checksum: None, tree, is_stand_in }))
+    }
+
+    /// A package of a repository that the configuration replaces with a folder.
+    fn vendored_from_git(
+        &self,
+        index: usize,
+        GitReplacement { name: _, folder }: &GitReplacement,
+    ) -> Result<Digest<Tree>, RealiseError> {
+        let LockedPackage { name, version, .. } = &self.lock.packages[index];
+        Ok(crates::vendored_from_git(self.fetcher, name, version, folder)?)
+    }
+
+    /// The packages of the lock that are of git repositories.
+    fn git_packages(&self) -> Result<GitPackages<'_>, RealiseError> {
+        let (mut repositories, mut folders) = (BTreeMap::new(), BTreeMap::new());
+        for (index, package) in self.lock.packages.iter().enumerate() {
+            let Some(LockedSource::Git(source)) = &package.source else { continue };
+            match self.cargo.git_replacement(source)? {
+                Some(replacement) => drop(folders.insert(index, replacement)),
+                None => drop(repositories.insert(index, source)),
+            }
+        }
+        Ok(GitPackages { repositories, folders })
     }
 }

@@ -199,3 +199,37 @@ fn all_that_tests_need_is_fetched_and_bundled_with_the_rest() {
     xbuild(&project, &["test", "--offline", "--target", MUSL, "-p", "foo"]).ok();
     xbuild(&project, &["build", "--offline", "default/*/foo", "--target", MUSL]).ok();
 }
+
+/// A repository that isn't there: whoever needs it fails, and nobody else.
+#[test]
+fn a_request_fetches_the_repositories_that_it_needs_and_no_others() {
+    let project = Project::empty();
+    project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"foo\", \"bar\"]\n");
+    let gone = format!("file://{}/gone", project.folder.path().display());
+    let package = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
+    };
+    let windows = "[target.'cfg(windows)'.dependencies]\n";
+    let dependency = format!("of-git = {{ git = \"{gone}\", tag = \"v1\", features = [\"more\"] }}\n");
+    project.write("foo/Cargo.toml", &package("foo", &format!("{windows}{dependency}")));
+    project.write("foo/src/main.rs", "fn main() {}\n");
+    project.write("bar/Cargo.toml", &package("bar", &format!("[dependencies]\n{dependency}")));
+    project.write("bar/src/main.rs", "fn main() {}\n");
+    let from = format!("source = \"git+{gone}?tag=v1#{}\"\n", "1".repeat(40));
+    let packages = [
+        locked("bar", "0.1.0", "", &["of-git"]),
+        locked("below-git", "0.2.0", &from, &[]),
+        locked("foo", "0.1.0", "", &["of-git"]),
+        locked("of-git", "1.0.0", &from, &["below-git"]),
+    ];
+    project.write("Cargo.lock", &format!("version = 4\n{}", packages.concat()));
+    project.write("xbuild.toml", "[build]\npackages = [\"foo\"]\n[variant.bar]\npackages = [\"bar\"]\n");
+    xbuild(&project, &["build", "default/*/foo", "--target", MUSL]).ok();
+    for (output, target) in [("default/*/foo", WINDOWS), ("bar/*/bar", MUSL)] {
+        xbuild(&project, &["build", output, "--target", target]).fails(3).says(&gone);
+    }
+    // What is made up for it is by the lock, and that is for all.
+    xbuild(&project, &["build", "default/*/foo", "--target", MUSL, "--dry-run"])
+        .ok()
+        .says("0 units would be built");
+}

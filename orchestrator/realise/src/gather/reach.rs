@@ -7,7 +7,8 @@
 //!
 //! Left out is what only packages lead to that are not asked for, what tests alone need where none is asked for, and what
 //! is for other platforms. The latter two only where cargo's resolver looks at features of those alone that are built
-//! (Cargo book, "Feature resolver version 2"). Optional dependencies count as reached. All of this is proved against cargo's
+//! (Cargo book, "Feature resolver version 2"). Optional dependencies count as reached, and all packages of a git repository
+//! with the first of them. All of this is proved against cargo's
 //! graph before it is remembered; where it doesn't hold, everything is fetched.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,13 +18,16 @@ use toml::{Table, Value};
 use xbuild_action::{ContentExt as _, Entry, File, TreeBuilder, TreeError, lookup, walk};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::{
-    Configuration, Declared, DeclaredDependency, Effect, Flavour, StandIn, StandInDependency, manifest_in,
+    Configuration, Declared, DeclaredDependency, Flavour, StandIn, StandInDependency, StandInOrigin,
+    manifest_in,
 };
 use xbuild_describe::{Asked, TargetSpec, Task, TaskKind};
 use xbuild_fetch::source::crates::{self, RegistryCrate};
-use xbuild_fetch::source::lock::{LockedPackage, LockedSource};
+use xbuild_fetch::source::git::{self, GitCommit};
+use xbuild_fetch::source::lock::{GitSource, LockedPackage, LockedSource};
 
-use super::{Gathering, StandIns};
+use super::known::Known;
+use super::{Gathering, GitPackages, StandIns};
 use crate::engine::Engine;
 use crate::error::RealiseError;
 use crate::platform::{self, Layers};
@@ -75,19 +79,6 @@ impl Reach {
     }
 }
 
-/// Names that manifests of one workspace give to packages: what is inherited is called by its key alone.
-type Names = BTreeMap<String, BTreeSet<String>>;
-
-/// The manifests that are there.
-#[derive(Debug, Default)]
-struct Known {
-    /// All of local packages and of repositories.
-    others: Vec<Declared>,
-    names: Names,
-    /// Those of fetched crates, by their index in the lock.
-    crates: BTreeMap<usize, Declared>,
-}
-
 impl Gathering<'_> {
     /// What can stand in for the crates that a request doesn't reach. Those that it does are fetched, a layer of the
     /// graph at a time, for the next one is in their manifests. None where it can't be told: then all are to be fetched.
@@ -98,19 +89,16 @@ impl Gathering<'_> {
         let Some(edges) = &self.lock.dependencies else { return Ok(StandIns::default()) };
         let packages = &self.lock.packages;
         let locked = crates::from_lock(self.lock, self.cargo)?;
-        let registry: BTreeMap<usize, &RegistryCrate> = locked.iter().map(|one| (one.index, one)).collect();
+        let GitPackages { repositories, folders } = self.git_packages()?;
+        let fetched = Fetched { crates: locked.iter().map(|one| (one.index, one)).collect(), repositories };
         let local = local_files(self.store, self.local)?;
         let root = local.manifests.get(&manifest_in(&self.local.workspace));
         let is_exact = root.is_some_and(|root| looks_at_what_is_built(root));
         let mut known = Known::default();
-        let git = self.git()?;
-        for tree in git.trees.iter().map(|git| git.tree).chain(git.replaced.iter().map(|(.., one)| one.tree))
-        {
-            self.add_manifests(tree, &mut known)?;
+        local.manifests.values().for_each(|text| known.add_local(text));
+        for (index, replacement) in folders {
+            self.add_manifests(self.vendored_from_git(index, &replacement)?, &mut known)?;
         }
-        let from_elsewhere = known.others.len();
-        known.others.extend(local.manifests.values().filter_map(|text| Declared::parse(text).ok()));
-        known.name();
 
         let mut reached: BTreeSet<usize> = BTreeSet::new();
         let is_member = |index: &usize| {
@@ -120,7 +108,7 @@ impl Gathering<'_> {
         let mut missing: Vec<usize> = Vec::new();
         while !queue.is_empty() {
             while let Some(index) = queue.pop_front() {
-                if registry.contains_key(&index) && !known.crates.contains_key(&index) {
+                if fetched.is_missing(index, &known) {
                     missing.push(index);
                     continue;
                 }
@@ -130,7 +118,7 @@ impl Gathering<'_> {
                 let manifest = match &packages[index].source {
                     Some(LockedSource::Registry(_)) => known.crates.get(&index),
                     Some(LockedSource::Git(_)) => None,
-                    None => only_of_name(&known.others[from_elsewhere..], &packages[index].name),
+                    None => known.local(&packages[index].name),
                 };
                 // A crate's own tests are never built.
                 let development = is_member(&index) && reach.development;
@@ -144,45 +132,42 @@ impl Gathering<'_> {
             // The manifests of the next layer.
             missing.sort_unstable();
             missing.dedup();
-            if !self.add_crates(&registry, &missing, &mut known)? {
+            if !self.add(&fetched, &missing, &mut known)? {
                 return Ok(StandIns::default());
             }
             queue.extend(missing.drain(..));
         }
 
         // What a patch leads elsewhere is told by the manifest alone.
-        let leads_elsewhere = |index: &usize| edges[*index].iter().any(|edge| !registry.contains_key(edge));
-        let besides = registry.keys().copied().filter(|index| {
-            !known.crates.contains_key(index) && (reach.besides.contains(index) || leads_elsewhere(index))
-        });
-        let besides: Vec<usize> = besides.collect();
-        if !self.add_crates(&registry, &besides, &mut known)? {
+        let leads_elsewhere = |index: usize| {
+            edges[index].iter().any(|edge| match fetched.crates.contains_key(&index) {
+                true => !fetched.crates.contains_key(edge),
+                false => packages[*edge].source.is_none(),
+            })
+        };
+        let is_besides = |&index: &usize| {
+            fetched.is_missing(index, &known) && (reach.besides.contains(&index) || leads_elsewhere(index))
+        };
+        let besides: Vec<usize> = (0..packages.len()).filter(is_besides).collect();
+        if !self.add(&fetched, &besides, &mut known)? {
             return Ok(StandIns::default());
         }
         let mut stand_ins = StandIns::default();
         let wanted = known.wanted(&reach.features);
         let allowed = known.allowed(packages, edges);
-        for (&index, one) in registry.iter().filter(|(index, _)| !known.crates.contains_key(*index)) {
+        for index in (0..packages.len()).filter(|&index| fetched.is_missing(index, &known)) {
+            let LockedPackage { name, version, .. } = &packages[index];
             let dependencies = edges[index].iter().map(|edge| StandInDependency {
                 name: &packages[*edge].name,
                 version: &packages[*edge].version,
-                index: registry
-                    .get(edge)
-                    .filter(|one| !one.is_default_registry())
-                    .map(|one| one.registry.strip_prefix("registry+").unwrap_or(&one.registry)),
+                origin: fetched.origin(*edge, &packages[*edge]),
                 features: allowed.get(edge).cloned().unwrap_or_default(),
             });
-            let of_all = wanted.get("").into_iter().flatten();
+            let features = [name.as_str(), ""].into_iter().filter_map(|name| wanted.get(name));
             let stand_in = StandIn {
-                name: &one.name,
-                version: &one.version,
-                features: wanted
-                    .get(one.name.as_str())
-                    .into_iter()
-                    .flatten()
-                    .chain(of_all)
-                    .copied()
-                    .collect(),
+                name,
+                version,
+                features: features.flatten().copied().collect(),
                 dependencies: dependencies.collect(),
             };
             stand_ins.insert(index, self.put(&stand_in)?);
@@ -200,20 +185,24 @@ impl Gathering<'_> {
         tree.build(self.store)
     }
 
-    /// Fetches crates and reads their manifests. Whether all could be read.
-    fn add_crates(
-        &self,
-        registry: &BTreeMap<usize, &RegistryCrate>,
-        wanted: &[usize],
-        known: &mut Known,
-    ) -> Result<bool, RealiseError> {
-        let wanted: Vec<RegistryCrate> = wanted.iter().map(|index| registry[index].clone()).collect();
-        for (one, tree) in wanted.iter().zip(crates::fetch(self.fetcher, &wanted)?) {
+    /// Fetches packages and reads their manifests. Whether all could be read.
+    fn add(&self, fetched: &Fetched<'_>, wanted: &[usize], known: &mut Known) -> Result<bool, RealiseError> {
+        let crates = wanted.iter().filter_map(|index| fetched.crates.get(index));
+        let crates: Vec<RegistryCrate> = crates.map(|one| RegistryCrate::clone(one)).collect();
+        for (one, tree) in crates.iter().zip(crates::fetch(self.fetcher, &crates)?) {
             let manifest = lookup(self.store, tree, &manifest_in(&RelPath::root()))?;
             let Some(Entry::File(file)) = manifest else { return Ok(false) };
             let text = self.store.get(file.digest)?;
             let Ok(declared) = Declared::parse(&String::from_utf8_lossy(&text)) else { return Ok(false) };
             known.crates.insert(one.index, declared);
+        }
+        for source in wanted.iter().filter_map(|index| fetched.repositories.get(index)) {
+            if known.repositories.insert(GitSource::clone(source)) {
+                let commit = GitCommit { source: GitSource::clone(source), tree: None };
+                for tree in git::fetch(self.fetcher, &[commit])? {
+                    self.add_manifests(tree, known)?;
+                }
+            }
         }
         Ok(true)
     }
@@ -222,9 +211,7 @@ impl Gathering<'_> {
     fn add_manifests(&self, tree: Digest<Tree>, known: &mut Known) -> Result<(), RealiseError> {
         walk::<TreeError>(self.store, tree, &mut |path, entry| {
             if let (Entry::File(file), Some("Cargo.toml")) = (entry, path.file_name()) {
-                let text = self.store.get(file.digest)?;
-                // One that is none may be a test's.
-                known.others.extend(Declared::parse(&String::from_utf8_lossy(&text)).ok());
+                known.add_other(&String::from_utf8_lossy(&self.store.get(file.digest)?));
             }
             Ok(())
         })?;
@@ -232,105 +219,28 @@ impl Gathering<'_> {
     }
 }
 
-impl Known {
-    /// Collects what packages are called where they are inherited.
-    fn name(&mut self) {
-        for one in self.others.iter().flat_map(|declared| &declared.dependencies) {
-            if one.key != one.package {
-                self.names.entry(one.key.clone()).or_default().insert(one.package.clone());
-            }
-        }
-    }
-
-    /// Whether a package has another one: one of the dependencies that it may be is had, or none is known.
-    fn is_had(
-        &self,
-        manifest: &Declared,
-        other: &LockedPackage,
-        is_had: impl Fn(&DeclaredDependency) -> bool,
-    ) -> bool {
-        let mut meant = manifest.meant(&other.name, &other.version, &self.names).peekable();
-        meant.peek().is_none() || meant.any(is_had)
-    }
-
-    fn manifests(&self) -> impl Iterator<Item = &Declared> {
-        self.others.iter().chain(self.crates.values())
-    }
-
-    /// The features that are asked of each package, by its name; those that may be any package's by none.
-    fn wanted<'k>(&'k self, features: &'k BTreeSet<String>) -> BTreeMap<&'k str, BTreeSet<&'k str>> {
-        let mut wanted: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for manifest in self.manifests() {
-            let mut packages: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-            for one in &manifest.dependencies {
-                let of_key = packages.entry(&one.key).or_default();
-                of_key.insert(&one.package);
-                of_key.extend(self.names.get(&one.key).into_iter().flatten().map(String::as_str));
-            }
-            for (key, feature) in manifest.asked() {
-                for &package in packages.get(key).into_iter().flatten() {
-                    wanted.entry(package).or_default().insert(feature);
-                }
-            }
-        }
-        let of_request = features.iter().filter_map(|feature| feature.rsplit_once('/'));
-        wanted.entry("").or_default().extend(of_request.map(|(_, feature)| feature));
-        wanted
-    }
-
-    /// For each crate the features that may be on by what the lock says: all that turn nothing on that it leaves out.
-    fn allowed<'k>(
-        &'k self,
-        packages: &[LockedPackage],
-        edges: &[Vec<usize>],
-    ) -> BTreeMap<usize, BTreeSet<&'k str>> {
-        let names = Names::new();
-        // What each crate's dependencies are, by their names in its manifest.
-        let mut dependencies: BTreeMap<usize, BTreeMap<&str, BTreeSet<usize>>> = BTreeMap::new();
-        for (&index, manifest) in &self.crates {
-            let of_crate = dependencies.entry(index).or_default();
-            for &edge in &edges[index] {
-                for one in manifest.meant(&packages[edge].name, &packages[edge].version, &names) {
-                    of_crate.entry(&one.key).or_default().insert(edge);
-                }
-            }
-        }
-        let mut allowed: BTreeMap<usize, BTreeSet<&str>> =
-            self.crates.iter().map(|(&index, manifest)| (index, manifest.feature_names())).collect();
-        loop {
-            let holds = |index: usize, effect: &Effect<'_>| {
-                let of_key = |key: &str| dependencies[&index].get(key);
-                match *effect {
-                    Effect::Feature(name) => allowed[&index].contains(name),
-                    Effect::Dependency(key) => of_key(key).is_some(),
-                    Effect::FeatureOf { dependency, feature, is_weak } => match of_key(dependency) {
-                        Some(edges) => edges
-                            .iter()
-                            .all(|edge| allowed.get(edge).is_none_or(|features| features.contains(feature))),
-                        None => is_weak,
-                    },
-                }
-            };
-            let mut off: Vec<(usize, &str)> = Vec::new();
-            for (&index, features) in &allowed {
-                let manifest = &self.crates[&index];
-                let fails = |feature: &&&str| !manifest.effects(feature).iter().all(|one| holds(index, one));
-                off.extend(features.iter().filter(fails).map(|&feature| (index, feature)));
-            }
-            if off.is_empty() {
-                return allowed;
-            }
-            for (index, feature) in off {
-                allowed.get_mut(&index).map(|features| features.remove(feature));
-            }
-        }
-    }
+/// What is fetched for the packages of a lock, by their index.
+struct Fetched<'l> {
+    crates: BTreeMap<usize, &'l RegistryCrate>,
+    repositories: BTreeMap<usize, &'l GitSource>,
 }
 
-/// The manifest of a name, if there is just one.
-fn only_of_name<'d>(manifests: &'d [Declared], name: &str) -> Option<&'d Declared> {
-    let mut found = manifests.iter().filter(|manifest| manifest.name.as_deref() == Some(name));
-    found.next().filter(|_| found.next().is_none())
+impl<'l> Fetched<'l> {
+    /// Whether a package would have to be fetched for its manifest.
+    fn is_missing(&self, index: usize, known: &Known) -> bool {
+        let is_crate = self.crates.contains_key(&index) && !known.crates.contains_key(&index);
+        is_crate || self.repositories.get(&index).is_some_and(|source| !known.repositories.contains(*source))
+    }
+
+    /// Where a package comes from, as who depends on it says; `None`: the default registry.
+    fn origin(&self, index: usize, package: &'l LockedPackage) -> Option<StandInOrigin<'l>> {
+        if let Some(LockedSource::Git(GitSource { url, reference, commit: _ })) = &package.source {
+            let reference = reference.as_ref().map(|(kind, value)| (kind.as_str(), value.as_str()));
+            return Some(StandInOrigin::Git { url, reference });
+        }
+        let other = self.crates.get(&index).filter(|one| !one.is_default_registry())?;
+        Some(StandInOrigin::Registry(other.registry.strip_prefix("registry+").unwrap_or(&other.registry)))
+    }
 }
 
 /// Whether cargo's resolver looks at the features of what is built alone: from version 2 on. The Cargo book, "Resolver
