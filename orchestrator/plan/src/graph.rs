@@ -3,6 +3,12 @@
 //! A node's command line is cargo's; its input root is put together here: the toolchain's trees, the package's
 //! sources, the artefacts that it links to by their content, and the OUT_DIRs that it reads. What two graphs
 //! share has the same action in both, and the scheduler runs it once.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `packages` | what units see of the sources of packages |
+//! | `fingerprint` | what actions are made from, in few bytes |
+//! | `testing` | runs of tests over a graph that has been built |
 
 mod fingerprint;
 mod packages;
