@@ -144,8 +144,7 @@ impl<'r> Run<'r> {
         }
         self.summary.skipped += unfinished;
         if self.engine.again.is_none() && self.summary.failed == 0 {
-            let before = self.engine.remembered(self.work);
-            self.engine.remember(self.work, &before, self.keys);
+            self.engine.remember(self.work, self.keys);
         }
         Ok(self.summary)
     }

@@ -82,7 +82,7 @@ impl Engine<'_> {
         }
         missing.sort_unstable();
         if is_news {
-            self.remember(work, &remembered, keys);
+            self.remember(work, keys);
         }
         Ok(missing)
     }

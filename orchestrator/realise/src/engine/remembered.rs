@@ -25,9 +25,6 @@ const ENTRY: usize = 32 + 32 + 8;
 /// The keys that nodes came to.
 #[derive(Debug, Default)]
 pub(super) struct Remembered {
-    /// What they are kept by; `None`: not at all.
-    place: Option<Sha256>,
-    bytes: Vec<u8>,
     keys: HashMap<Sha256, Digest<Action>>,
 }
 
@@ -49,24 +46,13 @@ impl Remembered {
 impl Engine<'_> {
     /// What the nodes of an equal graph came to before.
     pub(super) fn remembered(&self, work: &dyn Work) -> Remembered {
-        let Some(graph) = work.fingerprint() else { return Remembered::default() };
-        let mut place = Hasher::default();
-        place.update_framed(&this_program());
-        place.update_framed(&format!("{graph} {:?}", self.isolation));
-        let place = place.sha256();
-        let bytes = self.store.memo(KEYS, place).unwrap_or_default();
-        let keys = bytes.chunks_exact(ENTRY).filter_map(read_entry).collect();
-        Remembered { place: Some(place), bytes, keys }
+        let bytes = self.place(work).and_then(|place| self.store.memo(KEYS, place)).unwrap_or_default();
+        Remembered { keys: bytes.chunks_exact(ENTRY).filter_map(read_entry).collect() }
     }
 
     /// Keeps what nodes came to that have succeeded. That it can't be kept costs time later, and no more.
-    pub(super) fn remember(
-        &self,
-        work: &dyn Work,
-        before: &Remembered,
-        keys: impl IntoIterator<Item = (Node, Digest<Action>)>,
-    ) {
-        let Some(place) = before.place else { return };
+    pub(super) fn remember(&self, work: &dyn Work, keys: impl IntoIterator<Item = (Node, Digest<Action>)>) {
+        let Some(place) = self.place(work) else { return };
         let mut bytes = Vec::new();
         for (node, key) in keys {
             if let Ok(Some(fingerprint)) = work.fingerprint_of(node) {
@@ -75,9 +61,18 @@ impl Engine<'_> {
                 bytes.extend_from_slice(&key.size().to_le_bytes());
             }
         }
-        if bytes != before.bytes {
+        if self.store.memo(KEYS, place).unwrap_or_default() != bytes {
             let _ = self.store.put_memo(KEYS, place, &bytes);
         }
+    }
+
+    /// What the keys of a graph's nodes are kept by; `None`: they are not.
+    fn place(&self, work: &dyn Work) -> Option<Sha256> {
+        let graph = work.fingerprint()?;
+        let mut place = Hasher::default();
+        place.update_framed(&this_program());
+        place.update_framed(&format!("{graph} {:?}", self.isolation));
+        Some(place.sha256())
     }
 }
 
