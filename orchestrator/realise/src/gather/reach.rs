@@ -196,14 +196,15 @@ impl Gathering<'_> {
             let Ok(declared) = Declared::parse(&String::from_utf8_lossy(&text)) else { return Ok(false) };
             known.crates.insert(one.index, declared);
         }
-        for source in wanted.iter().filter_map(|index| fetched.repositories.get(index)) {
-            if known.repositories.insert(GitSource::clone(source)) {
-                let commit = GitCommit { source: GitSource::clone(source), tree: None };
-                for tree in git::fetch(self.fetcher, &[commit])? {
-                    self.add_manifests(tree, known)?;
-                }
-            }
+        let sources = wanted.iter().filter_map(|index| fetched.repositories.get(index));
+        let sources: BTreeSet<GitSource> = sources.map(|source| GitSource::clone(source)).collect();
+        let commits: Vec<GitCommit> =
+            sources.iter().map(|source| GitCommit { source: source.clone(), tree: None }).collect();
+        // All at once: who is offline is told all that is missing.
+        for tree in git::fetch(self.fetcher, &commits)? {
+            self.add_manifests(tree, known)?;
         }
+        known.repositories.extend(sources);
         Ok(true)
     }
 
