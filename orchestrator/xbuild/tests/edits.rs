@@ -13,29 +13,21 @@ const TARGET: &str = "x86_64-unknown-linux-musl";
 /// `app` needs `middle` needs `leaf`; `other` needs nothing. No other run has the same sources or makes the same
 /// files, so that what is counted as built or cached, and what is damaged, is this run's own.
 fn workspace() -> Project {
-    let project = Project::empty();
+    let project = Project::workspace(&[
+        ("app", Some("middle"), ""),
+        ("leaf", None, ""),
+        ("middle", Some("leaf"), ""),
+        ("other", None, ""),
+    ]);
     let unique = format!("#[used]\nstatic UNIQUE: &str = \"{}\";\n", project.folder.path().display());
-    let mut lock = String::from("version = 4\n");
-    for (name, needs, source, code) in [
-        ("app", "middle", "main", "fn main() {\n    println!(\"{}\", middle::twice());\n}\n"),
-        ("leaf", "", "lib", "pub fn number() -> u32 {\n    21\n}\n"),
-        ("middle", "leaf", "lib", "pub fn twice() -> u32 {\n    2 * leaf::number()\n}\n"),
-        ("other", "", "main", "fn main() {\n    println!(\"other\");\n}\n"),
+    for (path, code) in [
+        ("app/src/main.rs", "fn main() {\n    println!(\"{}\", middle::twice());\n}\n"),
+        ("leaf/src/lib.rs", "pub fn number() -> u32 {\n    21\n}\n"),
+        ("middle/src/lib.rs", "pub fn twice() -> u32 {\n    2 * leaf::number()\n}\n"),
+        ("other/src/main.rs", "fn main() {\n    println!(\"other\");\n}\n"),
     ] {
-        let (mut dependency, mut locked) = (String::new(), String::new());
-        if !needs.is_empty() {
-            dependency = format!("[dependencies]\n{needs} = {{ path = \"../{needs}\" }}\n");
-            locked = format!("dependencies = [\n \"{needs}\",\n]\n");
-        }
-        let head = format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n");
-        project.write(&format!("{name}/Cargo.toml"), &format!("{head}edition = \"2024\"\n{dependency}"));
-        project.write(&format!("{name}/README.md"), "# It has a README.\n");
-        project.write(&format!("{name}/src/{source}.rs"), &format!("{unique}{code}"));
-        lock.push_str(&format!("\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n{locked}"));
+        project.write(path, &format!("{unique}{code}"));
     }
-    project.write("Cargo.lock", &lock);
-    let members = "members = [\"app\", \"leaf\", \"middle\", \"other\"]";
-    project.write("Cargo.toml", &format!("[workspace]\nresolver = \"3\"\n{members}\n"));
     project
 }
 

@@ -310,6 +310,28 @@ impl Project {
         project
     }
 
+    /// A workspace of packages and its lock, in the lock's order: of each its name, the one of the others that it needs (or
+    /// none), and further lines of `[package]`. Each has a README; the sources are still to be written.
+    pub(crate) fn workspace(packages: &[(&str, Option<&str>, &str)]) -> Self {
+        let project = Self::empty();
+        let mut lock = String::from("version = 4\n");
+        for (name, needs, more) in packages {
+            let dependency =
+                needs.map(|needs| format!("[dependencies]\n{needs} = {{ path = \"../{needs}\" }}\n"));
+            let locked = needs.map(|needs| format!("dependencies = [\n \"{needs}\",\n]\n"));
+            let head =
+                format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{more}");
+            project.write(&format!("{name}/Cargo.toml"), &(head + &dependency.unwrap_or_default()));
+            project.write(&format!("{name}/README.md"), "# It has a README.\n");
+            let locked = locked.unwrap_or_default();
+            lock.push_str(&format!("\n[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n{locked}"));
+        }
+        project.write("Cargo.lock", &lock);
+        let members: Vec<&str> = packages.iter().map(|(name, ..)| *name).collect();
+        project.write("Cargo.toml", &format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n"));
+        project
+    }
+
     /// A project of these files: path and text of each.
     pub(crate) fn of(files: &[(&str, &str)]) -> Self {
         let project = Self::empty();
