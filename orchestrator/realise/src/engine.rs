@@ -6,12 +6,12 @@
 
 mod again;
 mod drive;
+mod inbox;
 mod learned;
 mod look;
 mod remembered;
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{
@@ -28,6 +28,7 @@ use crate::error::RealiseError;
 use crate::tokens::Tokens;
 pub use again::{Comparison, Difference, differing_files};
 use drive::Run;
+use inbox::{Sender, inbox};
 use learned::Listings;
 
 /// How a node got its result.
@@ -147,6 +148,7 @@ pub struct Summary {
     pub skipped: usize,
 }
 
+#[derive(Debug)]
 enum Event {
     /// Another process runs the same action.
     Waits(Digest<Action>),
@@ -174,7 +176,7 @@ impl Engine<'_> {
     /// [`Events::failed`] tells it, and the summary counts it.
     pub fn run(&self, work: &mut dyn Work, events: &mut dyn Events) -> Result<Summary, RealiseError> {
         let tokens = Tokens::new(self.jobs).map_err(RealiseError::io("make the jobserver's pipe"))?;
-        let (sender, receiver) = channel();
+        let (sender, inbox) = inbox().map_err(RealiseError::io("make an event descriptor"))?;
         std::thread::scope(|scope| {
             let unkeyed = tokens.unkeyed();
             let spawn = |digest: Digest<Action>, bound: Bound| {
@@ -184,7 +186,7 @@ impl Engine<'_> {
                     report.ended(outcome);
                 });
             };
-            Run::new(self, work, events, &tokens).drive(&receiver, &spawn)
+            Run::new(self, work, events, &tokens).drive(&inbox, &spawn)
         })
     }
 
@@ -286,12 +288,12 @@ impl Engine<'_> {
         digest: Digest<Action>,
         bound: &Bound,
         unkeyed: &Unkeyed,
-        sender: Option<&Sender<Event>>,
+        sender: Option<&Sender>,
     ) -> Executed {
         let broken = |error: RealiseError| Box::new((Cause::Error(error), None));
         let mut waits = || {
             if let Some(sender) = sender {
-                let _ = sender.send(Event::Waits(digest));
+                sender.send(Event::Waits(digest));
             }
         };
         let _lock =
@@ -341,12 +343,12 @@ impl Engine<'_> {
 /// Tells how an execution ended, whatever happens to its thread: the run waits for it.
 struct Report {
     digest: Digest<Action>,
-    sender: Sender<Event>,
+    sender: Sender,
     is_sent: bool,
 }
 
 impl Report {
-    const fn new(digest: Digest<Action>, sender: Sender<Event>) -> Self {
+    const fn new(digest: Digest<Action>, sender: Sender) -> Self {
         Self { digest, sender, is_sent: false }
     }
 
@@ -356,7 +358,7 @@ impl Report {
 
     fn send(&mut self, outcome: Executed) {
         self.is_sent = true;
-        let _ = self.sender.send(Event::Ended(self.digest, Box::new(outcome)));
+        self.sender.send(Event::Ended(self.digest, Box::new(outcome)));
     }
 }
 
@@ -373,7 +375,7 @@ impl Drop for Report {
 struct Announcements<'a> {
     digest: Digest<Action>,
     early: Option<&'a RelPath>,
-    sender: Option<&'a Sender<Event>>,
+    sender: Option<&'a Sender>,
 }
 
 impl Observer for Announcements<'_> {
@@ -385,7 +387,7 @@ impl Observer for Announcements<'_> {
         }
         // A failure here is not lost: the file is collected again, or missed, at the end.
         if let Ok(file) = running.collect(path) {
-            let _ = sender.send(Event::Early(self.digest, file));
+            sender.send(Event::Early(self.digest, file));
             self.early = None;
         }
     }

@@ -5,7 +5,7 @@
 //! again whenever no action runs.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -47,6 +47,11 @@ impl Tokens {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// What can be read when a token is free. A compiler that waits for one too may have taken it by then.
+    pub(crate) fn free(&self) -> BorrowedFd<'_> {
+        self.own.as_fd()
     }
 
     /// Puts a token back.

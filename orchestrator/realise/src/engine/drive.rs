@@ -4,7 +4,6 @@
 //! compiler for one more thread, and the action on the longest way would wait for that thread's end.
 
 use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use xbuild_action::{ActionCache as _, ActionResult, Command, ContentExt as _, File};
@@ -12,12 +11,16 @@ use xbuild_base::{Action, Digest};
 use xbuild_plan::queue::{Node, Queue};
 use xbuild_plan::{Bound, Work};
 
+use super::inbox::Inbox;
 use super::{Cause, Engine, Event, Events, Failure, Source, Success, Summary};
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
 
 /// So many actions are made ready while there is no token for them: cached ones behind them are found meanwhile.
 const READY: usize = 16;
+
+/// How long it may take until a cancellation is seen, and the display is drawn anew.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The nodes that wait for one action's execution.
 struct InFlight {
@@ -102,11 +105,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    pub(super) fn drive(
-        mut self,
-        receiver: &Receiver<Event>,
-        spawn: &Spawn<'_>,
-    ) -> Result<Summary, RealiseError> {
+    pub(super) fn drive(mut self, inbox: &Inbox, spawn: &Spawn<'_>) -> Result<Summary, RealiseError> {
         loop {
             if self.engine.cancel.is_cancelled() {
                 self.stopping = true;
@@ -125,13 +124,10 @@ impl<'r> Run<'r> {
                 }
                 continue;
             }
-            // A token that rustc puts back isn't an event: look again soon while something waits for one.
-            let patience = Duration::from_millis(if self.ready.is_empty() { 100 } else { 5 });
-            match receiver.recv_timeout(patience) {
-                Ok(event) => self.handle(event),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => self.events.tick(),
-            }
-            while let Ok(event) = receiver.try_recv() {
+            let wanted = (!self.stopping && !self.ready.is_empty()).then(|| self.tokens.free());
+            inbox.wait(wanted, PATIENCE).map_err(RealiseError::io("wait for what runs"))?;
+            self.events.tick();
+            while let Some(event) = inbox.next() {
                 self.handle(event);
             }
         }
