@@ -1,9 +1,10 @@
 //! The executor's trait: runs a command over an input root.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::RawFd;
-use std::sync::Arc;
+use std::io::{PipeReader, PipeWriter, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use xbuild_base::RelPath;
@@ -44,18 +45,50 @@ pub struct Unkeyed {
 
 /// A switch that stops every action it was given to.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Switch>);
+
+#[derive(Debug, Default)]
+struct Switch {
+    is_on: AtomicBool,
+    /// A pipe that nobody reads, and who writes to it; made for the first who waits.
+    bell: OnceLock<Option<(PipeReader, PipeWriter)>>,
+    has_rung: AtomicBool,
+}
 
 impl Cancel {
     /// Asks everything to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.is_on.store(true, Ordering::SeqCst);
+        self.0.ring();
     }
 
     /// Whether it was asked to.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.is_on.load(Ordering::SeqCst)
+    }
+
+    /// What can be read (poll(2)) as soon as it was asked to, and from then on. `None` when there is no descriptor
+    /// left: whoever waits has to look from time to time.
+    #[must_use]
+    pub fn bell(&self) -> Option<BorrowedFd<'_>> {
+        let bell = self.0.bell.get_or_init(|| std::io::pipe().ok());
+        // Whoever asked before there was a bell could not ring it.
+        if self.is_cancelled() {
+            self.0.ring();
+        }
+        bell.as_ref().map(|(read, _)| read.as_fd())
+    }
+}
+
+impl Switch {
+    fn ring(&self) {
+        if let Some(Some((_, write))) = self.bell.get()
+            && !self.has_rung.swap(true, Ordering::SeqCst)
+        {
+            // A pipe that is empty has room.
+            let _ = (&mut &*write).write_all(b"!");
+        }
     }
 }
 
@@ -116,4 +149,26 @@ impl Observer for Silent {
 pub trait Executor: Send + Sync {
     /// Runs one command to its end. Its outputs are in the store when this returns.
     fn execute(&self, request: &Request<'_>, observer: &mut dyn Observer) -> Outcome;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One byte was written, whoever was first and however often it was asked.
+    #[test]
+    fn a_bell_rings_once_for_whoever_waits_before_and_for_whoever_comes_after() {
+        for has_bell_before in [true, false] {
+            let cancel = Cancel::default();
+            if has_bell_before {
+                assert!(cancel.bell().is_some());
+            }
+            cancel.cancel();
+            cancel.clone().cancel();
+            assert!(cancel.is_cancelled() && cancel.bell().is_some());
+            let Some(Some((read, _))) = cancel.0.bell.get() else { panic!("no bell") };
+            let mut bytes = [0; 8];
+            assert_eq!(std::io::Read::read(&mut &*read, &mut bytes).unwrap(), 1);
+        }
+    }
 }

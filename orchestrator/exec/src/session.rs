@@ -1,7 +1,7 @@
 //! One run of the helper, seen from the parent.
 
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use crate::streams::Capture;
 use crate::watch::Watch;
 use crate::zygote::{Forked, Process};
 
-/// How long it may take until a cancellation is seen.
-const PROMPTLY: Duration = Duration::from_millis(100);
+/// How often it is looked at what nobody tells: the cgroup, and a cancellation where there is no bell for it.
+const PROMPTLY: Duration = Duration::from_millis(200);
 
 /// How long the helper may take to end the sandbox before it is killed itself.
 const GRACE: Duration = Duration::from_secs(5);
@@ -128,7 +128,9 @@ impl Session {
         let mut buffer = vec![0_u8; 64 << 10];
         let mut stop = None;
         while !said_all || ears.iter().any(|ear| ear.pipe.is_some()) {
-            let [out, err, socket] = self.poll(&ears, said_all, &guard)?;
+            let bell = request.cancel.bell().filter(|_| stop.is_none());
+            let patience = self.patience(&guard, bell.is_some());
+            let [out, err, socket] = self.poll(&ears, said_all, bell, patience)?;
             for (ear, ready) in ears.iter_mut().zip([out, err]) {
                 if ready {
                     ear.hear(&mut buffer, observer, running)?;
@@ -163,10 +165,26 @@ impl Session {
         Ok(Heard { stdout: out, stderr: err, end })
     }
 
-    /// Waits until something can be read, or something has to be looked at. Whether there is something on
+    /// How long nothing has to be looked at; `None` is for ever.
+    fn patience(&self, guard: &Guard<'_>, has_bell: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let next = match self.stopped {
+            Some(since) => Some(since + GRACE),
+            None => [guard.next(), (!has_bell).then(|| now + PROMPTLY)].into_iter().flatten().min(),
+        };
+        next.map(|next| next.saturating_duration_since(now))
+    }
+
+    /// Waits until something can be read, or `bell` rings, for `patience` at most. Whether there is something on
     /// standard output, standard error and the socket.
-    fn poll(&self, ears: &[Ear; 2], said_all: bool, guard: &Guard<'_>) -> Result<[bool; 3], ExecutionError> {
-        let mut polled = Vec::with_capacity(3);
+    fn poll(
+        &self,
+        ears: &[Ear; 2],
+        said_all: bool,
+        bell: Option<BorrowedFd<'_>>,
+        patience: Option<Duration>,
+    ) -> Result<[bool; 3], ExecutionError> {
+        let mut polled = Vec::with_capacity(4);
         let mut which = Vec::with_capacity(3);
         for (index, ear) in ears.iter().enumerate() {
             if let Some(pipe) = &ear.pipe {
@@ -178,13 +196,14 @@ impl Session {
             polled.push(PollFd::new(&self.socket, PollFlags::IN));
             which.push(2);
         }
-        let timeout = guard.patience();
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
+        // Behind the others: `which` doesn't name it.
+        polled.extend(bell.map(|bell| PollFd::from_borrowed_fd(bell, PollFlags::IN)));
+        let timeout = patience.map(|patience| Timespec {
+            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: patience.subsec_nanos().into(),
+        });
         let mut ready = [false; 3];
-        match rustix::event::poll(&mut polled, Some(&timeout)) {
+        match rustix::event::poll(&mut polled, timeout.as_ref()) {
             Ok(_) => {
                 for (fd, index) in polled.iter().zip(which) {
                     ready[index] = !fd.revents().is_empty();
@@ -265,7 +284,7 @@ impl<'a> Guard<'a> {
             deadline: Instant::now().checked_add(request.limits.time),
             limits: request.limits,
             group,
-            group_next: Instant::now() + PROMPTLY * 2,
+            group_next: Instant::now() + PROMPTLY,
             watch: None,
             has_watched: false,
         }
@@ -293,11 +312,10 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
-    fn patience(&self) -> Duration {
-        let now = Instant::now();
-        let next = [self.deadline, self.watch.as_ref().map(Watch::next)];
-        let waits = next.into_iter().flatten().map(|at| at.saturating_duration_since(now));
-        waits.min().unwrap_or(PROMPTLY).min(PROMPTLY)
+    /// When something has to be looked at next.
+    fn next(&self) -> Option<Instant> {
+        let group = self.group.map(|_| self.group_next);
+        [self.deadline, self.watch.as_ref().map(Watch::next), group].into_iter().flatten().min()
     }
 
     fn check(&mut self, request: &Request<'_>, ears: &[Ear; 2]) -> Result<Option<Stop>, ExecutionError> {
@@ -313,7 +331,7 @@ impl<'a> Guard<'a> {
         let over = match (&mut self.watch, self.group) {
             (Some(watch), _) => watch.look(),
             (None, Some(group)) if self.group_next <= Instant::now() => {
-                self.group_next = Instant::now() + PROMPTLY * 2;
+                self.group_next = Instant::now() + PROMPTLY;
                 group.exceeded()
             }
             _ => Ok(None),

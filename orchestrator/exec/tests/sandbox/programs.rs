@@ -181,7 +181,12 @@ fn cancelling_ends_everything_promptly() {
     let ran = world.observe(&action, &mut |_, line, _| {
         assert_eq!(line, "started");
         cancelled_at = Some(Instant::now());
-        cancel.cancel();
+        // Later, by somebody else, while nothing else happens that whoever listens could hear of.
+        let cancel = cancel.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            cancel.cancel();
+        });
     });
     assert!(matches!(ran.outcome, Outcome::Cancelled), "{:?}", ran.outcome);
     assert!(cancelled_at.unwrap().elapsed() < Duration::from_secs(2));
