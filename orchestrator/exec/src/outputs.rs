@@ -9,7 +9,7 @@ use std::io::Read;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use xbuild_action::{
     Command, Directory, Entry, ExecutionError, File, Output, Running, Staging, StoreError, lookup,
 };
@@ -23,7 +23,36 @@ pub(crate) struct Collector<'a> {
     store: &'a dyn Staging,
     staged: &'a Staged,
     command: &'a Command,
-    early: RefCell<BTreeMap<RelPath, File>>,
+    early: RefCell<BTreeMap<RelPath, Early>>,
+}
+
+/// What was stored while the program ran.
+#[derive(Debug, Clone, Copy)]
+struct Early {
+    file: File,
+    seen: Seen,
+}
+
+/// A file that has not been touched since it was seen so: nobody can set its time of change (inode(7)). Before Linux
+/// 6.13 that time is as coarse as the clock's tick, and a change within the same tick shows in nothing; then what was
+/// stored is the output, which is what dependents were given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    device: u64,
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Seen {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl<'a> Collector<'a> {
@@ -40,7 +69,7 @@ impl<'a> Collector<'a> {
             }
         }
         for (path, early) in &*self.early.borrow() {
-            self.check_unchanged(&outputs, path, *early)?;
+            self.check_unchanged(&outputs, path, early.file)?;
         }
         Ok(outputs)
     }
@@ -121,6 +150,11 @@ impl<'a> Collector<'a> {
         metadata: &std::fs::Metadata,
     ) -> Result<File, ExecutionError> {
         refuse_special(path, metadata)?;
+        if let Some(early) = self.early.borrow().get(path)
+            && early.seen == Seen::of(metadata)
+        {
+            return Ok(early.file);
+        }
         // Of its mode only the owner's execute bit is content.
         if metadata.mode() & 0o400 == 0 {
             set_mode(place, 0o600 | (metadata.mode() & 0o100))?;
@@ -191,15 +225,15 @@ impl Running for Collector<'_> {
             )
         });
         let opened = opened.map_err(|error| problem(path, &std::io::Error::from(error).to_string()))?;
-        let stat = rustix::fs::fstat(&opened)
-            .map_err(|error| StoreError::io("look at", top.join(&below))(error.into()))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let mut reader = std::fs::File::from(opened);
+        // Before it is read: what changes meanwhile is seen later.
+        let metadata = reader.metadata().map_err(StoreError::io("look at", top.join(&below)))?;
+        if !metadata.is_file() {
             return Err(problem(path, "it is not a file"));
         }
-        let mut reader = std::fs::File::from(opened);
         let digest = self.store.put_reader(&mut reader as &mut dyn Read)?;
-        let file = File { digest, executable: stat.st_mode & 0o100 != 0 };
-        self.early.borrow_mut().insert(path.clone(), file);
+        let file = File { digest, executable: metadata.mode() & 0o100 != 0 };
+        self.early.borrow_mut().insert(path.clone(), Early { file, seen: Seen::of(&metadata) });
         Ok(file)
     }
 }

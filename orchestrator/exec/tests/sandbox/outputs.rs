@@ -233,7 +233,9 @@ fn files_can_be_collected_while_the_program_runs() {
 
 fn a_collected_file_may_not_change() {
     let world = World::new();
-    for later in ["printf changed > out/meta", "rm out/meta"] {
+    let behind_its_back =
+        "cp -p out/meta ref; printf atem > out/meta; cp --attributes-only --preserve=timestamps ref out/meta";
+    for later in ["printf changed > out/meta", "rm out/meta", behind_its_back] {
         let script = format!("mkdir -p out; printf meta > out/meta; echo ready; sleep 0.2; {later}");
         let ran = world.observe(&world.script(&script, &["build/out"]), &mut |_, _, running| {
             running.collect(&path("build/out/meta")).unwrap();
