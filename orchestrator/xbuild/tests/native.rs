@@ -176,3 +176,38 @@ fn main() {
         assert_eq!(ran.stdout.trim_end(), "4", "{target}");
     }
 }
+
+/// With `-j 1` there is one token, which the script itself holds: two jobs at once would both make the folder. A number
+/// of the script's own is its own.
+#[test]
+fn make_starts_as_many_jobs_as_there_are_tokens_where_it_is_told_the_constant() {
+    let project = Project::program("jobs", "fn main() { print!(\"{}\", env!(\"DONE\")); }\n");
+    project.write(
+        "Makefile",
+        "OUT ?= .\nalone: $(addprefix one-, 1 2 3 4)\none-%:\n\tmkdir $(OUT)/busy\n\tsleep 0.1\n\trmdir $(OUT)/busy\n\
+         together: here there\nhere:\n\techo > $(OUT)/here\n\tuntil [ -e $(OUT)/there ]; do sleep 0.01; done\n\
+         there:\n\techo > $(OUT)/there\n\tuntil [ -e $(OUT)/here ]; do sleep 0.01; done\n\
+         words:\n\t@echo \"$(word 2, $(WORDS))\" > $(OUT)/words\n",
+    );
+    project.write(
+        "build.rs",
+        r#"use std::{env::var, process::Command};
+fn make(arguments: &[&str]) {
+    let out = format!("OUT={}", var("OUT_DIR").unwrap());
+    let status = Command::new("make").args(arguments).arg(out).status().unwrap();
+    assert!(status.success(), "make {arguments:?}");
+}
+fn main() {
+    let jobs = var("NUM_JOBS").unwrap();
+    for told in [vec!["-j", &jobs], vec![&format!("-j{jobs}")], vec!["--jobs", &jobs], vec![&format!("--jobs={jobs}")]] {
+        make(&[&["--no-print-directory"][..], &told, &["WORDS=one 'two three'", "alone", "words"]].concat());
+    }
+    make(&["-j2", "together"]);
+    let words = std::fs::read_to_string(format!("{}/words", var("OUT_DIR").unwrap())).unwrap();
+    println!("cargo::rustc-env=DONE={}", words.trim_end());
+}
+"#,
+    );
+    let ran = project.xbuild(&["run", "-q", "-j", "1", "--target", TARGETS[0]]).ok();
+    assert_eq!(ran.stdout, "'two");
+}
