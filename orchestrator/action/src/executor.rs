@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ impl Cancel {
     /// Asks everything to stop.
     pub fn cancel(&self) {
         self.0.is_on.store(true, Ordering::SeqCst);
+        // Either this sees the bell, or whoever makes one sees that it was asked.
+        fence(Ordering::SeqCst);
         self.0.ring();
     }
 
@@ -73,6 +75,7 @@ impl Cancel {
     #[must_use]
     pub fn bell(&self) -> Option<BorrowedFd<'_>> {
         let bell = self.0.bell.get_or_init(|| std::io::pipe().ok());
+        fence(Ordering::SeqCst);
         // Whoever asked before there was a bell could not ring it.
         if self.is_cancelled() {
             self.0.ring();

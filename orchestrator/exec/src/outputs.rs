@@ -33,9 +33,10 @@ struct Early {
     seen: Seen,
 }
 
-/// A file that has not been touched since it was seen so: nobody can set its time of change (inode(7)). Before Linux
-/// 6.13 that time is as coarse as the clock's tick, and a change within the same tick shows in nothing; then what was
-/// stored is the output, which is what dependents were given.
+/// What a file looked like. One that still does was not written to: nobody can set its time of change (inode(7)). Two
+/// things don't show: a change within the same tick where a file system's times are so coarse (all of them before Linux
+/// 6.13), and one through a mapping that was written to before. What was stored is the output then, which is what
+/// dependents were given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
     device: u64,

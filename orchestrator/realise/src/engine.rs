@@ -56,7 +56,7 @@ pub trait Events {
     fn succeeded(&mut self, node: Node, success: &Success<'_>);
     /// A node failed.
     fn failed(&mut self, node: Node, failure: &Failure);
-    /// Nothing happened for a moment: a chance to redraw.
+    /// Some time has passed: a chance to redraw.
     fn tick(&mut self);
 }
 

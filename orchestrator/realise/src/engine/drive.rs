@@ -4,7 +4,7 @@
 //! compiler for one more thread, and the action on the longest way would wait for that thread's end.
 
 use std::collections::{BTreeMap, BinaryHeap};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use xbuild_action::{ActionCache as _, ActionResult, Command, ContentExt as _, File};
 use xbuild_base::{Action, Digest};
@@ -76,6 +76,7 @@ pub(super) struct Run<'r> {
     in_flight: BTreeMap<Digest<Action>, InFlight>,
     summary: Summary,
     stopping: bool,
+    next_tick: Instant,
     /// The keys of nodes that are worth remembering.
     keys: BTreeMap<Node, Digest<Action>>,
 }
@@ -101,6 +102,7 @@ impl<'r> Run<'r> {
             in_flight: BTreeMap::new(),
             summary: Summary::default(),
             stopping: false,
+            next_tick: Instant::now(),
             keys: BTreeMap::new(),
         }
     }
@@ -126,9 +128,12 @@ impl<'r> Run<'r> {
             }
             let wanted = (!self.stopping && !self.ready.is_empty()).then(|| self.tokens.free());
             inbox.wait(wanted, PATIENCE).map_err(RealiseError::io("wait for what runs"))?;
-            self.events.tick();
             while let Some(event) = inbox.next() {
                 self.handle(event);
+            }
+            if self.next_tick <= Instant::now() {
+                self.events.tick();
+                self.next_tick = Instant::now() + PATIENCE;
             }
         }
         if self.engine.cancel.is_cancelled() {
