@@ -100,11 +100,11 @@ pub fn unit_graph(ground: &Ground<'_>, selection: &Selection, target: &Triple) -
     ground.step(argv, &more)
 }
 
-/// `cargo metadata`: every package of the workspace and its lock. It comes first, and is asked as the cargo that
+/// `cargo metadata`: every package that the workspace's features, all of them, lead to. It comes first, and is asked as the cargo that
 /// it is: a stable one refuses here, in its own words, a manifest that wants a nightly's features.
 #[must_use]
 pub fn metadata(ground: &Ground<'_>) -> (Command, InputRoot) {
-    ground.step(ground.cargo(&["metadata", "--format-version=1"]), &[])
+    ground.step(ground.cargo(&["metadata", "--format-version=1", "--all-features"]), &[])
 }
 
 /// rustc with `--print` and what else belongs to the question, for a target, with the user's rustflags for it, or for the

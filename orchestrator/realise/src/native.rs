@@ -7,8 +7,9 @@ use xbuild_base::Triple;
 use xbuild_cargo::{Context, UnitIndex};
 use xbuild_describe::{Native, Natives};
 
-/// What the runs of build scripts among `units` need, by unit: the recipes of all crates that are in the script. A
-/// run for the host has those for the host. Runs that need nothing are left out.
+/// What the runs of build scripts among `units` need, by unit: the recipes of all crates that are in the script, but for
+/// those that another crate in it makes needless. A run for the host has those for the host. Runs that need nothing are
+/// left out.
 ///
 /// `natives` are laid over each other, the later over the earlier.
 #[must_use]
@@ -25,10 +26,11 @@ pub fn recipes(
             .entry(platform.triple.clone())
             .or_insert_with(|| laid_over(natives, &platform.triple, &platform.cfg));
         let mut needed = Native::default();
-        for name in context.script_crates(run) {
-            if let Some(native) = by_crate.get(name) {
-                join(&mut needed, native);
-            }
+        let crates = context.script_crates(run);
+        let is_needed =
+            |native: &&Native| native.unless.iter().flatten().all(|other| !crates.contains(other.as_str()));
+        for native in crates.iter().filter_map(|&name| by_crate.get(name)).filter(is_needed) {
+            join(&mut needed, native);
         }
         if needed != Native::default() {
             found.insert(run, needed);

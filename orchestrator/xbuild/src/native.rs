@@ -90,7 +90,7 @@ impl Wants {
         asked: &Asked,
         needed: Native,
     ) -> Result<Self, XbuildError> {
-        let Native { tools, packages, env, stamp: _ } = needed;
+        let Native { tools, packages, env, stamp: _, unless: _ } = needed;
         let (mut components, mut programs, mut of_inputs) =
             (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for tool in tools.into_iter().flatten() {

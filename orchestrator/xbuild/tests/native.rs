@@ -211,3 +211,90 @@ fn main() {
     let ran = project.xbuild(&["run", "-q", "-j", "1", "--target", TARGETS[0]]).ok();
     assert_eq!(ran.stdout, "'two");
 }
+
+#[test]
+fn openssl_of_the_system_is_found_without_a_word_and_not_asked_for_where_it_is_built() {
+    const GNU: [&str; 2] = ["aarch64-unknown-linux-gnu", "x86_64-unknown-linux-gnu"];
+    let project = Project::fixture("openssl");
+    let targets = GNU.map(|target| ["--target", target]);
+    let arguments = |more: &[&'static str]| [more, targets.as_flattened()].concat();
+    project.xbuild(&arguments(&["build", "--locked"])).fails(1).says("has no pin in xbuild.lock");
+    project.xbuild(&arguments(&["build", "--locked", "--dry-run", "--features", "vendored"])).ok();
+
+    project.xbuild(&arguments(&["image", "--profile", "dev"])).ok();
+    let layout = project.result("default/image/tls");
+    let qemu = ["/usr/bin/qemu-aarch64", "-L", "/"];
+    for (platform, emulator) in [("linux/amd64", &[][..]), ("linux/arm64", &qemu[..])] {
+        assert_eq!(run_in(&layout, platform, emulator, &["/bin/tls"]), "OpenSSL 1.1\n", "{platform}");
+    }
+}
+
+/// The crate runs its script for each target as a dependency, and for the host as a build dependency.
+#[test]
+fn scripts_see_the_c_tools_of_target_and_host_in_each_of_their_roles() {
+    let project = Project::empty();
+    let manifest = |name: &str, rest: &str| {
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n{rest}")
+    };
+    let needs = "[dependencies]\nsys = { path = \"sys\" }\n[build-dependencies]\nsys = { path = \"sys\" }\n[workspace]\n";
+    project.write("Cargo.toml", &manifest("app", needs));
+    project.write("build.rs", "fn main() { assert_eq!(sys::MACHINE, \"x86_64-unknown-linux-gnu\"); }");
+    project.write("src/main.rs", "fn main() { println!(\"{}\", sys::MACHINE); }");
+    project.write("sys/Cargo.toml", &manifest("sys", ""));
+    project.write("sys/src/lib.rs", "pub const MACHINE: &str = env!(\"MACHINE\");");
+    project.write("sys/icon.rc", "1 RCDATA { \"a resource\" }\n");
+    project.write(
+        "sys/build.rs",
+        r#"use std::{env::var, process::Command};
+fn said(variable: &str, arguments: &[&str]) -> String {
+    let tool = var(variable).unwrap_or_else(|_| panic!("{variable} is not set"));
+    let output = Command::new(&tool).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{variable}={tool}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+fn main() {
+    let (target, host) = (var("TARGET").unwrap(), var("HOST").unwrap());
+    let mut roles = vec![("HOST", &host)];
+    if target != host {
+        roles.push(("TARGET", &target));
+    }
+    for (role, triple) in roles {
+        let machine = triple.split('-').next().unwrap();
+        let below = triple.replace('-', "_");
+        let names = |tool: &str| [format!("{tool}_{below}"), format!("{role}_{tool}")];
+        for name in [names("CC"), names("CXX")].concat() {
+            assert!(said(&name, &["-dumpmachine"]).starts_with(machine), "{name}");
+        }
+        for name in [names("AR"), names("RANLIB")].concat() {
+            said(&name, &["--version"]);
+        }
+        for name in [format!("PKG_CONFIG_LIBDIR_{below}"), format!("{role}_PKG_CONFIG_LIBDIR")] {
+            let folders = var(&name).unwrap_or_else(|_| panic!("{name} is not set"));
+            assert_eq!(folders.contains("/usr/lib/x86_64-linux-gnu/"), role == "HOST", "{name}={folders}");
+        }
+    }
+    if target.contains("windows") {
+        let out = var("OUT_DIR").unwrap();
+        said("WINDRES_x86_64_pc_windows_gnu", &["icon.rc", "-O", "coff", "-o", &format!("{out}/icon.o")]);
+        println!("cargo::rustc-link-search={out}");
+        said("AR_x86_64_pc_windows_gnu", &["crs", &format!("{out}/libicon.a"), &format!("{out}/icon.o")]);
+        println!("cargo::rustc-link-lib=static:+whole-archive=icon");
+    }
+    println!("cargo::rustc-env=MACHINE={target}");
+}
+"#,
+    );
+    let package = |name: &str, dependencies: &str| {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"0.1.0\"\n{dependencies}\n")
+    };
+    let lock = [package("app", "dependencies = [\n \"sys\",\n]\n"), package("sys", "")];
+    project.write("Cargo.lock", &format!("version = 4\n\n{}", lock.concat()));
+    for target in TARGETS {
+        project.xbuild(&["build", "--profile", "dev", "--target", target]).ok();
+        let name = if target.contains("windows") { "app.exe" } else { "app" };
+        let file = project.result(&format!("default/{target}/bin/{name}"));
+        assert_eq!(runs(target, &file, &[]), format!("{target}\n"));
+        let has_resource = fs::read(&file).unwrap().windows(5).any(|window| window == b".rsrc");
+        assert_eq!(has_resource, target.contains("windows"), "{target}");
+    }
+}

@@ -53,13 +53,18 @@ pub struct Native {
     pub env: Variables,
     /// Whether its build script asks for the commit that programs are made from.
     pub stamp: Option<bool>,
+    /// Packages that make it needless where they are in the same build script.
+    pub unless: Option<BTreeSet<String>>,
 }
 
 impl Native {
     /// Lays another one over this: a list that it has takes the place of this one's, variables are joined.
     pub fn lay(&mut self, over: &Self) {
-        let Self { tools, packages, env, stamp } = over;
+        let Self { tools, packages, env, stamp, unless } = over;
         self.stamp = stamp.or(self.stamp);
+        if unless.is_some() {
+            self.unless.clone_from(unless);
+        }
         if tools.is_some() {
             self.tools.clone_from(tools);
         }
@@ -98,8 +103,12 @@ pub(super) fn read(
         });
         let env = fields.get("env").map(|field| environment::read(&field, reader)).unwrap_or_default();
         let stamp = fields.get("stamp").and_then(|field| field.boolean(reader));
+        let unless = fields.get("unless").and_then(|field| {
+            let help = "write names of packages as Cargo.lock has them: `[\"openssl-src\"]`";
+            names(&field, reader, ("a package", help), super::package::is_name)
+        });
         fields.finish(reader);
-        natives.insert(name.to_owned(), Native { tools, packages, env, stamp });
+        natives.insert(name.to_owned(), Native { tools, packages, env, stamp, unless });
     }
     natives
 }
@@ -146,12 +155,14 @@ mod tests {
             packages: list(&["zlib1g-dev"]),
             env: [variable("A")].into(),
             stamp: None,
+            unless: list(&["openssl-src"]),
         };
         let gnu = Native {
             tools: None,
             packages: list(&["libssl-dev"]),
             env: [variable("B")].into(),
             stamp: Some(true),
+            unless: None,
         };
         let none = Native { packages: list(&[]), ..Native::default() };
         let natives = Natives {
@@ -171,6 +182,7 @@ mod tests {
         assert_eq!(gnu.packages, list(&["libssl-dev"]));
         assert_eq!(gnu.env, [variable("A"), variable("B")].into());
         assert_eq!(gnu.stamp, Some(true));
+        assert_eq!(gnu.unless, list(&["openssl-src"]));
         assert_eq!(of(&["windows", "target_env=\"gnu\""]).packages, list(&[]));
         assert_eq!(of(&[]).packages, list(&["zlib1g-dev"]));
     }
