@@ -3,14 +3,14 @@
 //! | key | what happens | why |
 //! |---|---|---|
 //! | `env` | honoured | cargo's rules: `force`, `relative`, never over what cargo sets itself |
-//! | `build.rustflags`, `target.<triple>.rustflags`, `target.'cfg(…)'.rustflags` | honoured for targets; the host gets none, as with cargo's `--target` | they belong to the project |
-//! | — `-C target-cpu=native`, `-C linker=…`, `-C link-arg=-fuse-ld=…` in them | dropped with a notice | they name the machine, or a linker that the sandbox doesn't have |
+//! | `build.rustflags`, `target.<triple>.rustflags`, `target.'cfg(…)'.rustflags`; and their `rustdocflags` | honoured for targets; the host gets none, as with cargo's `--target` | they belong to the project |
+//! | — `-C target-cpu=native`, `-C linker=…`, `-C link-arg=-fuse-ld=…`, `-C linker-flavor=…`, `-C incremental=…` in them | dropped with a notice | they name the machine, or a linker that the sandbox doesn't have |
 //! | `profile`, `patch`, `resolver` | honoured | cargo reads them itself when it plans |
 //! | `source`, `registries`, `registry`, `credential-alias` | honoured | fetching reads them |
 //! | `net.git-fetch-with-cli` | honoured | git is the machine's own command in any case |
 //! | the rest of `net`, `http` | overridden with a notice | fetching has settings of its own, and goes by the proxy variables |
-//! | `target.*.linker`, `target.*.runner`, `target.*.ar`, `target.*.rustdocflags` | overridden with a notice | the target's description names them |
-//! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.rustdocflags`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
+//! | `target.*.linker`, `target.*.runner`, `target.*.ar` | overridden with a notice | the target's description names them |
+//! | `build.target`, `build.jobs`, `build.target-dir`, `build.build-dir`, `build.incremental`, `build.rustc-wrapper`, `build.rustc-workspace-wrapper`, `build.rustdoc`, `build.dep-info-basedir`, `build.warnings` | overridden with a notice | they are the request's, or would make results depend on the machine |
 //! | `build.rustc` | refused | another compiler |
 //! | `unstable`, `host`, `target-applies-to-host` | ignored with a notice | as a stable cargo does |
 //! | `target.<triple>.<links>` | honoured for targets and host: it stands in the place of the build script's run | it belongs to the project |
@@ -48,15 +48,47 @@ pub struct ConfigurationFile<'t> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     environment: BTreeMap<String, Variable>,
-    build_rustflags: Vec<String>,
-    target_rustflags: BTreeMap<String, Vec<String>>,
-    /// Targets that have rustflags, those included that were left out: for them `build.rustflags` don't count.
-    own_rustflags: BTreeSet<String>,
+    rustflags: Flags,
+    rustdocflags: Flags,
     further_rustflags: Vec<String>,
     inherited_profiles: BTreeMap<String, String>,
     /// By triple, then by the name in `links`.
     overrides: BTreeMap<String, BTreeMap<String, Arc<ScriptOutput>>>,
     notices: Vec<Notice>,
+}
+
+/// Flags of rustc's or rustdoc's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Flags {
+    /// Those of `build`.
+    build: Vec<String>,
+    /// By triple or cfg expression.
+    target: BTreeMap<String, Vec<String>>,
+    /// Targets that have flags, those included that were left out: for them the flags of `build` don't count.
+    own: BTreeSet<String>,
+}
+
+impl Flags {
+    /// Those of a target's triple and of all cfg expressions that hold for it, else those of `build` (cargo's
+    /// `extra_args`).
+    fn of(&self, platform: &Platform) -> Vec<String> {
+        if !self.has_own(platform) {
+            return self.build.clone();
+        }
+        let triple = platform.triple.as_str();
+        let matching = self.target.iter().filter(|(key, _)| *key != triple && holds(key, platform));
+        let own = self.target.get(triple).into_iter();
+        own.chain(matching.map(|(_, flags)| flags)).flatten().cloned().collect()
+    }
+
+    fn has_own(&self, platform: &Platform) -> bool {
+        self.own.iter().any(|key| key == platform.triple.as_str() || holds(key, platform))
+    }
+}
+
+/// Whether a key of `[target]` is a cfg expression that holds for a platform.
+fn holds(key: &str, platform: &Platform) -> bool {
+    CfgExpr::matches_key(key, &platform.cfg)
 }
 
 /// A variable of `[env]`.
@@ -124,28 +156,25 @@ impl Configuration {
         self.overrides.get(platform.triple.as_str())?.get(links)
     }
 
-    /// The rustflags of a target: those of its triple and of all cfg expressions that hold for it, else
-    /// `build.rustflags` (cargo's `extra_args`).
+    /// The rustflags of a target.
     #[must_use]
     pub fn rustflags(&self, platform: &Platform) -> Vec<String> {
-        let matching = self.target_rustflags.iter().filter(|(key, _)| {
-            key.as_str() != platform.triple.as_str() && CfgExpr::matches_key(key, &platform.cfg)
-        });
-        let flags: Vec<String> = self
-            .target_rustflags
-            .get(platform.triple.as_str())
-            .into_iter()
-            .chain(matching.map(|(_, flags)| flags))
-            .flatten()
-            .cloned()
-            .collect();
-        let has_own = self
-            .own_rustflags
-            .iter()
-            .any(|key| key == platform.triple.as_str() || CfgExpr::matches_key(key, &platform.cfg));
-        let mut flags = if has_own { flags } else { self.build_rustflags.clone() };
+        let mut flags = self.rustflags.of(platform);
         flags.extend(self.further_rustflags.iter().cloned());
         flags
+    }
+
+    /// The rustflags of a target without those that cargo adds to `CARGO_TARGET_<TRIPLE>_RUSTFLAGS` by itself.
+    #[must_use]
+    pub fn rustflags_beside_the_target_s(&self, platform: &Platform) -> Vec<String> {
+        let of_build = if self.rustflags.has_own(platform) { &[][..] } else { &self.rustflags.build };
+        of_build.iter().chain(&self.further_rustflags).cloned().collect()
+    }
+
+    /// The rustdocflags of a target.
+    #[must_use]
+    pub fn rustdocflags(&self, platform: &Platform) -> Vec<String> {
+        self.rustdocflags.of(platform)
     }
 
     /// With further arguments of rustc for the units of targets, after those that it has.
@@ -153,6 +182,10 @@ impl Configuration {
     pub fn with_rustflags(mut self, flags: &[String]) -> Self {
         self.further_rustflags.extend_from_slice(flags);
         self
+    }
+
+    fn flags_named(&mut self, name: &str) -> &mut Flags {
+        if name == "rustdocflags" { &mut self.rustdocflags } else { &mut self.rustflags }
     }
 }
 
@@ -219,9 +252,9 @@ impl Reader<'_> {
         for (key, value) in build {
             let path = format!("build.{key}");
             match key.as_str() {
-                "rustflags" => {
+                name @ ("rustflags" | "rustdocflags") => {
                     if let Some(flags) = self.flags(&path, value) {
-                        self.configuration.build_rustflags.extend(flags);
+                        self.configuration.flags_named(name).build.extend(flags);
                     }
                 }
                 "rustc" => self.refuse(
@@ -236,7 +269,7 @@ impl Reader<'_> {
                 "rustc-wrapper" | "rustc-workspace-wrapper" => {
                     self.notice(&path, "ignored: xbuild has a cache of its own");
                 }
-                "rustdoc" | "rustdocflags" | "dep-info-basedir" | "warnings" => {
+                "rustdoc" | "dep-info-basedir" | "warnings" => {
                     self.notice(&path, "ignored: it changes no artefact");
                 }
                 _ => self.notice(&path, "ignored: cargo doesn't know it"),
@@ -248,25 +281,24 @@ impl Reader<'_> {
         for (key, value) in table {
             let path = format!("target.{target}.{key}");
             match (key.as_str(), value) {
-                ("rustflags", value) => {
+                (name @ ("rustflags" | "rustdocflags"), value) => {
                     if let Some(flags) = self.flags(&path, value) {
                         let is_empty = |value: &Value| {
                             value
                                 .as_str()
                                 .map_or_else(|| value.as_array().is_some_and(Vec::is_empty), str::is_empty)
                         };
+                        let all = self.configuration.flags_named(name);
                         if !is_empty(value) {
-                            self.configuration.own_rustflags.insert(target.to_owned());
+                            all.own.insert(target.to_owned());
                         }
-                        let all = self.configuration.target_rustflags.entry(target.to_owned()).or_default();
-                        all.extend(flags);
+                        all.target.entry(target.to_owned()).or_default().extend(flags);
                     }
                 }
                 ("linker" | "ar", _) => {
                     self.notice(&path, "ignored: the sandbox has the target's own linker and tools");
                 }
                 ("runner", _) => self.notice(&path, "ignored: the target's description names its emulator"),
-                ("rustdocflags", _) => self.notice(&path, "ignored: it changes no artefact"),
                 (_, Value::Table(_)) if target.starts_with("cfg(") => {
                     self.notice(&path, "ignored: cargo takes overrides of build scripts by triple only");
                 }
@@ -301,8 +333,15 @@ impl Reader<'_> {
             let (text, force, relative) = match value {
                 Value::String(text) => (Some(text.as_str()), false, false),
                 Value::Table(table) => {
-                    let flag = |key| table.get(key).and_then(Value::as_bool).unwrap_or(false);
-                    (table.get("value").and_then(Value::as_str), flag("force"), flag("relative"))
+                    let mut flag = |key: &str| {
+                        let value = table.get(key);
+                        if value.is_some_and(|value| !value.is_bool()) {
+                            self.wrong_type(&format!("{path}.{key}"), "`true` or `false`");
+                        }
+                        value.and_then(Value::as_bool).unwrap_or(false)
+                    };
+                    let (force, relative) = (flag("force"), flag("relative"));
+                    (table.get("value").and_then(Value::as_str), force, relative)
                 }
                 _ => (None, false, false),
             };
@@ -385,11 +424,14 @@ impl Reader<'_> {
 fn machine_bound(option: &str) -> Option<&'static str> {
     if option == "target-cpu=native" {
         Some("it names the machine that builds; name a CPU such as `x86-64-v3`")
-    } else if option.starts_with("linker=") {
+    } else if option.starts_with("linker=") || option.starts_with("linker-flavor=") {
         Some("the sandbox has the target's own linker")
-    } else if ["link-arg=-fuse-ld=", "link-args=-fuse-ld=", "link-arg=--ld-path="]
+    } else if option.starts_with("incremental=") {
+        Some("units are cached whole")
+    } else if ["link-arg=", "link-args=", "pre-link-arg=", "pre-link-args="]
         .iter()
-        .any(|start| option.starts_with(start))
+        .filter_map(|start| option.strip_prefix(start))
+        .any(|argument| argument.starts_with("-fuse-ld=") || argument.starts_with("--ld-path="))
     {
         Some("the sandbox links with lld")
     } else {
@@ -415,13 +457,29 @@ mod tests {
     #[test]
     fn target_rustflags_replace_build_rustflags_and_join_across_files() {
         let build = "[build]\nrustflags = [\"--cfg\", \"all\"]";
-        assert_eq!(parse(&[build]).unwrap().rustflags(&linux()), ["--cfg", "all"]);
+        let parsed = parse(&[build]).unwrap().with_rustflags(&["-O".to_owned()]);
+        assert_eq!(parsed.rustflags(&linux()), ["--cfg", "all", "-O"]);
+        assert_eq!(parsed.rustflags_beside_the_target_s(&linux()), ["--cfg", "all", "-O"]);
         let target = "[target.x86_64-unknown-linux-gnu]\nrustflags = \"--cfg near\"\n\
                       [target.'cfg(unix)']\nrustflags = [\"--cfg\", \"unix\"]\n\
                       [target.'cfg(windows)']\nrustflags = [\"--cfg\", \"windows\"]";
         let far = "[target.x86_64-unknown-linux-gnu]\nrustflags = \"--cfg far\"";
         let flags = parse(&[target, build, far]).unwrap().rustflags(&linux());
         assert_eq!(flags, ["--cfg", "far", "--cfg", "near", "--cfg", "unix"]);
+        assert_eq!(parse(&[target, build]).unwrap().rustflags_beside_the_target_s(&linux()), [""; 0]);
+    }
+
+    #[test]
+    fn rustdocflags_are_those_of_rustdoc_alone() {
+        let text = "[build]\nrustflags = \"--cfg a\"\nrustdocflags = [\"--cfg\", \"docs\"]\n\
+                    [target.x86_64-pc-windows-gnu]\nrustdocflags = \"--cfg windows\"";
+        let configuration = parse(&[text]).unwrap();
+        assert_eq!(configuration.rustflags(&linux()), ["--cfg", "a"]);
+        assert_eq!(configuration.rustdocflags(&linux()), ["--cfg", "docs"]);
+        let windows = platform("x86_64-pc-windows-gnu", "windows\ntarget_os=\"windows\"");
+        assert_eq!(configuration.rustdocflags(&windows), ["--cfg", "windows"]);
+        assert_eq!(configuration.clone().with_rustflags(&["-O".to_owned()]).rustdocflags(&linux()).len(), 2);
+        assert_eq!(configuration.notices(), []);
     }
 
     #[test]
@@ -447,10 +505,11 @@ mod tests {
     #[test]
     fn build_rustflags_don_t_count_where_the_target_has_some_that_are_left_out() {
         let text = "[build]\nrustflags = \"--cfg all\"\n[target.'cfg(unix)']\nrustflags = \
-                    [\"-Clink-args=-fuse-ld=mold\", \"-C\", \"link-arg=--ld-path=/opt/wild\"]";
+                    [\"-Clink-args=-fuse-ld=mold\", \"-C\", \"link-args=--ld-path=/opt/wild\", \
+                    \"-Clinker-flavor=gnu-lld-cc\", \"--codegen=incremental=x\"]";
         let configuration = parse(&[text]).unwrap();
         assert_eq!(configuration.rustflags(&linux()), [""; 0]);
-        assert_eq!(configuration.notices().len(), 2);
+        assert_eq!(configuration.notices().len(), 4);
         let empty = "[build]\nrustflags = \"--cfg all\"\n[target.'cfg(unix)']\nrustflags = []";
         assert_eq!(parse(&[empty]).unwrap().rustflags(&linux()), ["--cfg", "all"]);
     }
@@ -479,9 +538,10 @@ mod tests {
     #[test]
     fn everything_that_is_refused_is_reported_at_once() {
         let text = "include = \"a\"\npaths = []\nunstable.x = true\n[build]\nrustc = \"mine\"\n\
-                    [target.x.foo]\nrustc-link-lib = \"a\"\n[env]\nCARGO_HOME = \"x\"\nA = 1";
+                    [target.x.foo]\nrustc-link-lib = \"a\"\n[env]\nCARGO_HOME = \"x\"\nA = 1\n\
+                    B = { value = \"x\", force = \"yes\" }";
         let errors = parse(&[text, "x = "]).unwrap_err();
-        assert_eq!(errors.len(), 7, "{errors:#?}");
+        assert_eq!(errors.len(), 8, "{errors:#?}");
         assert!(
             errors
                 .iter()

@@ -215,6 +215,12 @@ impl Context {
         &self.facts(index).rustflags
     }
 
+    /// The user's rustdocflags for a unit, likewise.
+    pub(crate) fn rustdocflags(&self, index: UnitIndex) -> Vec<String> {
+        let platform = self.unit(index).platform.is_some().then(|| self.platform(index));
+        platform.map(|platform| self.toolchain.configuration.rustdocflags(platform)).unwrap_or_default()
+    }
+
     /// Whether the package was asked for: cargo's primary packages, which see `CARGO_PRIMARY_PACKAGE`.
     #[must_use]
     pub fn is_primary(&self, index: UnitIndex) -> bool {

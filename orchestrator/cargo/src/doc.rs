@@ -70,7 +70,10 @@ impl Context {
         if unit.target.is_executable() {
             add(&["-Arustdoc::private-intra-doc-links"]);
         }
-        add(&["--crate-version", &self.package(index).version.to_string()]);
+        argv.extend(self.rustdocflags(index));
+        if !argv.iter().any(|argument| argument.starts_with("--crate-version")) {
+            argv.extend(["--crate-version".to_owned(), self.package(index).version.to_string()]);
+        }
         for &run in self.own_scripts(index) {
             add_cfgs(self.effects_of(run, effects)?, &mut argv);
         }

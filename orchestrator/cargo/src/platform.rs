@@ -128,12 +128,6 @@ impl RustcVersion {
         })
     }
 
-    /// Whether it is a release, so that cargo's has the same number.
-    #[must_use]
-    pub fn is_release(&self) -> bool {
-        !self.release.contains('-')
-    }
-
     /// Whether it is a nightly or a developer's own.
     #[must_use]
     pub fn is_nightly(&self) -> bool {

@@ -153,6 +153,7 @@ impl Context {
             argv.extend(["-C".to_owned(), format!("link-arg={argument}")]);
         }
         argv.extend(platform.rustc_arguments.iter().cloned());
+        argv.extend(self.rustdocflags(index));
         argv.extend(["--error-format", "human"].map(str::to_owned));
 
         let texts: Vec<&str> = environment.values().chain(&argv).map(String::as_str).collect();

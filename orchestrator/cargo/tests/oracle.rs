@@ -24,11 +24,8 @@ fn inside(path: &str) -> RelPath {
 }
 
 fn context(recording: &Recording) -> Context {
-    let version: semver::Version = {
-        let text = recording.cargo(&["--version"]);
-        text.split(' ').nth(1).unwrap().parse().unwrap()
-    };
-    check_cargo_version(&version).unwrap();
+    let version = recording.cargo(&["--version"]);
+    check_cargo_version(version.split(' ').nth(1).unwrap()).unwrap();
     let mut graph = UnitGraph::parse(&recording.unit_graph(None)).unwrap();
     if recording.is_check() {
         graph.mark_tests(&UnitGraph::parse(&recording.unit_graph(Some("build"))).unwrap());

@@ -59,17 +59,9 @@ pub fn toolchain(
         Ok::<_, RealiseError>(parse_cfg(&ask(&CFG_ARGUMENTS, target, rustflags)?)?)
     };
     let version = RustcVersion::parse(&say("rustc -vV", planning::version(&layers.host))?)?;
-    // Beside a rustc that is no release there is another release's cargo.
-    let cargo = match version.is_release() {
-        true => version.release.clone(),
-        false => {
-            let said = say("cargo -V", planning::cargo_version(&layers.host))?;
-            said.split_whitespace().nth(1).unwrap_or_default().to_owned()
-        }
-    };
-    if let Ok(cargo) = cargo.parse() {
-        check_cargo_version(&cargo)?;
-    }
+    // Its own word: beside a rustc that is no release there is another release's cargo.
+    let cargo = say("cargo -V", planning::cargo_version(&layers.host))?;
+    check_cargo_version(cargo.split_whitespace().nth(1).unwrap_or_default())?;
     let words = |text: String| text.lines().map(str::to_owned).collect();
     let host = Platform {
         triple: version.host.clone(),

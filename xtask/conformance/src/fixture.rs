@@ -8,12 +8,12 @@
 //! set = ["build.profile=dev"]            # as xbuild's --set
 //! options = ["--examples"]               # further options of `cargo build`
 //! targets = ["aarch64-unknown-linux-gnu"] # else all
-//! notices = ["build.jobs"]               # keys of cargo's configuration of which xbuild says something
+//! notices = ["build.jobs"]               # the keys of cargo's configuration of which xbuild says something
 //! refused = "paths"                      # xbuild says this and builds nothing; cargo is not asked
 //! fails = "the key `x` is not known"     # cargo can't build it, and xbuild says this
+//! cargo-says = "Unknown key"             # what cargo says then
 //! config = "[env]\nA = \"b\""              # `.cargo/config.toml` of the workspace
 //! config-for-cargo = ""                  # what cargo is given in its place
-//! known = "why"                          # it differs as yet
 //! ```
 //!
 //! Files follow, each after a line with its path; the workspace is in `ws`:
@@ -69,7 +69,7 @@ pub(crate) struct Case {
     pub(crate) notices: Vec<String>,
     pub(crate) refused: Option<String>,
     pub(crate) fails: Option<String>,
-    pub(crate) known: Option<String>,
+    pub(crate) cargo_says: Option<String>,
     pub(crate) config: Option<String>,
     pub(crate) config_for_cargo: Option<String>,
 }

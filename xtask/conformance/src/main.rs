@@ -142,7 +142,6 @@ fn run(arguments: &Arguments) -> Result<(), Error> {
 fn tell(row: &Row) {
     let (said, compared) = match &row.verdict {
         Verdict::Compared(compared) => (format!("{} units", compared.units), Some(compared)),
-        Verdict::Known(compared, why) => (format!("differs as yet: {why}"), Some(compared)),
         Verdict::Refused => ("refused".to_owned(), None),
         Verdict::FailsBoth => ("fails on both sides".to_owned(), None),
         Verdict::Wrong(problem) => (problem.clone(), None),

@@ -31,23 +31,30 @@ The fixtures are text files in [`xtask/conformance/fixtures`](../xtask/conforman
 const NORMALISED: &str = "
 ## What is normalised
 
-Paths and hashes, and nothing else: cargo's folders below `target` are called as xbuild's, and the 16 digits of \
+Paths and hashes: cargo's folders below `target` are called as xbuild's, and the 16 digits of \
 `-C metadata`, `-C extra-filename` and of build scripts' folders are replaced by the unit that they name. \
 [`normal.rs`](../xtask/conformance/src/normal.rs) has the table.
 
 Both sides are asked for the same: cargo with `--jobs 8` and `build.incremental = false`, since xbuild's `NUM_JOBS` is a constant \
-and its units are cached whole; with the compiler as `build.rustc`, and with the linkers of the targets' files. The \
-jobserver's descriptors (`CARGO_MAKEFLAGS`) are numbers of a running process; both have them, and they are not compared.
-
-What a target's file says beyond cargo's own settings, `link.args`, `link.rustflags` and the C tools' variables for build \
-scripts, is what xbuild adds. The suite takes it from that file, fails where a unit lacks any of it, and compares the rest.
+and its units are cached whole; with the compiler as `build.rustc`, and with the linkers of the targets' files.
 ";
+
+/// What is compared in another way than cargo's word against xbuild's.
+const OTHERWISE: [&str; 4] = [
+    "`CARGO_MAKEFLAGS`, the jobserver's descriptors: numbers of a running process. Both sides have it, and it is not compared",
+    "in `LD_LIBRARY_PATH`, cargo's own folder of what is built for the host: xbuild has no folder that all share",
+    "the linker of what is built for the host (`-C linker`, `RUSTC_LINKER`) where the target is the host's own triple: cargo \
+     has one setting for both",
+    "what a target's file says beyond cargo's own settings, `link.args`, `link.rustflags` and the C tools' variables for build \
+     scripts: xbuild adds it. The suite takes it from that file, fails where a unit lacks any of it, and compares the rest",
+];
 
 const NOT_COVERED: &str = "
 ## What is not covered
 
-- `cargo check`, doc tests and documentation: xbuild doesn't build them. Tests, benchmarks and examples are compiled and \
-compared, not run.
+- `cargo check`, documentation and its tests: they are compared with cargo in `orchestrator/cargo/tests/oracle.rs`, over one \
+workspace and for the host alone. Tests, benchmarks and examples are compiled and compared, not run.
+- Whether cargo, too, refuses what xbuild refuses: cases that are \"refused\" don't ask it.
 - Unstable features of cargo (artefact dependencies, `public-dependency`, profile `rustflags`, `trim-paths`): pinned cargos are \
 stable, and refuse them.
 - std's own units, which a stable cargo can't build.
@@ -75,14 +82,12 @@ impl Report<'_> {
             let cells: Vec<String> = targets().map(|target| self.cell(fixture, target)).collect();
             text.push_str(&format!("| `{}` | {} | {} |\n", fixture.name, fixture.covers, cells.join(" | ")));
         }
-        text + &self.differences() + &self.exceptions() + NORMALISED + NOT_COVERED
+        text + &self.differences() + &self.exceptions() + NORMALISED + &otherwise() + NOT_COVERED
     }
 
     fn sums(&self) -> String {
         let of = |row: &Row| match &row.verdict {
-            Verdict::Compared(compared) | Verdict::Known(compared, _) => {
-                (compared.units, compared.differences.len())
-            }
+            Verdict::Compared(compared) => (compared.units, compared.differences.len()),
             Verdict::Refused | Verdict::FailsBoth | Verdict::Wrong(_) => (0, 0),
         };
         let units: usize = self.rows.iter().map(|row| of(row).0).sum();
@@ -109,7 +114,7 @@ impl Report<'_> {
         let of_target = |row: &&Row| row.target.as_deref().is_none_or(|of| of == target);
         for row in self.rows.iter().filter(|row| row.fixture == fixture.name).filter(of_target) {
             match &row.verdict {
-                Verdict::Compared(compared) | Verdict::Known(compared, _) => {
+                Verdict::Compared(compared) => {
                     units += compared.units;
                     differing += compared.differences.len();
                 }
@@ -134,10 +139,8 @@ impl Report<'_> {
         let mut text = "\n## Differences\n\n".to_owned();
         let before = text.len();
         for row in self.rows {
-            match &row.verdict {
-                Verdict::Known(_, why) => text.push_str(&format!("- {}, as yet: {why}\n", row.name())),
-                _ if !row.passes() => text.push_str(&format!("- {}\n", row.name())),
-                _ => {}
+            if !row.passes() {
+                text.push_str(&format!("- {}\n", row.name()));
             }
         }
         if text.len() == before {
@@ -159,4 +162,15 @@ impl Report<'_> {
         }
         text
     }
+}
+
+fn otherwise() -> String {
+    let mut text = format!(
+        "\nCompared otherwise, or not at all, for reasons of both sides' nature: {}.\n\n",
+        OTHERWISE.len()
+    );
+    for what in OTHERWISE {
+        text.push_str(&format!("- {what}.\n"));
+    }
+    text
 }
