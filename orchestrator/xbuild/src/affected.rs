@@ -50,6 +50,8 @@ impl Changes {
         })?;
         let mut changes = Self { files: BTreeSet::new(), is_global: false };
         for name in names {
+            let path = fs_err::canonicalize(described.root.join(&name));
+            changes.is_global |= path.is_ok_and(|path| described.bases.contains(&path));
             // What lies so far away that it has no place in the sandbox nothing sees.
             let Ok(place) = local.workspace.resolve(&name) else { continue };
             if let Some(below) = place.strip_prefix(&local.workspace) {

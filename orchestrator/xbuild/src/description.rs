@@ -35,6 +35,8 @@ pub(crate) struct Described {
     /// The folder, from there, of the package that was asked for by its folder: it must be a member.
     pub(crate) member: Option<RelPath>,
     pub(crate) description: Description,
+    /// The files that it extends, absolute and with no link on the way.
+    pub(crate) bases: Vec<PathBuf>,
     pub(crate) targets: Targets,
     pub(crate) toolchains: Toolchains,
     /// What crates need beside Rust, as far as xbuild knows; the project's own go over them.
@@ -69,7 +71,8 @@ impl Described {
         let (toolchains, targets) = texts.data()?;
         let recipes = texts.built_in("native.toml", builtin::NATIVE);
         let recipes = Description::read([recipes], &[], &targets)?.natives;
-        let description = Description::read(texts.description()?, &overrides, &targets)?;
+        let (sources, bases) = texts.description()?;
+        let description = Description::read(sources, &overrides, &targets)?;
         let patches = texts.patches(&description)?;
         let mut file = None;
         if !is_published(&root) {
@@ -93,6 +96,7 @@ impl Described {
             inputs,
             member,
             description,
+            bases,
             targets,
             toolchains,
             recipes,
@@ -226,11 +230,11 @@ impl<'r> Texts<'r> {
         }
     }
 
-    /// `xbuild.toml` and the files that it extends, those first that others are laid over.
-    fn description(&mut self) -> Result<Vec<Source>, XbuildError> {
+    /// `xbuild.toml` and the files that it extends, those first that others are laid over; and where these files lie.
+    fn description(&mut self) -> Result<(Vec<Source>, Vec<PathBuf>), XbuildError> {
         let (mut folder, mut sources) = (self.root.to_owned(), Vec::new());
-        let Some(mut source) = self.source("xbuild.toml")? else { return Ok(sources) };
-        let mut seen = vec![self.root.join("xbuild.toml")];
+        let (own, mut bases) = (self.root.join("xbuild.toml"), Vec::new());
+        let Some(mut source) = self.source("xbuild.toml")? else { return Ok((sources, bases)) };
         while let Some(path) = Description::extends(&source)? {
             let problem = |message: String| Problems::from(Description::extends_problem(&source, message));
             let place = folder.join(&path);
@@ -242,17 +246,17 @@ impl<'r> Texts<'r> {
                 Err(error) => return Err(problem(error.to_string()).into()),
             };
             let place = fs_err::canonicalize(&place).map_err(|error| XbuildError::machine(&error))?;
-            if seen.contains(&place) {
+            if place == own || bases.contains(&place) {
                 return Err(problem(format!("{} extends itself", place.display())).into());
             }
             self.add(&path, &text);
             folder = place.parent().map(Path::to_owned).unwrap_or_default();
-            seen.push(place);
+            bases.push(place);
             sources.push(std::mem::replace(&mut source, Source::new(path, text)));
         }
         sources.push(source);
         sources.reverse();
-        Ok(sources)
+        Ok((sources, bases))
     }
 
     /// A text that is built in.

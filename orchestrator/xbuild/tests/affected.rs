@@ -48,6 +48,16 @@ fn a_change_builds_the_outputs_that_see_it() {
     assert_eq!(names(&[]), ["bar", "foo"], "all go by it");
     git(&project, &["checkout", "--quiet", "."]);
 
+    // What the description extends, beside the workspace.
+    project.write("../base.toml", "[build]\nprofile = \"release\"\n");
+    project.write("xbuild.toml", &format!("extends = \"../base.toml\"\n{}", project.read("xbuild.toml")));
+    git(&project, &["add", "."]);
+    git(&project, &["commit", "--quiet", "--all", "-m", "base"]);
+    assert_eq!(names(&[]), none);
+    project.append("../base.toml", "# edited\n");
+    assert_eq!(names(&[]), ["bar", "foo"], "all go by that, too");
+    git(&project, &["reset", "--quiet", "--hard", "HEAD~1"]);
+
     let build =
         |since: &str| project.xbuild(&["all", "--target", MUSL, "--affected-since", since, "--dry-run"]);
     build("HEAD~1").ok().says("Affected 1 of 2 outputs");

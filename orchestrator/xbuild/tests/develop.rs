@@ -10,9 +10,13 @@ use common::{Project, TARGETS, said};
 fn plain_cargo_builds_for_every_target_in_it() {
     let project = Project::program(
         "developed",
-        "fn main() {\n    println!(\"developed {}\", std::env::consts::ARCH);\n}\n",
+        "fn main() {\n    println!(\"developed {} {} {}\", std::env::consts::ARCH, env!(\"WORD\"), cfg!(described));\n}\n",
     );
-    project.write("xbuild.toml", "[develop]\ntools = [\"jq\"]\nenv = { GREETING = \"hello\" }\n");
+    project.write(
+        "xbuild.toml",
+        "[build]\nrustflags = [\"--cfg\", \"described\"]\n[env]\nWORD = \"said\"\n\
+         [develop]\ntools = [\"jq\"]\nenv = { GREETING = \"hello\" }\n",
+    );
     let develop = |line: &str| {
         let targets: Vec<&str> = TARGETS.iter().flat_map(|target| ["--target", target]).collect();
         project.xbuild(&[&["develop", "-c", line], &targets[..]].concat())
@@ -30,10 +34,10 @@ fn plain_cargo_builds_for_every_target_in_it() {
     let build = format!("cargo build --offline --locked --target {musl} --target {arm} --target {windows}");
     develop(&build).ok();
     let program = project.root.join(format!("target/{musl}/debug/developed"));
-    assert_eq!(said(&mut Command::new(program)), "developed x86_64\n");
+    assert_eq!(said(&mut Command::new(program)), "developed x86_64 said true\n");
     let run = |target: &str| develop(&format!("cargo run --quiet --offline --target {target}")).ok().stdout;
-    assert_eq!(run(arm), "developed aarch64\n");
-    assert_eq!(run(windows).trim_end(), "developed x86_64");
+    assert_eq!(run(arm), "developed aarch64 said true\n");
+    assert_eq!(run(windows).trim_end(), "developed x86_64 said true");
     assert_eq!(develop("exit 7").code, Some(7));
 }
 

@@ -59,3 +59,32 @@ fn two_revisions_are_compared_by_outputs_and_by_locks() {
         .fails(1)
         .says("name a lock that is there");
 }
+
+#[test]
+fn locks_of_xbuild_s_are_compared_pin_by_pin() {
+    let project = Project::program("tool", "fn main() {}\n");
+    let lock = |image: &str, version: &str, commit: &str| {
+        format!(
+            "version = 1\n\n[image.\"r.example/base:1\"]\ndigest = \"sha256:{image}\"\n\n[input.web]\n\
+             git = \"https://r.example/web\"\nreference = \"HEAD\"\ncommit = \"{commit}\"\n\n[[packages]]\n\
+             for = \"libraries\"\narchitecture = \"arm64\"\nsuites = [\"bullseye\"]\nroots = [\"zlib1g-dev\"]\npins = [\n    \
+             {{ name = \"zlib1g\", version = \"{version}\", arch = \"arm64\", suite = \"bullseye\", path = \"pool/z.deb\", \
+             size = 1, sha256 = \"{}\" }},\n]\n",
+            "0".repeat(64)
+        )
+    };
+    project.write("old/xbuild.lock", &lock(&"1".repeat(64), "1.2.11", &"a".repeat(40)));
+    project.write("new/xbuild.lock", &lock(&"2".repeat(64), "1.2.13", &"b".repeat(40)));
+    let told = project.xbuild(&["diff", "old/xbuild.lock", "new/xbuild.lock"]).ok().stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    for (start, change) in [
+        ("image", "2222"),
+        ("input", &*format!("{} → {}", "a".repeat(40), "b".repeat(40))),
+        ("package", "1.2.11 → 1.2.13"),
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(start) && line.contains(change)), "{told}");
+    }
+    project.write("new/xbuild.lock", "version = 1\nstrange = 1\n");
+    project.xbuild(&["diff", "old/xbuild.lock", "new/xbuild.lock"]).fails(1).says("strange");
+}

@@ -11,7 +11,7 @@ use fs_err as fs;
 
 /// How commands begin that are run, as they stand there. The others go over the network to somebody, change this
 /// machine's store, or build what other tests build.
-const RUN: [&str; 19] = [
+const RUN: [&str; 27] = [
     "xbuild show",
     "xbuild run",
     "xbuild shell",
@@ -29,6 +29,14 @@ const RUN: [&str; 19] = [
     "xbuild image foo --target",
     "xbuild image inspect",
     "xbuild ci run --skip",
+    "xbuild ci github",
+    "xbuild test -p muffin",
+    "xbuild develop -c",
+    "xbuild fetch",
+    "xbuild bundle mirror --target",
+    "xbuild store export pack",
+    "xbuild store export delta",
+    "xbuild store import pack",
     "xbuild dist 'x86_64-*/*'",
     "source <(xbuild completions",
 ];
@@ -67,6 +75,10 @@ fn commands_of_the_guide_do_what_they_say() {
     let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files.push(repository().join("README.md"));
+    // Which a project with a workflow has.
+    let workflow = project.root.join(".github/workflows/ci.yml");
+    fs::create_dir_all(workflow.parent().unwrap()).unwrap();
+    fs::copy(repository().join("orchestrator/xbuild/tests/fixtures/workflows/matrix.yml"), workflow).unwrap();
     let (mut run, mut known) = (0, 0);
     for file in files {
         for command in commands(&fs::read_to_string(&file).unwrap()) {

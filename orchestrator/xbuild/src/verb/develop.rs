@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use xbuild_action::Staging as _;
 use xbuild_base::{Digest, Tree, Triple};
-use xbuild_cargo::Toolchain;
+use xbuild_cargo::{Toolchain, UnitVariables};
 use xbuild_describe::{ComponentName, TargetSpec};
 use xbuild_exec::{Entry, Ground, enter};
 
@@ -96,7 +96,8 @@ fn variables(toolchain: &Toolchain, spec: &TargetSpec, environment: &mut BTreeMa
         say(of_cargo(&spec.triple, "LINKER"), linker.clone());
     }
     let links = target.link_arguments.iter().map(|argument| format!("-Clink-arg={argument}"));
-    let flags: Vec<String> = target.rustc_arguments.iter().cloned().chain(links).collect();
+    let of_project = toolchain.configuration.rustflags_beside_the_target_s(target);
+    let flags: Vec<String> = target.rustc_arguments.iter().cloned().chain(links).chain(of_project).collect();
     if !flags.is_empty() {
         say(of_cargo(&spec.triple, "RUSTFLAGS"), flags.join(" "));
     }
@@ -111,4 +112,10 @@ fn variables(toolchain: &Toolchain, spec: &TargetSpec, environment: &mut BTreeMa
         .filter(|(name, _)| triple.iter().any(|triple| name.ends_with(triple)));
     own.for_each(|(name, value)| say(name.clone(), value.clone()));
     say("PKG_CONFIG_ALLOW_CROSS".to_owned(), "1".to_owned());
+    // What the description has for all units of a target, of the host or of a package: one shell has one environment, and
+    // what is said first counts.
+    let UnitVariables { host, target, packages } = &toolchain.variables;
+    for (name, value) in target.iter().chain(host).chain(packages.values().flatten()) {
+        environment.entry(name.clone()).or_insert_with(|| Some(value.clone()));
+    }
 }

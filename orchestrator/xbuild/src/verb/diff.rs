@@ -132,6 +132,9 @@ impl Side {
                 for (name, pin) in &pins.images {
                     facts.add("image", name, &pin.digest);
                 }
+                for (name, pin) in &pins.inputs {
+                    facts.add("input", name, &pin.commit);
+                }
                 for (set, packages) in &pins.packages {
                     for pin in packages {
                         facts.add("package", &format!("{set}: {}", pin.name), &pin.version);

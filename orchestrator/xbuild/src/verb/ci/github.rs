@@ -19,7 +19,7 @@ use crate::ui::Ui;
 /// Where GitHub looks for it, from the repository's root.
 const WORKFLOW: &str = ".github/workflows/xbuild.yml";
 /// What a pack is of, as an expression: whatever a build is pinned by.
-const LOCKS: &str = "${{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild.toml') }}";
+const LOCKS: &str = "${{ hashFiles('**/Cargo.lock', '**/xbuild.lock', '**/xbuild*.toml', '**/.xbuild/**', '**/rust-toolchain*') }}";
 /// The runner's own target: what xbuild's release for it is called by.
 const RUNNER: &str = "x86_64-unknown-linux-musl";
 

@@ -17,20 +17,31 @@ type Row = BTreeMap<String, Value>;
 /// Keys under which people write the Rust version.
 const VERSIONS: [&str; 5] = ["toolchain", "rust", "channel", "rust-version", "version"];
 
-/// What cargo does in a step, and what does it here; none: nothing does.
-const COMMANDS: [(&str, Option<&str>); 12] = [
-    ("build", Some("xbuild all")),
-    ("test", Some("xbuild test")),
-    ("nextest", Some("xbuild test")),
-    ("check", Some("xbuild check")),
-    ("clippy", Some("xbuild clippy")),
-    ("fmt", Some("xbuild fmt --check")),
-    ("doc", Some("xbuild doc")),
-    ("zigbuild", Some("xbuild all")),
-    ("bench", None),
-    ("miri", None),
-    ("publish", None),
-    ("deny", None),
+/// What cargo does in a step, and what does it here.
+const COMMANDS: [(&str, &str); 8] = [
+    ("build", "xbuild all"),
+    ("test", "xbuild test"),
+    ("nextest", "xbuild test"),
+    ("check", "xbuild check"),
+    ("clippy", "xbuild clippy"),
+    ("fmt", "xbuild fmt --check"),
+    ("doc", "xbuild doc"),
+    ("zigbuild", "xbuild all"),
+];
+
+/// What others do in a step that needn't be done here, or that is done: checking out, installing Rust and cross compilers,
+/// caching, keeping what was built.
+const NEEDLESS: [&str; 10] = [
+    "actions/checkout",
+    "actions/cache",
+    "actions/upload-artifact",
+    "actions/download-artifact",
+    "actions-rs/toolchain",
+    "actions-rust-lang/setup-rust-toolchain",
+    "dtolnay/rust-toolchain",
+    "mozilla-actions/sccache-action",
+    "Swatinem/rust-cache",
+    "taiki-e/setup-cross-toolchain-action",
 ];
 
 pub(super) fn run(described: &Described, file: &Path, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -43,6 +54,12 @@ pub(super) fn run(described: &Described, file: &Path, ui: &Ui) -> Result<ExitCod
         XbuildError::user(format!("{} has no jobs", file.display()), "name a workflow's file")
     })?;
     for (name, job) in jobs {
+        if ["/strategy/matrix", "/strategy/matrix/include"]
+            .iter()
+            .any(|at| job.pointer(at).is_some_and(Value::is_string))
+        {
+            say(ui, name, &[not_covered("its matrix is made when it runs, and can't be read here")]);
+        }
         for row in rows(&job["strategy"]["matrix"]) {
             let told = of_row(described, &row, job);
             say(ui, &label(name, &row), &told);
@@ -219,7 +236,12 @@ fn of_version(described: &Described, version: &str) -> Option<Verdict> {
     let toolchains = &described.toolchains;
     Some(match version {
         "stable" => covered(format!("Rust {}, which is pinned", toolchains.default)),
-        "nightly" | "beta" => not_covered(format!("Rust {version}: only releases are pinned")),
+        version if ["nightly", "beta"].iter().any(|channel| version.starts_with(channel)) => {
+            let day = if version.contains('-') { "" } else { "-DATE, of one day" };
+            covered(format!(
+                "Rust {version}, after xbuild toolchain add {version}{day}: [variant.NAME] toolchain"
+            ))
+        }
         version if version.starts_with(|c: char| c.is_ascii_digit()) => {
             let is_of = |known: &semver::Version| {
                 let known = known.to_string();
@@ -250,21 +272,24 @@ fn fill_in(text: &str, row: &Row) -> String {
     format!("{before}{value}{}", fill_in(after, row))
 }
 
-/// What the steps of a job have cargo do.
+/// What the steps of a job have cargo do, and which actions they use.
 fn of_steps(job: &Value) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     for step in job["steps"].as_array().into_iter().flatten() {
+        let action = step["uses"].as_str().and_then(|uses| uses.split('@').next());
+        if let Some(action) = action.filter(|action| !NEEDLESS.contains(action)) {
+            verdicts.push(not_covered(format!(
+                "{action}: not looked at; what it is needed for may need a job of its own"
+            )));
+        }
         for line in step["run"].as_str().unwrap_or_default().lines() {
             let words: Vec<&str> = line.split_whitespace().collect();
             let at = words.iter().position(|word| ["cargo", "cross"].contains(word));
-            let command = at.and_then(|at| words[at + 1..].iter().find(|word| !word.starts_with('+')));
-            let Some((name, by)) = command.and_then(|name| COMMANDS.iter().find(|(known, _)| known == name))
-            else {
-                continue;
-            };
-            let verdict = match by {
-                Some(by) => covered(format!("cargo {name}: {by}, a stage of xbuild ci run")),
-                None => not_covered(format!("cargo {name}: keep it in a job of its own")),
+            let command = at.and_then(|at| words[at + 1..].iter().find(|word| !word.starts_with(['+', '-'])));
+            let Some(command) = command else { continue };
+            let verdict = match COMMANDS.iter().find(|(known, _)| known == command) {
+                Some((name, by)) => covered(format!("cargo {name}: {by}, a stage of xbuild ci run")),
+                None => not_covered(format!("cargo {command}: keep it in a job of its own")),
             };
             if !verdicts.contains(&verdict) {
                 verdicts.push(verdict);
