@@ -51,7 +51,7 @@ const ROWS: Rows = Rows::Of(&[
     Spec::wall(COLD_SHARED, Limit::Ratio(1.00)),
     Spec::cpu(COLD_SHARED, Limit::Ratio(1.00)),
     Spec::wall(MATRIX, Limit::Ratio(0.90)),
-    Spec::cpu(MATRIX, Limit::Ratio(0.90)),
+    Spec::cpu(MATRIX, Limit::Ratio(1.00)),
     Spec::wall(SLOWEST, Limit::None),
     Spec::figure(OVERHEAD, Unit::Seconds, Limit::AtMost(0.010)),
     Spec::wall(UNCHANGED_ROW, Limit::Absolute(0.1)),
@@ -74,7 +74,9 @@ target folder, which is the cold build.";
 const ABOUT_MATRIX: &str = "\
 A round is as above. A matrix of jobs, as a CI has it, builds each target with a target folder of its own. The first of \
 these jobs is the first call of the cold build, which finds nothing either; the others are run after everything else, \
-with nobody beside them.";
+with nobody beside them. The limit of 0.90 is for what a CI counts of its jobs, the time that they take. Targets have \
+little more in common than what is built for the host: of processor time about so much can be saved as cargo itself saves \
+in its one folder of the cold build, against the sum.";
 
 const fn part(name: &'static str, project: Project, rounds: u16, minutes: u16) -> Part {
     Part {
