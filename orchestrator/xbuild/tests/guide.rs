@@ -30,7 +30,7 @@ const RUN: [&str; 27] = [
     "xbuild image inspect",
     "xbuild ci run --skip",
     "xbuild ci github",
-    "xbuild test -p muffin",
+    "xbuild test -p foo",
     "xbuild develop -c",
     "xbuild fetch",
     "xbuild bundle mirror --target",
