@@ -198,10 +198,8 @@ impl Session {
         }
         // Behind the others: `which` doesn't name it.
         polled.extend(bell.map(|bell| PollFd::from_borrowed_fd(bell, PollFlags::IN)));
-        let timeout = patience.map(|patience| Timespec {
-            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: patience.subsec_nanos().into(),
-        });
+        // One that no clock can say is for ever.
+        let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         let mut ready = [false; 3];
         match rustix::event::poll(&mut polled, timeout.as_ref()) {
             Ok(_) => {

@@ -104,10 +104,8 @@ pub(crate) struct Process {
 impl Process {
     /// Waits until it has ended, or for so long. Whether it has.
     pub(crate) fn wait(&self, patience: Option<Duration>) -> std::io::Result<bool> {
-        let timeout = patience.map(|patience| Timespec {
-            tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: patience.subsec_nanos().into(),
-        });
+        // One that no clock can say is for ever.
+        let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
         loop {
             let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];
             match rustix::event::poll(&mut polled, timeout.as_ref()) {
