@@ -27,6 +27,6 @@ pub use content::{ActionCache, Content, ContentExt, Memory, ReadSeek, StoreError
 pub use directory::{Directory, Entry, File};
 pub use executor::{Cancel, Executor, Limits, Observer, Request, Running, Silent, Stream, Unkeyed};
 pub use input::{InputRoot, merge_layers};
-pub use outcome::{ActionResult, ExecutionError, Isolation, Observed, Outcome, Output, Times};
+pub use outcome::{ActionResult, ExecutionError, Isolation, Missed, Observed, Outcome, Output, Times};
 pub use staging::{Scratch, Staging};
 pub use tree::{TreeBuilder, TreeError, follow, lookup, walk};

@@ -107,13 +107,17 @@ pub enum ExecutionError {
 /// input root. `None` when that is not known: then nothing may be concluded from what is missing.
 pub type Observed = Option<BTreeSet<RelPath>>;
 
+/// The last paths from the input root that an action looked for, in this order, and at which there was nothing; only of
+/// actions that are observed, and for people alone: what can't be told is left out.
+pub type Missed = Vec<RelPath>;
+
 /// How an action ended.
 #[derive(Debug)]
 pub enum Outcome {
     /// Exit code 0, and what it looked at.
     Succeeded(ActionResult, Observed),
-    /// Another exit code, or death by a signal of its own.
-    Failed(ActionResult),
+    /// Another exit code, or death by a signal of its own, and what it looked for before.
+    Failed(ActionResult, Missed),
     /// Stopped because it went over a limit.
     OverLimit {
         /// Which limit, and its value, in words.

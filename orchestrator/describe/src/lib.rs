@@ -39,7 +39,7 @@ pub use description::{
     FileSource, GitReference, ImageFile, ImageSettings, ImageTable, Images, IncludePath, Input, InputOutput,
     InputPlace, Inputs, LayerCompression, Limits, Native, Natives, PackageSelector, PackageSettings,
     PackageVersion, Printed, SHELL_WORD, Shell, Stamp, Step, StepPart, StepSource, Steps, TargetSettings,
-    ToolchainWish, Unify, Variables, is_commit, is_debian_name,
+    ToolchainWish, Unify, Variables, is_commit, is_debian_name, may_be_set,
 };
 pub use evaluate::{
     Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,

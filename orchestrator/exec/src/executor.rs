@@ -186,7 +186,7 @@ impl Sandbox {
                 step: "hear how the program ended".to_owned(),
                 source: std::io::Error::other("the sandbox's helper ended without a word"),
             }),
-            End::Ended { status, cpu, peak_memory, observed } => {
+            End::Ended { status, cpu, peak_memory, observed, missed } => {
                 result.times.cpu = cpu;
                 result.times.peak_memory = peak_memory;
                 if nix::libc::WIFSIGNALED(status) {
@@ -200,7 +200,7 @@ impl Sandbox {
                     result.exit_code = nix::libc::WEXITSTATUS(status);
                 }
                 if result.exit_code != 0 {
-                    return Ok(Outcome::Failed(result));
+                    return Ok(Outcome::Failed(result, missed));
                 }
                 let observed = observed.filter(|_| observe::is_untouched(&staged, request.observe, &settled));
                 result.outputs = collector.all()?;

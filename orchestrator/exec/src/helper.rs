@@ -98,7 +98,8 @@ fn run(specification: &Specification, socket: &UnixStream, descriptors: &[OwnedF
     drop(sender);
     let result = watch(init, socket, observer.as_mut());
     if let Some(observer) = observer {
-        channel::report(socket, &Report::Observed(observer.finish()));
+        let (seen, missed) = observer.finish();
+        channel::report(socket, &Report::Observed(seen, missed));
     }
     if !specification.is_isolated() {
         kill_children();

@@ -117,7 +117,7 @@ fn feature(sandbox: &Sandbox, name: &'static str, feature: Feature, owner: Optio
             match report {
                 Report::Works => return Ok(()),
                 Report::Failed(failure) => return Err(setup_failed(&failure)),
-                Report::Started | Report::Ended { .. } | Report::Observed(_) => {}
+                Report::Started | Report::Ended { .. } | Report::Observed(..) => {}
             }
         }
         Err(setup_failed(&Failure { step: "hear the helper".to_owned(), errno: nix::libc::EIO }))
@@ -215,7 +215,7 @@ fn observed_child(
         if let Some(events) = events.get(1).filter(|events| !events.is_empty()) {
             observer.serve(events.contains(PollFlags::IN));
         } else if !events[0].is_empty() {
-            return Ok(observer.finish());
+            return Ok(observer.finish().0);
         }
     }
 }

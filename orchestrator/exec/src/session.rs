@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use xbuild_action::{ExecutionError, Observed, Observer, Request, Running, Stream};
+use xbuild_action::{ExecutionError, Missed, Observed, Observer, Request, Running, Stream};
 
 use crate::cgroup::Group;
 use crate::channel;
@@ -47,6 +47,8 @@ pub(crate) enum End {
         peak_memory: u64,
         /// What it was seen to look at.
         observed: Observed,
+        /// What it looked for last and did not find.
+        missed: Missed,
     },
     /// It was stopped.
     Stopped(Stop),
@@ -346,19 +348,23 @@ fn parse(said: &[u8]) -> Vec<Report> {
 
 fn end(reports: Vec<Report>) -> End {
     // A failure comes before the end that it causes.
-    let (mut ended, mut seen) = (None, None);
+    let (mut ended, mut seen, mut missing) = (None, None, Missed::new());
     for report in reports {
         match report {
             Report::Failed(failure) => return End::Failed(failure),
             Report::Ended { status, cpu, peak_memory } => ended = Some((status, cpu, peak_memory)),
-            Report::Observed(observed) => seen = observed,
+            Report::Observed(observed, missed) => (seen, missing) = (observed, missed),
             Report::Started | Report::Works => {}
         }
     }
     match ended {
-        Some((status, cpu, peak_memory)) => {
-            End::Ended { status, cpu: Duration::from_micros(cpu), peak_memory, observed: seen }
-        }
+        Some((status, cpu, peak_memory)) => End::Ended {
+            status,
+            cpu: Duration::from_micros(cpu),
+            peak_memory,
+            observed: seen,
+            missed: missing,
+        },
         None => End::Vanished,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 
 use serde::{Deserialize, Serialize};
-use xbuild_action::{Isolation, Observed};
+use xbuild_action::{Isolation, Missed, Observed};
 use xbuild_base::RelPath;
 
 /// What the helper is asked to do.
@@ -119,8 +119,8 @@ pub(crate) enum Report {
         /// The largest resident set of one process, in bytes.
         peak_memory: u64,
     },
-    /// What was looked at until the last process ended.
-    Observed(Observed),
+    /// What was looked at until the last process ended, and what was looked for last and is not there.
+    Observed(Observed, Missed),
 }
 
 /// A step that failed, and the kernel's error number.

@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{
     ActionCache as _, ActionKey, ActionResult, Cancel, Command, Content, ContentExt as _, Executor, File,
-    InputRoot, Isolation, Limits, Observer, Outcome, Request, Running, Stream, Times, Unkeyed, Unstored,
-    merge_layers,
+    InputRoot, Isolation, Limits, Missed, Observer, Outcome, Request, Running, Stream, Times, Unkeyed,
+    Unstored, merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
 use xbuild_plan::queue::Node;
@@ -97,8 +97,13 @@ pub struct Failure {
 /// Why a node could not be built.
 #[derive(Debug)]
 pub enum Cause {
-    /// The program ended with this exit code.
-    Exit(i32),
+    /// The program failed.
+    Exit {
+        /// Its exit code.
+        code: i32,
+        /// What it looked for last and did not find.
+        missed: Missed,
+    },
     /// It went over a limit.
     Limit(String),
     /// Something else.
@@ -251,7 +256,7 @@ impl Engine<'_> {
                     }
                 }
                 match cause {
-                    Cause::Exit(code) => problem = format!("it ended with exit code {code}"),
+                    Cause::Exit { code, .. } => problem = format!("it ended with exit code {code}"),
                     Cause::Limit(limit) => problem = format!("it went over its limit: {limit}"),
                     Cause::Error(_) => {}
                 }
@@ -326,9 +331,9 @@ impl Engine<'_> {
                 let _ = self.learn(digest, bound, &observed);
                 Ok((result, Source::Executed))
             }
-            Outcome::Failed(result) => {
+            Outcome::Failed(result, missed) => {
                 self.keep(bound).map_err(broken)?;
-                Err(Box::new((Cause::Exit(result.exit_code), Some(result))))
+                Err(Box::new((Cause::Exit { code: result.exit_code, missed }, Some(result))))
             }
             Outcome::OverLimit { limit, result } => {
                 self.keep(bound).map_err(broken)?;

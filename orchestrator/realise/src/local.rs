@@ -15,6 +15,9 @@ use xbuild_store::Disk;
 use crate::error::RealiseError;
 use crate::tracked::tracked;
 
+/// Cargo's configuration: the older name, and the usual one.
+pub(crate) const CONFIGURATION: [&str; 2] = [".cargo/config", ".cargo/config.toml"];
+
 /// What is xbuild's own in a workspace's root: descriptions and results, never sources.
 const NOT_SOURCES: [&str; 6] = ["target", "result", ".git", "xbuild.toml", "xbuild.lock", ".xbuild"];
 
@@ -67,7 +70,8 @@ impl LocalSources {
     /// When a file can't be read, or is neither a file, a folder nor a relative link; when a manifest of a commit leads
     /// outside of it.
     pub fn import(store: &Disk, root: &Path, listing: Listing<'_>) -> Result<Self, RealiseError> {
-        let folders = folders(root, listing)?;
+        let mut folders = folders(root, listing)?;
+        folders.extend(configurations_above(root, listing)?);
         let climbs = folders.iter().map(|folder| climb(&folder.relative)).max().unwrap_or(0);
         let mut workspace = RelPath::new("build").map_err(path_error)?;
         for _ in 0..climbs {
@@ -130,6 +134,27 @@ fn folders(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>, RealiseErro
         }
     }
     Ok(folders)
+}
+
+/// Cargo's configuration in the folders above the workspace that belong to the same repository. What lies further up is
+/// the machine's.
+fn configurations_above(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>, RealiseError> {
+    let root = fs_err::canonicalize(root).map_err(RealiseError::io("find the workspace's folder"))?;
+    let is_top = |folder: &Path| match listing {
+        Listing::Kept => folder.join(".git").exists(),
+        Listing::Whole(top) => folder == top,
+    };
+    let Some(levels) = root.ancestors().position(is_top) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for (level, above) in root.ancestors().enumerate().take(levels + 1).skip(1) {
+        let files = CONFIGURATION.into_iter().filter(|name| above.join(name).is_file());
+        let files: Vec<RelPath> = files.map(RelPath::new).collect::<Result<_, _>>().map_err(path_error)?;
+        if !files.is_empty() {
+            let relative = vec![".."; level].join("/");
+            found.push(Folder { host: above.to_owned(), relative, files });
+        }
+    }
+    Ok(found)
 }
 
 /// `base/folder/path` in words, when it leads outside the workspace.
@@ -272,6 +297,28 @@ mod tests {
         let places: Vec<&str> = folders.iter().map(|folder| folder.relative.as_str()).collect();
         assert_eq!(places, ["", "../../glaze", "../y", "../../z"]);
         assert_eq!(folders[0].files.len(), 2, "the target folder is no source");
+    }
+
+    #[test]
+    fn configuration_above_the_workspace_counts_as_far_as_the_repository_reaches() {
+        let dir = tempfile::tempdir().unwrap();
+        let (top, root) = (dir.path().join("repository"), dir.path().join("repository/rust/app"));
+        write(&root, "Cargo.toml", "[package]\nname=\"app\"");
+        write(&root, ".cargo/config.toml", "");
+        write(&top, ".cargo/config.toml", "");
+        write(&top, ".cargo/other", "");
+        write(dir.path(), ".cargo/config.toml", "");
+        let found = |listing| -> Vec<(String, usize)> {
+            let folders = configurations_above(&root, listing).unwrap();
+            folders.into_iter().map(|folder| (folder.relative, folder.files.len())).collect()
+        };
+        assert_eq!(found(Listing::Kept), [], "no repository");
+        fs_err::create_dir(top.join(".git")).unwrap();
+        assert_eq!(found(Listing::Kept), [("../..".to_owned(), 1)]);
+        let laid_out = fs_err::canonicalize(&top).unwrap();
+        assert_eq!(found(Listing::Whole(&laid_out)), [("../..".to_owned(), 1)]);
+        fs_err::create_dir(root.join(".git")).unwrap();
+        assert_eq!(found(Listing::Kept), [], "the workspace is the repository");
     }
 
     #[test]

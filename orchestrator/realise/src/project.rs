@@ -21,7 +21,7 @@ use xbuild_plan::sources::Sources;
 
 use crate::engine::Engine;
 use crate::error::RealiseError;
-use crate::local::LocalSources;
+use crate::local::{CONFIGURATION, LocalSources};
 use crate::metadata::Metadata;
 use crate::platform::{self, Layers};
 
@@ -84,7 +84,7 @@ pub fn read_lock(root: &Path) -> Result<Lock, RealiseError> {
     Ok(Lock::parse(&text)?)
 }
 
-/// What cargo's configuration among the sources means, the nearest to the workspace first.
+/// What cargo's configuration among the sources means: the workspace's, and those above it in its repository.
 ///
 /// # Errors
 /// When it holds what can't be honoured, all of it at once.
@@ -93,12 +93,12 @@ pub fn configuration(store: &dyn Content, local: &LocalSources) -> Result<Config
     let mut texts = Vec::new();
     for folder in std::iter::successors(Some(workspace), RelPath::parent) {
         // The name without an ending is the older one, and wins.
-        for name in [".cargo/config", ".cargo/config.toml"] {
+        for name in CONFIGURATION {
             let path =
                 folder.resolve(name).map_err(|error| RealiseError::Source { problem: error.to_string() })?;
             if let Some(Entry::File(file)) = lookup(store, local.tree, &path)? {
                 let text = String::from_utf8_lossy(&store.get(file.digest)?).into_owned();
-                texts.push((name, folder.clone(), text));
+                texts.push((local.workspace.relative_to(&path), folder.clone(), text));
                 break;
             }
         }

@@ -124,7 +124,7 @@ pub fn run(
         })
     };
     match engine.executor.execute(&request, &mut Silent) {
-        Outcome::Succeeded(result, _) | Outcome::Failed(result) => read(&result),
+        Outcome::Succeeded(result, _) | Outcome::Failed(result, _) => read(&result),
         Outcome::OverLimit { limit, result } => {
             let ran = read(&result)?;
             Err(RealiseError::Step {

@@ -40,7 +40,7 @@ impl Executor for Counting {
             isolation: Isolation::Full,
             times: Times::default(),
         };
-        if failed { Outcome::Failed(result) } else { Outcome::Succeeded(result, None) }
+        if failed { Outcome::Failed(result, Vec::new()) } else { Outcome::Succeeded(result, None) }
     }
 }
 

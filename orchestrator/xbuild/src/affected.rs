@@ -24,8 +24,8 @@ const GLOBAL: [&str; 7] = [
     "rust-toolchain.toml",
     "clippy.toml",
 ];
-/// Folders there of which that holds for all files.
-const GLOBAL_FOLDERS: [&str; 2] = [".cargo", ".xbuild"];
+/// The folder there of which that holds for all files.
+const GLOBAL_FOLDER: &str = ".xbuild";
 
 /// What has changed since a commit.
 pub(crate) struct Changes {
@@ -57,9 +57,10 @@ impl Changes {
             if let Some(below) = place.strip_prefix(&local.workspace) {
                 let first = below.components().next().unwrap_or_default();
                 let is_file = GLOBAL.contains(&below.as_str());
-                changes.is_global |= is_file || GLOBAL_FOLDERS.contains(&first);
+                changes.is_global |= is_file || first == GLOBAL_FOLDER;
                 changes.is_global |= described.patches.contains_key(&below);
             }
+            changes.is_global |= is_configuration(&place, &local.workspace);
             changes.files.insert(place);
         }
         Ok(changes)
@@ -143,4 +144,13 @@ impl Changes {
 /// Whether a tool is a program of another project, which may have changed though no pin has moved.
 fn is_unpinned(described: &Described, tool: &str) -> bool {
     InputOutput::parse(tool).is_some_and(|output| described.inputs.is_unpinned(&output.input))
+}
+
+/// Whether a file lies in the `.cargo` of the workspace's folder or of one above it.
+fn is_configuration(file: &RelPath, workspace: &RelPath) -> bool {
+    let above = file
+        .parent()
+        .filter(|folder| folder.file_name() == Some(".cargo"))
+        .and_then(|folder| folder.parent());
+    above.is_some_and(|folder| workspace.strip_prefix(&folder).is_some())
 }

@@ -6,16 +6,23 @@
 //! | a file of the project outside the package's folder | rustc, proc macros, build scripts | `[package.NAME] include` |
 //! | a library that `pkg-config` should find | the crate `pkg-config`, `pkg-config` itself | `[target.….native.NAME] packages` |
 //! | a program | the crates that call it, shells, make | `[native.NAME] tools` |
+//! | a variable | `env!`, build scripts | `[package.NAME] env` |
+//!
+//! Where the words name nothing, what the unit looked for last and did not find is a guess that is worth telling, as one.
 
+use xbuild_action::Command;
 use xbuild_base::RelPath;
+use xbuild_describe::may_be_set;
 use xbuild_plan::label::{Label, What};
 
 /// What lies around a failed unit.
 pub(crate) struct Surroundings<'s> {
     /// The package's folder in the sandbox.
     pub(crate) folder: &'s RelPath,
-    /// Where the unit's program ran.
-    pub(crate) working_directory: &'s RelPath,
+    /// What was run, in the sandbox.
+    pub(crate) command: &'s Command,
+    /// The paths from the sandbox's root that it looked for last, and at which there was nothing.
+    pub(crate) missed: &'s [RelPath],
     /// Whether a path of the sandbox is among the project's sources, but not among those of the package.
     pub(crate) is_hidden: &'s dyn Fn(&RelPath) -> bool,
 }
@@ -32,11 +39,21 @@ pub(crate) fn hint(
         || surroundings.filter(|_| label.local).and_then(|around| included(label, around, &text));
     let missing_library = || library(&text).map(|name| packages(label, &name));
     let missing_program = || program(&text).map(|tool| tools(label, &tool));
+    let missing_variable =
+        || variable(&text).filter(|name| is_lacking(surroundings, name)).map(|name| set(label, name));
+    let missed_file = || surroundings.filter(|_| label.local).and_then(|around| last_file(label, around));
     if label.what == What::ScriptRun {
         let probed_library = || probed(stdout, &plain(stderr)).map(|name| packages(label, &name));
-        missing_library().or_else(missing_program).or_else(missing_file).or_else(probed_library)
+        let missed_program = || surroundings.and_then(|around| last_program(label, around));
+        missing_library()
+            .or_else(missing_program)
+            .or_else(missing_file)
+            .or_else(probed_library)
+            .or_else(missing_variable)
+            .or_else(missed_program)
+            .or_else(missed_file)
     } else {
-        missing_file()
+        missing_file().or_else(missing_variable).or_else(missed_file)
     }
 }
 
@@ -65,23 +82,86 @@ fn included(label: &Label, around: &Surroundings<'_>, text: &str) -> Option<Stri
         for word in
             line.split(ends).map(|word| word.trim_end_matches([':', '.'])).filter(|word| word.contains('/'))
         {
-            let starts = [around.working_directory, around.folder];
+            let starts = [&around.command.working_directory, around.folder];
             let resolved = match word.strip_prefix('/') {
                 Some(absolute) => vec![RelPath::root().resolve(absolute)],
                 None => starts.map(|start| start.resolve(word)).into(),
             };
-            // A folder that the package lies in is no file of anybody's.
-            let is_beside = |path: &RelPath| around.folder.strip_prefix(path).is_none();
-            let hidden =
-                resolved.into_iter().flatten().find(|path| is_beside(path) && (around.is_hidden)(path));
+            let hidden = resolved.into_iter().flatten().find(|path| around.hides(path));
             let path = hidden.map(|path| around.folder.relative_to(&path));
             paths.extend(path.filter(|path| !paths.contains(path)));
         }
     }
+    (!paths.is_empty()).then(|| include(label, &paths))
+}
+
+fn include(label: &Label, paths: &[String]) -> String {
     let listed: Vec<String> = paths.iter().map(|path| format!("\"{path}\"")).collect();
-    (!paths.is_empty()).then(|| {
-        format!("add to xbuild.toml:\n[package.{}]\ninclude = [{}]", label.package, listed.join(", "))
-    })
+    format!("add to xbuild.toml:\n[package.{}]\ninclude = [{}]", label.package, listed.join(", "))
+}
+
+impl Surroundings<'_> {
+    /// Whether a path is of the project and hidden from the unit, and no folder that the package lies in, which is no
+    /// file of anybody's.
+    fn hides(&self, path: &RelPath) -> bool {
+        self.folder.strip_prefix(path).is_none() && (self.is_hidden)(path)
+    }
+}
+
+/// The last file of the project that was looked for, where no words name any.
+fn last_file(label: &Label, around: &Surroundings<'_>) -> Option<String> {
+    let path = around.missed.iter().rev().find(|path| around.hides(path))?;
+    let path = around.folder.relative_to(path);
+    let lines = include(label, std::slice::from_ref(&path));
+    Some(format!("it looked for `{path}`, which this package's units don't see; if it needs that, {lines}"))
+}
+
+/// The program that was looked for at the very last, in all folders of programs, where no words name any.
+fn last_program(label: &Label, around: &Surroundings<'_>) -> Option<String> {
+    let last = around.missed.last()?.file_name().and_then(program_name)?;
+    let folders = around.command.environment.get("PATH")?;
+    let is_missed = |folder: &str| {
+        let path = RelPath::root().resolve(format!("{folder}/{last}").trim_start_matches('/'));
+        path.is_ok_and(|path| around.missed.contains(&path))
+    };
+    if !folders.split(':').all(is_missed) {
+        return None;
+    }
+    let lines = tools(label, &tool_with(last.to_owned()));
+    Some(format!(
+        "the last that it looked for is the program `{last}`, which isn't there; if it needs that, {lines}"
+    ))
+}
+
+/// The variable that isn't set.
+fn variable(text: &str) -> Option<&str> {
+    const SAID: [&str; 5] = [
+        "NotPresent",
+        "environment variable not found",
+        "not defined at compile time",
+        "must be set",
+        "not set",
+    ];
+    let is_name = |word: &&str| {
+        let good = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        word.len() > 2 && word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(good)
+    };
+    let lines = text.lines().filter(|line| SAID.iter().any(|said| line.contains(said)));
+    lines.flat_map(|line| line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).find(is_name)
+}
+
+/// Whether the description can help: cargo's own variables are there or not for another reason.
+fn is_lacking(surroundings: Option<&Surroundings<'_>>, variable: &str) -> bool {
+    let is_unset = surroundings.is_none_or(|around| !around.command.environment.contains_key(variable));
+    is_unset && may_be_set(variable)
+}
+
+fn set(label: &Label, variable: &str) -> String {
+    format!(
+        "no variable of the machine's reaches a unit; add to xbuild.toml, with its value:\n[package.{}]\nenv = {{ \
+         {variable} = \"…\" }}",
+        label.package
+    )
 }
 
 /// The name of the library that `pkg-config` did not find.
@@ -213,10 +293,12 @@ fn program(text: &str) -> Option<String> {
         });
         by_table.chain(lines().filter_map(of_shell)).next()
     };
-    unnamed.or_else(|| {
-        let program = said()?;
-        Some(TOOLS.iter().find(|(one, _)| *one == program).map_or(program, |(_, tool)| tool).to_owned())
-    })
+    unnamed.or_else(|| said().map(|program| tool_with(program.to_owned())))
+}
+
+/// The component or package that has a program.
+fn tool_with(program: String) -> String {
+    TOOLS.iter().find(|(one, _)| *one == program).map_or(program, |(_, tool)| (*tool).to_owned())
 }
 
 /// What a shell says: `sh: 1: nasm: not found`, `bash: line 1: nasm: command not found`.

@@ -5,6 +5,7 @@ mod common;
 use std::process::Command;
 
 use common::Project;
+use fs_err as fs;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
@@ -88,6 +89,29 @@ fn what_cargo_builds_is_built() {
         assert_eq!(said, format!("{voice} a first line, and more true /build/ws/\n"));
     }
     assert_eq!(project.read("app/said.txt"), "a first line");
+}
+
+#[test]
+fn configuration_above_the_workspace_counts_in_its_repository() {
+    let project = Project::program(
+        "told",
+        "fn main() {\n    println!(\"{:?} {:?}\", option_env!(\"TOLD\"), option_env!(\"NEARER\"));\n}\n",
+    );
+    let repository = project.folder.path();
+    fs::create_dir(repository.join(".cargo")).unwrap();
+    let above = "[build]\njobs = 3\n[env]\nTOLD = \"above\"\nNEARER = \"above\"\n";
+    fs::write(repository.join(".cargo/config.toml"), above).unwrap();
+    project.write(".cargo/config.toml", "[env]\nNEARER = \"here\"\n");
+    let says = |said: &str| {
+        let ran = project.xbuild(&["build", "--target", TARGET]).ok();
+        let output = Command::new(project.result(&format!("default/{TARGET}/bin/told"))).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), said);
+        ran
+    };
+    // Of no repository, it is the machine's.
+    says("None Some(\"here\")\n");
+    assert!(Command::new("git").args(["init", "-q"]).arg(repository).status().unwrap().success());
+    says("Some(\"above\") Some(\"here\")\n").says("../.cargo/config.toml: build.jobs: ignored");
 }
 
 #[test]

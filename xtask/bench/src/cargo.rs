@@ -127,7 +127,7 @@ impl Cargo<'_> {
         };
         let (problem, result) = match script.run(&ground.sandbox, cancel, &mut stopwatch) {
             Outcome::Succeeded(..) => return Ok(()),
-            Outcome::Failed(result) => (format!("exit code {}", result.exit_code), result),
+            Outcome::Failed(result, _) => (format!("exit code {}", result.exit_code), result),
             Outcome::OverLimit { limit, result } => (format!("over its limit: {limit}"), result),
             Outcome::Cancelled => return Err(RealiseError::Cancelled.into()),
             Outcome::Broken(error) => return Err(error.into()),

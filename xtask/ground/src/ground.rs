@@ -470,7 +470,7 @@ impl Events for Listener {
     fn failed(&mut self, _: Node, failure: &Failure) {
         let Failure { command, cause, stdout, stderr, .. } = failure;
         let why = match cause {
-            Cause::Exit(code) => format!("exit code {code}"),
+            Cause::Exit { code, .. } => format!("exit code {code}"),
             Cause::Limit(limit) => format!("over its limit: {limit}"),
             Cause::Error(error) => error.to_string(),
         };

@@ -83,6 +83,12 @@ fn refusal(name: &str) -> Option<(String, &'static str)> {
     Some((format!("`{name}` can't be set: {why}"), help))
 }
 
+/// Whether a description may set a variable.
+#[must_use]
+pub fn may_be_set(name: &str) -> bool {
+    refusal(name).is_none()
+}
+
 /// Reads a table of variables.
 pub(super) fn read(field: &Field<'_>, reader: &mut Reader) -> Variables {
     let mut variables = Variables::new();

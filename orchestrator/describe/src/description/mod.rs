@@ -29,7 +29,7 @@ use crate::target::TargetSpec;
 
 pub use develop::Develop;
 pub use dist::{Deb, Dist, DistSource, Printed, SHELL_WORD, Shell};
-pub use environment::{Environment, Variables};
+pub use environment::{Environment, Variables, may_be_set};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
 pub use input::{GitReference, Input, InputOutput, InputPlace, Inputs, is_commit};
 pub use native::{Native, Natives, is_debian_name};

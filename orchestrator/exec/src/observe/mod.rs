@@ -22,6 +22,9 @@
 //! and device numbers from the machine. More may be noted than was seen, never less. Where it can't be told what is
 //! seen (`io_uring`, another architecture's calls, paths that can't be read), nothing is known of the whole run.
 //!
+//! The last paths that led to nothing are kept for people: they may be why a program fails. Nothing is concluded from
+//! them.
+//!
 //! What is observed is what a call finds when it is told: a program of which one thread changes a path in memory, a
 //! working directory or a link on the way while another one's call with it waits, could see something else. Programs
 //! that are meant to build something don't.
@@ -32,7 +35,7 @@ mod interpreter;
 mod resolve;
 mod upper;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -47,7 +50,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
-use xbuild_action::Observed;
+use xbuild_action::{Missed, Observed};
 use xbuild_base::RelPath;
 
 use crate::specification::{Failure, Step as _};
@@ -71,6 +74,16 @@ const MOST_INTERPRETERS: usize = 6;
 /// `RESOLVE_IN_ROOT` of `struct open_how`: the path's root is another one.
 const IN_ROOT: u64 = 0x10;
 
+/// So many paths that led to nothing are kept: more than the folders in which a program is searched for.
+const MOST_MISSED: usize = 16;
+
+/// What a call looked at.
+enum Seen {
+    Files(Vec<RelPath>),
+    /// The path from the root, at which there is nothing.
+    Missing(Vec<u8>),
+}
+
 /// It can't be told what a call shows.
 struct Unknown;
 
@@ -89,6 +102,8 @@ pub(crate) struct Observer {
     /// The sandbox's root, once a process of it was seen.
     root: Option<OwnedFd>,
     seen: Observed,
+    /// The last paths at which there was nothing, each once in a row.
+    missed: VecDeque<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -119,6 +134,7 @@ pub(crate) fn prepare(
         ear: Ear::Socket(move_up(ours)?),
         root: None,
         seen: Some(BTreeSet::new()),
+        missed: VecDeque::new(),
     };
     Ok((observer, move_up(theirs)?))
 }
@@ -167,10 +183,21 @@ impl Observer {
         }
     }
 
-    /// What was seen; to be asked when all have ended.
-    pub(crate) fn finish(self) -> Observed {
+    /// What was seen, and what was looked for last and isn't there; to be asked when all have ended.
+    pub(crate) fn finish(self) -> (Observed, Missed) {
+        let path = |path| String::from_utf8(path).ok().and_then(|path| RelPath::new(path).ok());
+        let missed = self.missed.into_iter().filter_map(path).collect();
         // Whoever is observed is heard of at least once, when the program is executed.
-        self.root.and(self.seen)
+        (self.root.and(self.seen), missed)
+    }
+
+    fn miss(&mut self, path: Vec<u8>) {
+        if self.missed.back() != Some(&path) {
+            self.missed.push_back(path);
+            if self.missed.len() > MOST_MISSED {
+                self.missed.pop_front();
+            }
+        }
     }
 
     fn answer(&self, id: u64) {
@@ -190,11 +217,13 @@ impl Observer {
         if self.seen.is_none() {
             return;
         }
-        let seen = self.enter(notification).and_then(|()| self.files(notification));
-        // Nothing seen is nothing seen, whoever called.
-        if seen.as_ref().is_ok_and(Vec::is_empty) {
-            return;
-        }
+        let seen = match self.enter(notification).and_then(|()| self.look(notification)) {
+            Ok(Seen::Missing(path)) => return self.miss(path),
+            // Nothing seen is nothing seen, whoever called.
+            Ok(Seen::Files(files)) if files.is_empty() => return,
+            Ok(Seen::Files(files)) => Ok(files),
+            Err(Unknown) => Err(Unknown),
+        };
         // If the caller doesn't wait any more, another process may have got its number.
         match (self.is_waiting(notification.id), seen, &mut self.seen) {
             (Ok(false), ..) => {}
@@ -215,21 +244,25 @@ impl Observer {
     }
 
     /// The observed files that a call shows something of.
-    fn files(&self, notification: &libc::seccomp_notif) -> Result<Vec<RelPath>, Unknown> {
+    fn look(&self, notification: &libc::seccomp_notif) -> Result<Seen, Unknown> {
         let libc::seccomp_notif { pid, data, .. } = notification;
         let call = calls::find(data.nr).filter(|_| data.arch == filter::ARCHITECTURE).ok_or(Unknown)?;
         let caller = Caller { pid: i32::try_from(*pid).map_err(|_| Unknown)?, processes: &self.processes };
-        let Some(path) = caller.path(data.args[call.path])? else { return Ok(Vec::new()) };
+        let Some(path) = caller.path(data.args[call.path])? else { return Ok(Seen::Files(Vec::new())) };
         if let Does::OpenHow(argument) = call.does
             && caller.resolves_elsewhere(data.args[argument])?
         {
             return Err(Unknown);
         }
         let place = self.place(&caller, &call, &data.args, &path)?;
-        match call.does {
-            Does::Execute => self.executed(&caller, place),
-            Does::Show | Does::OpenHow(_) => self.shown(place).map(|seen| seen.into_iter().collect()),
-        }
+        let files = match (place, call.does) {
+            (Place::Missing(path), _) => return Ok(Seen::Missing(path)),
+            (place, Does::Execute) => self.executed(&caller, place),
+            (place, Does::Show | Does::OpenHow(_)) => {
+                self.shown(place).map(|seen| seen.into_iter().collect())
+            }
+        };
+        files.map(Seen::Files)
     }
 
     /// Where the path of a call leads.
@@ -246,7 +279,11 @@ impl Observer {
             return Ok(folder.map_or(Place::Nowhere, |number| Place::Opened(descriptor(number))));
         }
         if self.is_settled(path) {
-            return Ok(Place::Nowhere);
+            return Ok(if self.is_missing_program(path) {
+                Place::Missing(path[1..].to_vec())
+            } else {
+                Place::Nowhere
+            });
         }
         let start = if path.starts_with(b"/") { Some(Vec::new()) } else { caller.folder(folder)? };
         let (Some(root), Some(start)) = (&self.root, start) else { return Ok(Place::Nowhere) };
@@ -277,10 +314,18 @@ impl Observer {
         false
     }
 
+    /// Whether a path, which is absolute, lies in a folder of programs and nothing is there.
+    fn is_missing_program(&self, path: &[u8]) -> bool {
+        let mut parts = path.rsplit(|byte| *byte == b'/');
+        let is_program = parts.nth(1) == Some(b"bin");
+        let at = || rustix::fs::statat(self.root.as_ref()?, &path[1..], AtFlags::SYMLINK_NOFOLLOW).err();
+        is_program && at() == Some(Errno::NOENT)
+    }
+
     /// The observed file at a place, if there is one.
     fn shown(&self, place: Place) -> Result<Option<RelPath>, Unknown> {
         match place {
-            Place::Nowhere | Place::Opened(_) => Ok(None),
+            Place::Nowhere | Place::Missing(_) | Place::Opened(_) => Ok(None),
             Place::Unknown => Err(Unknown),
             Place::At(path) => {
                 let is_below = |folder: &RelPath| {
@@ -442,6 +487,6 @@ mod tests {
         drop(sender);
         observer.serve(false);
         assert!(observer.waits_for().is_none());
-        assert_eq!(observer.finish(), None);
+        assert_eq!(observer.finish(), (None, Vec::new()));
     }
 }

@@ -14,9 +14,10 @@ const MOST_LINKS: usize = 40;
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Nothing that could be a file below an observed folder: what isn't there, a folder, a link that isn't followed,
-    /// something of `/proc`.
+    /// Nothing that could be a file below an observed folder: a folder, a link that isn't followed, something of `/proc`.
     Nowhere,
+    /// To this path from the root, or somewhere below, where nothing is.
+    Missing(Vec<u8>),
     /// To this path from the root, with no link in it. Whether a file is there, or anything, was not looked at.
     At(Vec<u8>),
     /// To what some process has open under this number, by `/proc/self/fd`.
@@ -69,7 +70,7 @@ pub(super) fn walk(root: BorrowedFd<'_>, start: &[u8], path: &[u8], follow: bool
         }
         match read_link(root, &here) {
             Link::None => {}
-            Link::Missing => return Place::Nowhere,
+            Link::Missing => return Place::Missing(missing(here, &pending)),
             Link::Unknown => return Place::Unknown,
             Link::To(_) if pending.is_empty() && !follow => return Place::Nowhere,
             Link::To(target) => {
@@ -103,7 +104,7 @@ fn without_links(root: BorrowedFd<'_>, start: &[u8], path: &[u8]) -> Option<Plac
         match rustix::fs::openat2(root, here.as_slice(), flags, Mode::empty(), resolve) {
             Ok(_) => Some(Place::At(here)),
             // A link before what is missing would have been met first.
-            Err(Errno::NOENT | Errno::NOTDIR) => Some(Place::Nowhere),
+            Err(Errno::NOENT | Errno::NOTDIR) => Some(Place::Missing(here)),
             Err(_) => None,
         }
     };
@@ -116,6 +117,20 @@ fn without_links(root: BorrowedFd<'_>, start: &[u8], path: &[u8]) -> Option<Plac
     let Link::To(target) = read_link(root, &[top.to_vec()]) else { return None };
     let whole: Vec<&[u8]> = parts(&target).chain(below.iter().copied()).collect();
     at(&whole)
+}
+
+/// What a path would have led to whose part `here` isn't there; `pending` are its further parts, the next one last.
+fn missing(mut here: Vec<Vec<u8>>, pending: &[Vec<u8>]) -> Vec<u8> {
+    for part in pending.iter().rev() {
+        match part.as_slice() {
+            b"." => {}
+            b".." => {
+                here.pop();
+            }
+            part => here.push(part.to_vec()),
+        }
+    }
+    here.join(&b'/')
 }
 
 fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
@@ -222,13 +237,25 @@ mod tests {
     #[test]
     fn what_is_no_file_leads_nowhere() {
         let root = Root::new();
-        for path in
-            ["ws/b", "ws/nowhere/a", "ws/src/a/b", "out/loop", "out/dangling/x", "ws/src/", "ws/.", "ws/.."]
-        {
+        for path in ["out/loop", "ws/src/", "ws/.", "ws/.."] {
             assert_eq!(root.walk("", path, true), Place::Nowhere, "{path}");
         }
         assert_eq!(root.walk("", "out/absolute", false), Place::Nowhere, "a link's own metadata");
         assert_eq!(root.walk("out", "up/a", false), Place::At(b"ws/src/a".to_vec()), "not its last part");
+    }
+
+    #[test]
+    fn what_isn_t_there_is_told_by_its_path_from_the_root() {
+        let root = Root::new();
+        for (path, missing) in [
+            ("ws/b", "ws/b"),
+            ("ws/nowhere/a", "ws/nowhere/a"),
+            ("ws/src/a/b", "ws/src/a/b"),
+            ("ws/src/../../b/./c/../d", "b/d"),
+            ("out/up/b/../c", "ws/src/c"),
+        ] {
+            assert_eq!(root.walk("", path, true), Place::Missing(missing.into()), "{path}");
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn succeeds(world: &World, mut action: Action) -> [bool; 3] {
                 assert_eq!(result.isolation, isolation);
                 true
             }
-            Outcome::Failed(_) => false,
+            Outcome::Failed(..) => false,
             other => panic!("{other:?}"),
         }
     })

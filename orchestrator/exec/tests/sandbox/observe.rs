@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use xbuild_action::{ContentExt as _, Entry, File, Isolation, Outcome, TreeBuilder};
+use xbuild_base::RelPath;
 
 use crate::world::{Action, World, path};
 
@@ -17,6 +18,7 @@ crate::tests![
     folders_that_are_made_for_the_action_are_no_change,
     a_program_sees_no_difference,
     without_isolation_nothing_is_observed,
+    what_fails_tells_what_it_looked_for_last,
     many_files_are_seen_by_many_processes,
 ];
 
@@ -274,9 +276,15 @@ fn without_isolation_nothing_is_observed() {
         action.isolation = isolation;
         assert_eq!(world.run(&action).observed(), is_known.then(|| vec!["build/ws/a"]), "{isolation:?}");
     }
-    // And what fails tells nothing.
-    let failed = world.run(&observed(&world, world.script("cat ws/a; exit 1", &[])));
-    assert!(matches!(failed.outcome, Outcome::Failed(_)));
+}
+
+fn what_fails_tells_what_it_looked_for_last() {
+    let world = World::new();
+    let script = "cat ws/a; PATH=/opt/bin:/usr/bin; cat ../gone ../gone ws/../others/x; no-such-program";
+    let failed = world.run(&observed(&world, world.script(script, &[])));
+    let Outcome::Failed(_, missed) = failed.outcome else { panic!("{:?}", failed.outcome) };
+    let last: Vec<&str> = missed.iter().rev().take(4).rev().map(RelPath::as_str).collect();
+    assert_eq!(last, ["gone", "build/others/x", "opt/bin/no-such-program", "usr/bin/no-such-program"]);
 }
 
 fn many_files_are_seen_by_many_processes() {

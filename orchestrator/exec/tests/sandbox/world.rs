@@ -210,7 +210,7 @@ impl Ran {
 
     pub(crate) fn failure(&self) -> &ActionResult {
         match &self.outcome {
-            Outcome::Failed(result) => result,
+            Outcome::Failed(result, _) => result,
             other => panic!("{other:?}\n{:?}", self.lines),
         }
     }

@@ -20,13 +20,31 @@ fn of_script(platform: &str, stderr: &str) -> Option<String> {
 
 /// A unit of `foo` fails, and of the project's sources it doesn't see `proto`.
 fn of_file(what: What, stderr: &str) -> Option<String> {
+    after(what, stderr, &[])
+}
+
+/// What is run in a folder, with a search path and `FOO_STYLE`.
+fn command(working_directory: &RelPath) -> Command {
+    let variables = [("PATH", "/usr/local/bin:/usr/bin"), ("FOO_STYLE", "round")];
+    Command {
+        argv: vec!["program".to_owned()],
+        environment: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        working_directory: working_directory.clone(),
+        outputs: [].into(),
+    }
+}
+
+/// As above, when it had looked for `missed` in vain.
+fn after(what: What, stderr: &str, missed: &[&str]) -> Option<String> {
     let path = |text: &str| RelPath::new(text).unwrap();
     let (folder, root) = (path("build/ws/foo"), path("build/ws"));
-    let working_directory = if what == What::ScriptRun { &folder } else { &root };
+    let command = command(if what == What::ScriptRun { &folder } else { &root });
+    let missed: Vec<RelPath> = missed.iter().map(|text| path(text)).collect();
     let is_hidden = |path: &RelPath| {
         ["", "build/ws", "build/ws/proto", "build/ws/proto/x.proto"].contains(&path.as_str())
     };
-    let surroundings = Surroundings { folder: &folder, working_directory, is_hidden: &is_hidden };
+    let surroundings =
+        Surroundings { folder: &folder, command: &command, missed: &missed, is_hidden: &is_hidden };
     hint(&label("foo", what, "host"), Some(&surroundings), b"", stderr.as_bytes())
 }
 
@@ -66,9 +84,64 @@ fn a_file_that_is_nowhere_or_that_is_seen_gets_no_hint() {
     let mut fetched = label("foo", What::Library, "host");
     fetched.local = false;
     let path = RelPath::new("build/crates/foo-1.0.0").unwrap();
-    let surroundings = Surroundings { folder: &path, working_directory: &path, is_hidden: &|_| true };
+    let command = command(&path);
+    let surroundings = Surroundings { folder: &path, command: &command, missed: &[], is_hidden: &|_| true };
     let stderr = b"error: couldn't read `src/../../x`: No such file or directory (os error 2)\n";
     assert_eq!(hint(&fetched, Some(&surroundings), b"", stderr), None);
+}
+
+/// What a script says of itself whose author wrote `unwrap()`.
+const UNWRAPPED: &str = "thread 'main' (3) panicked at foo/build.rs:2:43:
+called `Result::unwrap()` on an `Err` value: Os { code: 2, kind: NotFound, message: \"No such file or directory\" }
+";
+
+#[test]
+fn where_no_words_name_it_what_was_looked_for_last_is_told_as_a_guess() {
+    let file = |missed: &[&str]| after(What::ScriptRun, UNWRAPPED, missed);
+    let guess = format!(
+        "it looked for `../proto/x.proto`, which this package's units don't see; if it needs that, {INCLUDE}"
+    );
+    assert_eq!(file(&["usr/lib/x.so", "build/ws/proto/x.proto", "etc/x"]).as_deref(), Some(&*guess));
+    assert_eq!(after(What::Library, UNWRAPPED, &["build/ws/proto/x.proto"]).as_deref(), Some(&*guess));
+    for nothing in [&[][..], &["etc/x"], &["build/ws/gone"], &["build/ws"]] {
+        assert_eq!(file(nothing), None, "{nothing:?}");
+    }
+    let program = ["build/ws/gone", "usr/local/bin/python", "usr/bin/python"];
+    assert_eq!(
+        file(&program).as_deref(),
+        Some(
+            "the last that it looked for is the program `python`, which isn't there; if it needs that, add to \
+             xbuild.toml:\n[native.foo]\ntools = [\"python3\"]"
+        )
+    );
+    // Of the second folder it was not said whether it is there; other things were looked for since; a compiler; rustc.
+    assert_eq!(file(&program[..2]), None);
+    assert_eq!(file(&["usr/local/bin/python", "usr/bin/python", "etc/x"]), None);
+    assert_eq!(file(&["usr/local/bin/gcc", "usr/bin/gcc"]), None);
+    assert_eq!(after(What::Library, UNWRAPPED, &program), None);
+}
+
+#[test]
+fn a_variable_that_a_unit_lacks_is_named() {
+    let lines = "no variable of the machine's reaches a unit; add to xbuild.toml, with its value:\n[package.foo]\nenv = { \
+                 DATABASE_URL = \"…\" }";
+    for stderr in [
+        "error: environment variable `DATABASE_URL` not defined at compile time\n",
+        "thread 'main' panicked at foo/build.rs:2:43:\nDATABASE_URL: NotPresent\n",
+        "Error: DATABASE_URL: environment variable not found\n",
+        "error: set `DATABASE_URL` to use query macros online: it must be set\n",
+    ] {
+        assert_eq!(of_file(What::ScriptRun, stderr).as_deref(), Some(lines), "{stderr}");
+        assert_eq!(of_file(What::Library, stderr).as_deref(), Some(lines), "{stderr}");
+    }
+    for stderr in [
+        "called `Result::unwrap()` on an `Err` value: NotPresent\n",
+        "error: environment variable `CARGO_BIN_EXE_x` not defined at compile time\n",
+        "FOO_STYLE must be set to something round\n",
+        "DATABASE_URL is nothing to me\n",
+    ] {
+        assert_eq!(of_file(What::Library, stderr), None, "{stderr}");
+    }
 }
 
 const PKG_CONFIG: &str = "thread 'main' (3) panicked at build.rs:2:47:

@@ -226,8 +226,10 @@ impl Events for BuildDisplay<'_> {
             self.ui.error_line(String::from_utf8_lossy(stdout).trim_end());
         }
         let Why { text, mut help, is_broken } = Why::of(failure);
-        if help.is_none() && matches!(cause, Cause::Exit(_)) {
-            help = self.sources.hint(label, failure);
+        if help.is_none()
+            && let Cause::Exit { missed, .. } = cause
+        {
+            help = self.sources.hint(label, failure, missed);
         }
         self.broken += usize::from(is_broken);
         self.ui.error(format!("could not build {label} for {}: {text}", label.platform));

@@ -19,10 +19,10 @@ impl Why {
     pub(super) fn of(failure: &Failure) -> Self {
         match &failure.cause {
             // The disk can be full for the program in the sandbox just as well as for xbuild.
-            Cause::Exit(code) if contains(&failure.stderr, b"No space left on device") => {
+            Cause::Exit { code, .. } if contains(&failure.stderr, b"No space left on device") => {
                 Self { text: exit(*code), help: Some(DISK_FULL.to_owned()), is_broken: true }
             }
-            Cause::Exit(code) => Self { text: exit(*code), help: None, is_broken: false },
+            Cause::Exit { code, .. } => Self { text: exit(*code), help: None, is_broken: false },
             Cause::Limit(limit) => {
                 let help = "raise the limit in xbuild.toml under [limits]".to_owned();
                 Self { text: format!("it went over its limit: {limit}"), help: Some(help), is_broken: false }

@@ -36,8 +36,8 @@ impl<'s> LocalPackages<'s> {
         Self { store, sources, folders }
     }
 
-    /// What to add to the description for a unit that failed.
-    pub(crate) fn hint(&self, label: &Label, failure: &Failure) -> Option<String> {
+    /// What to add to the description for a unit that failed after it had looked for `missed` in vain.
+    pub(crate) fn hint(&self, label: &Label, failure: &Failure, missed: &[RelPath]) -> Option<String> {
         let folder = self.folders.get(&label.package_id);
         let nested: BTreeSet<&RelPath> =
             self.folders.values().filter(|other| Some(*other) != folder).collect();
@@ -51,7 +51,8 @@ impl<'s> LocalPackages<'s> {
         };
         let surroundings = folder.zip(failure.command.as_ref()).map(|(folder, command)| Surroundings {
             folder,
-            working_directory: &command.working_directory,
+            command,
+            missed,
             is_hidden: &is_hidden,
         });
         hint(label, surroundings.as_ref(), &failure.stdout, &failure.stderr)

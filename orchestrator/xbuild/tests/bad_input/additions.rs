@@ -170,3 +170,51 @@ fn a_program_that_is_missing_says_the_line_that_names_it() {
     error: 1 of 3 units could not be built, 1 was not tried
     "#);
 }
+
+#[test]
+fn what_a_script_looked_for_last_is_told_where_its_words_name_nothing() {
+    let project = built();
+    // The program's own folder is a package's, whose units see all of it: what they don't is another package's.
+    project.write("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"one\", \"other\"]\n");
+    for name in ["one", "other"] {
+        let manifest = "version = \"0.1.0\"\nedition = \"2024\"\n";
+        project.write(&format!("{name}/Cargo.toml"), &format!("[package]\nname = \"{name}\"\n{manifest}"));
+        project.write(&format!("{name}/src/main.rs"), "fn main() {}\n");
+    }
+    project.write("Cargo.lock", "version = 4\n\n[[package]]\nname = \"one\"\nversion = \"0.1.0\"\n\n[[package]]\nname = \"other\"\nversion = \"0.1.0\"\n");
+    project.write("other/words.txt", "hello");
+    let fails = |script: &str| {
+        project.write("one/build.rs", &format!("{}fn main() {{\n    {script}\n}}\n", unique()));
+        failure(&shown(&project, &refused(&project, 1, &["-p", "one"])))
+    };
+    assert_snapshot!(fails("std::fs::read_to_string(\"../other/words.txt\").unwrap();"), @r#"
+    error: could not build one 0.1.0 (build script run) for x86_64-unknown-linux-musl: it ended with exit code 101
+      in:      /build/ws/one
+      action:  [digest]
+      1 other unit needs it and was not built
+    help: it looked for `../other/words.txt`, which this package's units don't see; if it needs that, add to xbuild.toml:
+          [package.one]
+          include = ["../other/words.txt"]
+    error: 1 of 3 units could not be built, 1 was not tried
+    "#);
+    assert_snapshot!(fails("std::process::Command::new(\"gperf\").status().unwrap();"), @r#"
+    error: could not build one 0.1.0 (build script run) for x86_64-unknown-linux-musl: it ended with exit code 101
+      in:      /build/ws/one
+      action:  [digest]
+      1 other unit needs it and was not built
+    help: the last that it looked for is the program `gperf`, which isn't there; if it needs that, add to xbuild.toml:
+          [native.one]
+          tools = ["gperf"]
+    error: 1 of 3 units could not be built, 1 was not tried
+    "#);
+    assert_snapshot!(fails("let _ = env!(\"FOO_STYLE\");"), @r#"
+    error: could not build one 0.1.0 (build script) for host: it ended with exit code 1
+      in:      /build/ws
+      action:  [digest]
+      2 other units need it and were not built
+    help: no variable of the machine's reaches a unit; add to xbuild.toml, with its value:
+          [package.one]
+          env = { FOO_STYLE = "…" }
+    error: 1 of 3 units could not be built, 2 were not tried
+    "#);
+}

@@ -62,7 +62,7 @@ fn executed(engine: &Engine<'_>, command: &Command, inputs: &InputRoot) -> Actio
     };
     match engine.executor.execute(&request, &mut Silent) {
         Outcome::Succeeded(result, _) => result,
-        Outcome::Failed(result) => {
+        Outcome::Failed(result, _) => {
             let said = engine.store.get(result.stderr).unwrap();
             panic!("{:?} failed: {}", command.argv, String::from_utf8_lossy(&said));
         }
