@@ -6,11 +6,11 @@ use common::machine::{source, toolchains, with_machine};
 use common::{Project, TARGETS, repository};
 use xbuild_action::Cancel;
 use xbuild_describe::TargetSpec;
-use xtask_corpus::{Machine, apps};
+use xtask_corpus::{Machine, list};
 
 #[test]
 fn ripgrep_is_built_unmodified_and_does_its_job_on_all_three_targets() {
-    let app = apps().unwrap().into_iter().find(|app| app.name == "ripgrep").unwrap();
+    let app = list().unwrap().apps.into_iter().find(|app| app.name == "ripgrep").unwrap();
     let project = Project::published(&app.name, &app.version, &app.sha256);
     assert!(!project.root.join("xbuild.toml").exists());
     let targets = TARGETS.map(|target| ["--target", target]);

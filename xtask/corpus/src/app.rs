@@ -108,23 +108,29 @@ pub enum AppError {
     },
 }
 
+/// The programs, and when they were looked up.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct List {
+    /// When these were the newest versions that the pinned Rust compiles, as year, month and day.
+    pub looked_up: String,
+    /// The programs.
+    #[serde(rename = "app")]
+    pub apps: Vec<App>,
+}
+
 /// The list.
 ///
 /// # Errors
 /// When it is wrong.
-pub fn apps() -> Result<Vec<App>, AppError> {
+pub fn list() -> Result<List, AppError> {
     read(LIST)
 }
 
-fn read(text: &str) -> Result<Vec<App>, AppError> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct List {
-        app: Vec<App>,
-    }
-    let List { app: apps } = toml::from_str(text)?;
+fn read(text: &str) -> Result<List, AppError> {
+    let list: List = toml::from_str(text)?;
     let mut names = BTreeSet::new();
-    for app in &apps {
+    for app in &list.apps {
         let wrong = |problem: String| AppError::Entry { app: app.name.clone(), problem };
         if !names.insert(&app.name) {
             return Err(wrong("it is there twice".to_owned()));
@@ -148,7 +154,7 @@ fn read(text: &str) -> Result<Vec<App>, AppError> {
             RelPath::new(path).map_err(|error| wrong(error.to_string()))?;
         }
     }
-    Ok(apps)
+    Ok(list)
 }
 
 impl App {
@@ -184,16 +190,20 @@ mod tests {
         sha256 = \"70613c41881ca1e5b69e6bb110f2ac499739c03a151b00e41e16090974b826a8\"\n\
         [app.job]\ndoes = \"prints\"\nscript = \"app\"\nprints = \"x\"\n";
 
+    fn of(text: &str) -> Result<List, AppError> {
+        read(&format!("looked-up = \"2026-01-01\"\n{text}"))
+    }
+
     #[test]
     fn the_list_is_right() {
-        assert_eq!(apps().unwrap().len(), 16);
+        assert_eq!(list().unwrap().apps.len(), 16);
     }
 
     #[test]
     fn a_target_s_own_job_takes_the_place_of_the_usual_one() {
         let other = "[app.instead.x86_64-pc-windows-gnu]\nbecause = \"of Wine\"\ndoes = \"says\"\nscript = \"app\"\n\
             prints = \"y\"\n";
-        let apps = read(&format!("{APP}{other}")).unwrap();
+        let apps = of(&format!("{APP}{other}")).unwrap().apps;
         assert_eq!(apps[0].job("x86_64-unknown-linux-musl").prints, "x");
         assert_eq!(apps[0].job("x86_64-pc-windows-gnu").prints, "y");
         assert_eq!(apps[0].file("x86_64-pc-windows-gnu"), "b.exe");
@@ -201,7 +211,7 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let problem = |text: &str| read(text).unwrap_err().to_string();
+        let problem = |text: &str| of(text).unwrap_err().to_string();
         assert!(problem(&format!("{APP}{APP}")).contains("twice"));
         assert!(problem(&APP.replace("706", "xyz")).contains("apps.toml: a:"));
         let instead = "[app.instead.nowhere]\ndoes = \"\"\nscript = \"\"\nprints = \"\"\n";

@@ -151,7 +151,7 @@ impl<'m> Machine<'m> {
         };
         let (problem, result) = match script.run(self.engine.executor, &self.cancel, &mut Silent) {
             Outcome::Succeeded(result, _) => (None, result),
-            Outcome::Failed(result) => (Some(format!("exit code {}", result.exit_code)), result),
+            Outcome::Failed(result, _) => (Some(format!("exit code {}", result.exit_code)), result),
             Outcome::OverLimit { limit, result } => (Some(format!("over its limit: {limit}")), result),
             Outcome::Cancelled => return Err(RealiseError::Cancelled),
             Outcome::Broken(error) => return Err(error.into()),

@@ -12,5 +12,5 @@ mod app;
 mod job;
 mod terminal;
 
-pub use app::{App, AppError, Job, OwnTests, Screen, apps};
+pub use app::{App, AppError, Job, List, OwnTests, Screen, list};
 pub use job::{Machine, Verdict};

@@ -25,16 +25,18 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use xbuild_base::{Hasher, Sha256};
-use xtask_corpus::{App, Verdict};
+use xtask_corpus::{App, List, Verdict};
 use xtask_ground::{Ground, TARGETS};
 
 use crate::build::{Builder, Failure, shortened, unpack};
 use crate::error::Error;
-use crate::state::{Counts, Figures, Outcome, Reached, State, Tested, made_of, tests_made_of};
+use crate::state::{Counts, Figures, Measured, Outcome, Reached, State, Tested, made_of, tests_made_of};
 use crate::stop::Stop;
 
 /// Where the results are written.
 const REPORT: &str = "docs/CORPUS.md";
+/// Where what is known is kept.
+const KNOWN: &str = "docs/corpus.json";
 
 /// Build other people's programs for all targets, run them, and write the report.
 ///
@@ -70,7 +72,7 @@ struct Arguments {
     /// The repository
     #[arg(long, value_name = "DIR", hide = true)]
     root: PathBuf,
-    /// A folder for sources, logs and what is known
+    /// A folder for sources and logs
     #[arg(long, value_name = "DIR", hide = true)]
     folder: PathBuf,
 }
@@ -92,7 +94,7 @@ fn main() -> ExitCode {
 /// Everything that a run works with.
 struct Corpus<'c> {
     arguments: &'c Arguments,
-    apps: Vec<App>,
+    list: List,
     ground: Ground,
     stop: Stop,
     state: State,
@@ -102,15 +104,15 @@ struct Corpus<'c> {
 
 /// Whether everything that was asked for runs.
 fn run(arguments: &Arguments) -> Result<bool, Error> {
-    let apps = xtask_corpus::apps()?;
+    let list = xtask_corpus::list()?;
     let asked = arguments.only.iter().chain(&arguments.prove);
-    if let Some(unknown) = asked.into_iter().find(|name| !apps.iter().any(|app| app.name == **name)) {
+    if let Some(unknown) = asked.into_iter().find(|name| !list.apps.iter().any(|app| app.name == **name)) {
         return Err(Error::Unknown(unknown.clone()));
     }
     fs_err::create_dir_all(&arguments.folder)?;
     let ground = Ground::open(&arguments.root, &arguments.store)?;
-    let (state, release) = (State::read(&arguments.folder)?, ground.release()?);
-    let mut corpus = Corpus { arguments, apps, ground, stop: Stop::listen(), state, release };
+    let (state, release) = (State::read(&arguments.root.join(KNOWN))?, ground.release()?);
+    let mut corpus = Corpus { arguments, list, ground, stop: Stop::listen(), state, release };
     let targets: Vec<&str> =
         TARGETS.into_iter().filter(|target| chosen(&arguments.targets, target)).collect();
     let all_run = match &arguments.prove {
@@ -131,7 +133,7 @@ impl Corpus<'_> {
     fn build(&mut self, targets: &[&str]) -> Result<bool, Error> {
         let Arguments { only, again, .. } = self.arguments;
         let xbuild = digest(&self.arguments.xbuild)?;
-        let apps: Vec<App> = self.apps.iter().filter(|app| chosen(only, &app.name)).cloned().collect();
+        let apps: Vec<App> = self.list.apps.iter().filter(|app| chosen(only, &app.name)).cloned().collect();
         self.report()?;
         let mut all_run = true;
         for app in &apps {
@@ -163,7 +165,7 @@ impl Corpus<'_> {
     fn test(&mut self, targets: &[&str]) -> Result<bool, Error> {
         let Arguments { only, again, xbuild: file, store, jobs, folder, .. } = self.arguments;
         let xbuild = digest(file)?;
-        let apps: Vec<App> = self.apps.iter().filter(|app| chosen(only, &app.name)).cloned().collect();
+        let apps: Vec<App> = self.list.apps.iter().filter(|app| chosen(only, &app.name)).cloned().collect();
         let mut are_well = true;
         for app in &apps {
             let Some(tests) = &app.tests else { continue };
@@ -187,7 +189,8 @@ impl Corpus<'_> {
                 println!("  {passed} passed, {failed} failed, {ignored} ignored, {wall:.1} s{why}");
                 let of_machine = failure.is_some_and(|failure| failure.of_machine);
                 let (made_of, version) = (made_of.clone(), app.version.clone());
-                let tested = Tested { made_of, version, reason, of_machine, counts };
+                let measured = self.measured()?;
+                let tested = Tested { made_of, version, reason, of_machine, measured, counts };
                 self.state.keep_tested(app, target, tested)?;
                 self.report()?;
             }
@@ -212,15 +215,21 @@ impl Corpus<'_> {
             },
             Err(failure) => (Reached::Nothing, Some(failure.clone())),
         };
+        let measured = self.measured()?;
         Ok(Outcome {
             made_of: made_of.to_owned(),
             version: app.version.clone(),
-            date: xtask_ground::Machine::look()?.date,
+            tried: measured.machine.date.clone(),
+            measured,
             reached,
             of_machine: problem.as_ref().is_some_and(|failure| failure.of_machine),
             reason: problem.map(|failure| shortened(&failure.reason)),
             figures: Figures::of(&built),
         })
+    }
+
+    fn measured(&self) -> Result<Measured, Error> {
+        Ok(Measured { machine: xtask_ground::Machine::look()?, rust: self.release.clone() })
     }
 
     /// Whether a program runs.
@@ -237,7 +246,7 @@ impl Corpus<'_> {
     }
 
     fn prove(&mut self, name: &str, targets: &[&str]) -> Result<bool, Error> {
-        let apps: Vec<App> = self.apps.iter().filter(|app| app.name == name).cloned().collect();
+        let apps: Vec<App> = self.list.apps.iter().filter(|app| app.name == name).cloned().collect();
         for app in &apps {
             for target in targets {
                 println!("{} {} for {target}, by cargo", app.name, app.version);
@@ -251,8 +260,7 @@ impl Corpus<'_> {
     }
 
     fn report(&self) -> Result<(), Error> {
-        let machine = xtask_ground::Machine::look()?;
-        let text = report::report(&machine, &self.release, &self.apps, &self.state);
+        let text = report::report(&self.list, &self.state);
         Ok(fs_err::write(self.arguments.root.join(REPORT), text)?)
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn prove(
     };
     let named = || (app.name.clone(), target.to_owned());
     match script.run(&ground.sandbox, &stop.cancel, &mut Silent) {
-        Outcome::Failed(result) => {
+        Outcome::Failed(result, _) => {
             let log = ground.store.get(result.stderr)?;
             Ok(proof(app, &plan.release, &String::from_utf8_lossy(&log)))
         }
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_proof_keeps_the_end_of_the_log_and_its_first_error() {
-        let app = xtask_corpus::apps().unwrap().remove(0);
+        let app = xtask_corpus::list().unwrap().apps.remove(0);
         let log: String = (0..40).map(|n| format!("line {n}\n")).collect();
         let proof = proof(&app, "1.96.1", &format!("error: failed to run custom build command\n{log}"));
         assert_eq!(proof.summary, "error: failed to run custom build command");

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use xtask_corpus::App;
+use xtask_corpus::{App, List};
 use xtask_ground::{Machine, TARGETS};
 
-use crate::state::{Counts, Figures, Outcome, Proof, Reached, State, Tested};
+use crate::state::{Counts, Figures, Measured, Outcome, Proof, Reached, State, Tested};
 
 /// A program for a target, and what is known of it.
 struct Row<'r> {
@@ -16,27 +16,34 @@ struct Row<'r> {
 }
 
 /// The whole file.
-pub(crate) fn report(machine: &Machine, release: &str, apps: &[App], state: &State) -> String {
+pub(crate) fn report(list: &List, state: &State) -> String {
+    let List { looked_up, apps } = list;
     let rows: Vec<Row<'_>> =
         apps.iter().flat_map(|app| TARGETS.map(|target| row(app, target, state))).collect();
     let mut text = format!(
         "# Corpus\n\n\
-         `cargo xtask corpus` builds other people's programs for three targets, runs them, and writes this file.{}\n\n\
-         {}\n",
+         `cargo xtask corpus` builds other people's programs for three targets, runs them, and writes this file, with what it \
+         keeps in [corpus.json](corpus.json). On {looked_up} each was looked up: these are the newest versions that the \
+         pinned Rust compiles.{}\n\n{}",
         dates(&rows),
-        machine.table("rustc and cargo", release),
+        Machine::table_head("rustc and cargo"),
     );
+    let machines = machines(apps, state);
+    for Measured { machine, rust } in &machines {
+        text.push_str(&machine.table_row(rust));
+    }
+    text.push('\n');
     text.push_str(METHOD);
     text.push_str("\n## Results\n\n");
     text.push_str(&summary(&rows));
     text.push_str(
-        "\n| program | target | built | ran | units | of them built | seconds | CPU seconds | why not |\n\
-         |---|---|---|---|--:|--:|--:|--:|---|\n",
+        "\n| program | target | built | ran | units | of them built | seconds | CPU seconds | measured | why not |\n\
+         |---|---|---|---|--:|--:|--:|--:|---|---|\n",
     );
     for row in &rows {
-        text.push_str(&line(row));
+        text.push_str(&line(row, &machines));
     }
-    add_tests(&mut text, apps, state);
+    add_tests(&mut text, apps, state, &machines);
     add_jobs(&mut text, apps);
     add_proofs(&mut text, &rows);
     text
@@ -54,7 +61,8 @@ Windows under Wine, all in xbuild's sandbox with made input, no network and noth
 - **Units** are calls of the compiler and of build scripts. Those that another program, or an earlier run, had built \
 already came from the store, and cost nothing here: seconds are those of the build as it was, for the units that it \
 built itself, with fetching, planning, linking and proving. A later run that found every unit in the store keeps \
-the figures of the earlier one.
+the figures of the earlier one, and the day on which they were measured; where there were several machines, its row \
+in the table stands behind.
 - **CPU seconds** are user and system time of all processes.
 - A program counts as impossible for a target only where the pinned cargo, in a sandbox over the same toolchain \
 (`cargo xtask corpus --prove APP --target T`), can't build it either: the end of its log is kept below.
@@ -66,10 +74,10 @@ fn row<'r>(app: &'r App, target: &'static str, state: &'r State) -> Row<'r> {
 
 /// From when to when.
 fn dates(rows: &[Row<'_>]) -> String {
-    let dates = || rows.iter().filter_map(|row| Some(row.outcome?.date.as_str()));
+    let dates = || rows.iter().filter_map(|row| Some(row.outcome?.tried.as_str()));
     match (dates().min(), dates().max()) {
-        (Some(first), Some(last)) if first == last => format!(" Done on {first}."),
-        (Some(first), Some(last)) => format!(" Done from {first} to {last}."),
+        (Some(first), Some(last)) if first == last => format!(" Last tried on {first}."),
+        (Some(first), Some(last)) => format!(" Last tried from {first} to {last}."),
         _ => String::new(),
     }
 }
@@ -101,7 +109,7 @@ fn is_impossible(row: &Row<'_>) -> bool {
     row.proof.is_some() && row.outcome.is_none_or(|outcome| outcome.reached == Reached::Nothing)
 }
 
-fn line(row: &Row<'_>) -> String {
+fn line(row: &Row<'_>, machines: &[&Measured]) -> String {
     let Row { app, target, outcome, proof } = row;
     let (built, ran) = match outcome.map(|outcome| outcome.reached) {
         _ if is_impossible(row) => ("not possible", "–"),
@@ -122,7 +130,38 @@ fn line(row: &Row<'_>) -> String {
         Some(Figures { units, built, wall, cpu }) => format!("{units} | {built} | {wall:.1} | {cpu:.1}"),
         None => "– | – | – | –".to_owned(),
     };
-    format!("| {} {} | {target} | {built} | {ran} | {figures} | {} |\n", app.name, app.version, cell(&why))
+    let measured = outcome.map_or_else(|| "–".to_owned(), |outcome| when(&outcome.measured, machines));
+    format!(
+        "| {} {} | {target} | {built} | {ran} | {figures} | {measured} | {} |\n",
+        app.name,
+        app.version,
+        cell(&why)
+    )
+}
+
+/// The machines that were measured on, each with its rustc, once.
+fn machines<'s>(apps: &[App], state: &'s State) -> Vec<&'s Measured> {
+    let mut machines: Vec<&Measured> = Vec::new();
+    let all = apps.iter().flat_map(|app| TARGETS.map(|target| (app, target)));
+    let measured = all.flat_map(|(app, target)| {
+        let built = state.outcome(app, target).map(|outcome| &outcome.measured);
+        built.into_iter().chain(state.tested(app, target).map(|tested| &tested.measured))
+    });
+    for one in measured {
+        if !machines.iter().any(|other| other.is_on(one)) {
+            machines.push(one);
+        }
+    }
+    machines
+}
+
+/// The day, and the row of the machine where there are several.
+fn when(measured: &Measured, machines: &[&Measured]) -> String {
+    let date = &measured.machine.date;
+    match machines.iter().position(|other| other.is_on(measured)) {
+        Some(number) if machines.len() > 1 => format!("{date}, {}", number + 1),
+        _ => date.clone(),
+    }
 }
 
 /// Text as a table's cell.
@@ -131,23 +170,24 @@ fn cell(text: &str) -> String {
 }
 
 /// The programs' own tests, of those that the list says.
-fn add_tests(text: &mut String, apps: &[App], state: &State) {
+fn add_tests(text: &mut String, apps: &[App], state: &State, machines: &[&Measured]) {
     text.push_str(
         "\n## Their own tests\n\n`cargo xtask corpus --tests`: `xbuild test --target T` on some of them, all that \
          `cargo test` would run, in the sandbox. Seconds are those of building what \
          was not in the store yet, and of running what had not been run.\n\n\
-         | program | target | test programs | passed | failed | ignored | left out | seconds | CPU seconds | why not |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|---|\n",
+         | program | target | test programs | passed | failed | ignored | left out | seconds | CPU seconds | measured | why not |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|---|---|\n",
     );
     for (app, tests) in apps.iter().filter_map(|app| Some((app, app.tests.as_ref()?))) {
         for target in TARGETS {
             let left_out: usize = tests.left_out(target).map(|(names, _)| names.len()).sum();
             let (figures, why) = match state.tested(app, target) {
-                None => (format!("– | – | – | – | {left_out} | – | –"), "not tried yet"),
-                Some(Tested { counts, reason, .. }) => {
+                None => (format!("– | – | – | – | {left_out} | – | – | –"), "not tried yet"),
+                Some(Tested { counts, reason, measured, .. }) => {
                     let Counts { runs, passed, failed, ignored, wall, cpu } = counts;
                     let figures = format!(
-                        "{runs} | {passed} | {failed} | {ignored} | {left_out} | {wall:.1} | {cpu:.1}"
+                        "{runs} | {passed} | {failed} | {ignored} | {left_out} | {wall:.1} | {cpu:.1} | {}",
+                        when(measured, machines)
                     );
                     (figures, reason.as_deref().unwrap_or_default())
                 }
@@ -218,7 +258,8 @@ mod tests {
         Outcome {
             made_of: String::new(),
             version: app.version.clone(),
-            date: "2026-01-02".to_owned(),
+            measured: Measured { machine: Machine::example(), rust: "1.96.1".to_owned() },
+            tried: "2026-01-02".to_owned(),
             reached,
             reason: reason.map(str::to_owned),
             of_machine: false,
@@ -229,17 +270,22 @@ mod tests {
     #[test]
     fn a_row_says_how_far_it_came_and_why_no_further() {
         let folder = tempfile::tempdir().unwrap();
-        let app = xtask_corpus::apps().unwrap().into_iter().find(|app| app.name == "sd").unwrap();
-        let mut state = State::read(folder.path()).unwrap();
+        let app = xtask_corpus::list().unwrap().apps.into_iter().find(|app| app.name == "sd").unwrap();
+        let mut state = State::read(&folder.path().join("corpus.json")).unwrap();
         let [musl, gnu, windows] = TARGETS;
         state.keep(&app, musl, outcome(&app, Reached::Ran, None)).unwrap();
         state.keep(&app, gnu, outcome(&app, Reached::Built, Some("exit code 1: a|b"))).unwrap();
-        let text = report(&Machine::example(), "1.96.1", std::slice::from_ref(&app), &state);
+        let list = List { looked_up: "2026-01-01".to_owned(), apps: vec![app.clone()] };
+        let text = report(&list, &state);
         assert!(
             text.contains("Of 3 programs for targets, 2 are built and 1 run. 1 are not tried yet.\n"),
             "{text}"
         );
-        assert!(text.contains("writes this file. Done on 2026-01-02.\n"), "{text}");
+        assert!(
+            text.contains("On 2026-01-01 each was looked up")
+                && text.contains(" Last tried on 2026-01-02.\n"),
+            "{text}"
+        );
         let (results, own_tests) = text.split_once("## Their own tests").unwrap();
         let rows = |text: &'_ str| -> Vec<String> {
             text.lines().filter(|line| line.starts_with("| sd ")).map(str::to_owned).collect()
@@ -252,9 +298,9 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| sd 1.0.0 | x86_64-unknown-linux-musl | yes | yes | 50 | 40 | 61.2 | 118.0 |  |",
-                "| sd 1.0.0 | aarch64-unknown-linux-gnu | yes | **no** | 50 | 40 | 61.2 | 118.0 | exit code 1: a\\|b |",
-                "| sd 1.0.0 | x86_64-pc-windows-gnu | not tried yet | – | – | – | – | – |  |",
+                "| sd 1.0.0 | x86_64-unknown-linux-musl | yes | yes | 50 | 40 | 61.2 | 118.0 | 2026-01-02 |  |",
+                "| sd 1.0.0 | aarch64-unknown-linux-gnu | yes | **no** | 50 | 40 | 61.2 | 118.0 | 2026-01-02 | exit code 1: a\\|b |",
+                "| sd 1.0.0 | x86_64-pc-windows-gnu | not tried yet | – | – | – | – | – | – |  |",
             ]
         );
 
@@ -266,8 +312,9 @@ mod tests {
             tail: "the end".to_owned(),
         };
         state.keep_proof(&app, windows, proof).unwrap();
-        let text = report(&Machine::example(), "1.96.1", &[app], &state);
-        let impossible = "| not possible | – | – | – | – | – | cargo fails too: error: unsupported |";
+        let text = report(&list, &state);
+        let impossible =
+            "| not possible | – | – | – | – | – | 2026-01-02 | cargo fails too: error: unsupported |";
         assert!(text.contains(impossible) && text.contains("```text\nthe end\n```"), "{text}");
         assert!(text.contains(" 1 can't be built by cargo either.\n"), "{text}");
     }

@@ -1,4 +1,4 @@
-//! What is known of each program and target, kept in the target folder from run to run.
+//! What is known of each program and target: `docs/corpus.json`, which each run adds to.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use xbuild_base::{Hasher, Sha256};
 use xtask_corpus::App;
+use xtask_ground::Machine;
 
 use crate::build::{Built, Units};
 use crate::error::Error;
 
 /// Raised when what is kept changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A program for a target.
 type Key = String;
@@ -39,8 +40,10 @@ pub(crate) struct Outcome {
     pub(crate) made_of: String,
     /// The program's version.
     pub(crate) version: String,
-    /// When, as year, month and day.
-    pub(crate) date: String,
+    /// Where and when the figures were measured; it was last tried on the day of `tried`.
+    pub(crate) measured: Measured,
+    /// When it was last tried, as year, month and day.
+    pub(crate) tried: String,
     /// How far it came.
     pub(crate) reached: Reached,
     /// Why no further.
@@ -49,6 +52,15 @@ pub(crate) struct Outcome {
     pub(crate) of_machine: bool,
     /// `None` when it was never built.
     pub(crate) figures: Option<Figures>,
+}
+
+/// Where and when something was measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    /// The machine, and the day.
+    pub(crate) machine: Machine,
+    /// Cargo's and rustc's release.
+    pub(crate) rust: String,
 }
 
 /// How far a program came.
@@ -87,6 +99,8 @@ pub(crate) struct Tested {
     pub(crate) reason: Option<String>,
     /// Whether that is the machine's fault: then it is tried again.
     pub(crate) of_machine: bool,
+    /// Where and when.
+    pub(crate) measured: Measured,
     /// What was counted.
     pub(crate) counts: Counts,
 }
@@ -118,10 +132,17 @@ pub(crate) struct Proof {
     pub(crate) tail: String,
 }
 
+impl Measured {
+    /// Whether it was on the same machine with the same release, on whatever day.
+    pub(crate) fn is_on(&self, other: &Self) -> bool {
+        self.machine.is(&other.machine) && self.rust == other.rust
+    }
+}
+
 impl State {
-    /// Reads what a folder has, if anything.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("state.json");
+    /// Reads what a file has, if it is there.
+    pub(crate) fn read(path: &Path) -> Result<Self, Error> {
+        let path = path.to_owned();
         let text = match fs_err::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -159,9 +180,10 @@ impl State {
     /// Keeps an outcome. A build that found everything in the store has no figures to tell: those of an earlier
     /// one of the same version stay.
     pub(crate) fn keep(&mut self, app: &App, target: &str, mut outcome: Outcome) -> Result<(), Error> {
-        let earlier = self.outcome(app, target).and_then(|earlier| earlier.figures);
-        if let (Some(Figures { built: 0, .. }), Some(earlier)) = (outcome.figures, earlier) {
-            outcome.figures = Some(earlier);
+        if let (Some(Figures { built: 0, .. }), Some(earlier)) = (outcome.figures, self.outcome(app, target))
+            && earlier.figures.is_some()
+        {
+            (outcome.figures, outcome.measured) = (earlier.figures, earlier.measured.clone());
         }
         self.kept.results.insert(key(app, target), outcome);
         self.write()
@@ -187,7 +209,7 @@ impl State {
     /// Another file in its place: one that was half written would be lost.
     fn write(&self) -> Result<(), Error> {
         let fresh = self.path.with_extension("new");
-        fs_err::write(&fresh, serde_json::to_string_pretty(&self.kept)?)?;
+        fs_err::write(&fresh, serde_json::to_string_pretty(&self.kept)? + "\n")?;
         Ok(fs_err::rename(fresh, &self.path)?)
     }
 }
@@ -228,8 +250,9 @@ mod tests {
     fn outcome(made_of: &str, built: usize, of_machine: bool) -> Outcome {
         Outcome {
             made_of: made_of.to_owned(),
-            version: xtask_corpus::apps().unwrap()[0].version.clone(),
-            date: "2026-01-02".to_owned(),
+            version: xtask_corpus::list().unwrap().apps[0].version.clone(),
+            measured: Measured { machine: Machine::example(), rust: "1.96.1".to_owned() },
+            tried: "2026-01-02".to_owned(),
             reached: Reached::Ran,
             reason: None,
             of_machine,
@@ -240,11 +263,11 @@ mod tests {
     #[test]
     fn what_is_known_is_known_to_the_next_run_until_something_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let app = xtask_corpus::apps().unwrap().remove(0);
-        let mut state = State::read(folder.path()).unwrap();
+        let app = xtask_corpus::list().unwrap().apps.remove(0);
+        let mut state = State::read(&folder.path().join("corpus.json")).unwrap();
         assert!(!state.is_known(&app, "t", "one"));
         state.keep(&app, "t", outcome("one", 9, false)).unwrap();
-        let state = State::read(folder.path()).unwrap();
+        let state = State::read(&folder.path().join("corpus.json")).unwrap();
         assert!(state.is_known(&app, "t", "one"));
         assert!(!state.is_known(&app, "t", "two") && !state.is_known(&app, "u", "one"));
         let mut newer = app;
@@ -255,8 +278,8 @@ mod tests {
     #[test]
     fn what_the_machine_spoilt_is_tried_again() {
         let folder = tempfile::tempdir().unwrap();
-        let app = xtask_corpus::apps().unwrap().remove(0);
-        let mut state = State::read(folder.path()).unwrap();
+        let app = xtask_corpus::list().unwrap().apps.remove(0);
+        let mut state = State::read(&folder.path().join("corpus.json")).unwrap();
         state.keep(&app, "t", outcome("one", 9, true)).unwrap();
         assert!(!state.is_known(&app, "t", "one"));
     }
@@ -264,8 +287,8 @@ mod tests {
     #[test]
     fn figures_of_a_build_that_built_something_stay() {
         let folder = tempfile::tempdir().unwrap();
-        let app = xtask_corpus::apps().unwrap().remove(0);
-        let mut state = State::read(folder.path()).unwrap();
+        let app = xtask_corpus::list().unwrap().apps.remove(0);
+        let mut state = State::read(&folder.path().join("corpus.json")).unwrap();
         let built = |state: &State| state.outcome(&app, "t").unwrap().figures.unwrap().built;
         state.keep(&app, "t", outcome("one", 9, false)).unwrap();
         state.keep(&app, "t", outcome("two", 0, false)).unwrap();
@@ -277,8 +300,8 @@ mod tests {
     #[test]
     fn another_format_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        fs_err::write(folder.path().join("state.json"), "{\"format\": 99}").unwrap();
-        let error = State::read(folder.path()).unwrap_err().to_string();
+        fs_err::write(folder.path().join("corpus.json"), "{\"format\": 99}").unwrap();
+        let error = State::read(&folder.path().join("corpus.json")).unwrap_err().to_string();
         assert!(error.contains("has format 99"), "{error}");
     }
 }
