@@ -95,6 +95,19 @@ impl Override {
     }
 }
 
+/// The flags that count, in the order of their keys: whatever order others stood in, they are the same. Left out is one
+/// whose value a later flag replaces, by the same key or by that of a table above it.
+pub(crate) fn in_force(flags: &[Override]) -> Vec<&Override> {
+    let mut counting: Vec<&Override> = Vec::new();
+    for flag in flags {
+        counting.retain(|earlier| !earlier.key.starts_with(&flag.key));
+        counting.push(flag);
+    }
+    // A table comes before what is in it, as it must.
+    counting.sort_by_key(|flag| &flag.key);
+    counting
+}
+
 /// Where the first `=` outside quotes is.
 fn unquoted_equals(text: &str) -> Option<usize> {
     let mut quote = None;
@@ -148,6 +161,19 @@ mod tests {
         for bad in ["", "build.profile", "=x", "a..b=x", "a b=x", "[a]=x", "k=[1,", "k=\"open", "k={a"] {
             assert!(Override::parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn of_two_flags_for_one_value_the_later_one_counts() {
+        let counting = |texts: &[&str]| -> Vec<String> {
+            let flags: Vec<Override> = texts.iter().map(|text| Override::parse(text).unwrap()).collect();
+            in_force(&flags).into_iter().map(|flag| flag.text().to_owned()).collect()
+        };
+        assert_eq!(counting(&["b=1", "a=2"]), ["a=2", "b=1"]);
+        assert_eq!(counting(&["a=1", "b=1", "a=2"]), ["a=2", "b=1"]);
+        // A table takes away what was in it; what is set in it later does not take it away.
+        assert_eq!(counting(&["a.b=1", "ab=1", "a={c=2}"]), ["a={c=2}", "ab=1"]);
+        assert_eq!(counting(&["a={c=2}", "a.b=1"]), ["a={c=2}", "a.b=1"]);
     }
 
     #[test]

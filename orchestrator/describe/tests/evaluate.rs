@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use xbuild_describe::{Asked, Description, Request, Source, Targets, Workspace, evaluate};
+use xbuild_describe::{Asked, Description, Override, Request, Source, Targets, Workspace, evaluate};
 
 static TARGETS: LazyLock<Targets> = LazyLock::new(|| support::data().1);
 static WORKSPACE: LazyLock<Workspace> = LazyLock::new(support::workspace);
@@ -128,4 +128,31 @@ fn unify_package_plans_each_package_alone() {
         plans("package"),
         [["foo"], ["bar"], ["ffi"]].map(|one| one.map(str::to_owned).to_vec()).into()
     );
+}
+
+#[test]
+fn what_a_request_has_otherwise_is_the_same_in_any_order() {
+    let overrides = |flags: &[&str], line: &str| {
+        let flags: Vec<Override> = flags.iter().map(|flag| Override::parse(flag).unwrap()).collect();
+        let description = Description::read([Source::new("xbuild.toml", "")], &flags, &TARGETS).unwrap();
+        support::request(line).overrides(&description)
+    };
+    // What only selects is none.
+    assert_eq!(overrides(&[], "-p foo --target *-musl --variant default foo"), [""; 0]);
+    let expected = [
+        "profile=dev",
+        "features=bar/color,color",
+        "all-features=true",
+        "default-features=false",
+        "glibc=2.36",
+        "build.unify=package",
+        "limits.time=1m",
+    ];
+    let flags = ["limits.time=1m", "build.unify=workspace", "build.unify=package"];
+    let line = "--no-default-features --features color,bar/color --glibc 2.36 --all-features --profile dev";
+    assert_eq!(overrides(&flags, line), expected);
+    let flags = ["build.unify=package", "limits.time=1m"];
+    let line = "--profile dev --glibc 2.36 --all-features --features bar/color --features color,color \
+                --no-default-features";
+    assert_eq!(overrides(&flags, line), expected);
 }

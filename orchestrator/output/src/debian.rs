@@ -79,10 +79,11 @@ pub fn architecture(target: &Triple) -> Option<&'static str> {
     }
 }
 
-/// A package's name in Debian's letters (policy 5.6.7): `_` becomes `-`.
+/// A package's name in Debian's letters (policy 5.6.7): `_` becomes `-`, and what stands between keys and values of
+/// overrides `.`.
 #[must_use]
 pub fn package_name(name: &str) -> String {
-    name.to_lowercase().replace('_', "-")
+    name.to_lowercase().replace('_', "-").replace(['=', ','], ".")
 }
 
 /// A version of cargo's as Debian orders it: what comes before a release has `~` before it, and there is a revision.
@@ -112,6 +113,15 @@ pub fn place_beside(package: &str, path: &RelPath) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_in_debian_s_letters() {
+        for (name, debian) in
+            [("My_Tool", "my-tool"), ("default+profile=dev+features=a,b", "default+profile.dev+features.a.b")]
+        {
+            assert_eq!(package_name(name), debian);
+        }
+    }
 
     #[test]
     fn versions_are_ordered_as_releases_follow_each_other() {

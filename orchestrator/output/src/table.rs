@@ -8,6 +8,7 @@ use xbuild_base::Sha256;
 
 use crate::artefact::{Artefact, Place};
 use crate::error::OutputError;
+use crate::overrides::Overrides;
 
 /// How an output came to be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,7 +51,7 @@ const GAP: &str = "  ";
 /// too wide for `width` (in columns), as two lines an output. `overrides` are the values that this call has otherwise than
 /// the description: they are part of what a variant is called.
 #[must_use]
-pub fn table(rows: &[Row], overrides: &[String], width: usize, colour: Colour) -> String {
+pub fn table(rows: &[Row], overrides: &Overrides, width: usize, colour: Colour) -> String {
     let cells: Vec<[String; 6]> = rows.iter().map(|row| cells(row, overrides)).collect();
     let mut widths = HEADINGS.map(|heading| heading.chars().count());
     for row in &cells {
@@ -102,7 +103,7 @@ pub fn table(rows: &[Row], overrides: &[String], width: usize, colour: Colour) -
     shown
 }
 
-fn cells(row: &Row, overrides: &[String]) -> [String; 6] {
+fn cells(row: &Row, overrides: &Overrides) -> [String; 6] {
     let Row { artefact: Artefact { variant, target, place, name, file }, status, path: _ } = row;
     let mut sum = file.digest.to_hex();
     sum.truncate(SHORT);
@@ -111,9 +112,7 @@ fn cells(row: &Row, overrides: &[String]) -> [String; 6] {
         Status::Cached => "cached",
     };
     let file_name = format!("{}/{name}", place.folder());
-    let variant =
-        if overrides.is_empty() { variant.clone() } else { format!("{variant}[{}]", overrides.join(" ")) };
-    [variant, target.to_string(), file_name, size(file.digest.size()), sum, status.to_owned()]
+    [overrides.told(variant), target.to_string(), file_name, size(file.digest.size()), sum, status.to_owned()]
 }
 
 /// A number of bytes for people, in units of 1024: three digits at most before the unit, one after the point.
@@ -150,7 +149,7 @@ struct Line<'a> {
     sha256: Sha256,
     executable: bool,
     status: Status,
-    overrides: &'a [String],
+    overrides: &'a Overrides,
     /// Null when it was neither installed nor copied.
     path: Option<&'a PathBuf>,
 }
@@ -163,7 +162,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// [`OutputError::Name`] when a variant or a name can't be part of a path.
-pub fn json_lines(rows: &[Row], overrides: &[String]) -> Result<String, OutputError> {
+pub fn json_lines(rows: &[Row], overrides: &Overrides) -> Result<String, OutputError> {
     let mut lines = String::new();
     for Row { artefact, status, path } in rows {
         let line = Line {
@@ -206,23 +205,28 @@ mod tests {
         ]
     }
 
+    fn none() -> Overrides {
+        Overrides::default()
+    }
+
     #[test]
     fn a_table_for_people() {
-        insta::assert_snapshot!(table(&rows(), &[], 100, Colour::Never));
+        insta::assert_snapshot!(table(&rows(), &none(), 100, Colour::Never));
     }
 
     #[test]
     fn a_narrow_terminal_gets_two_lines_an_output() {
-        let told = table(&rows(), &["profile=dev".to_owned(), "features=a".to_owned()], 200, Colour::Never);
+        let overrides = Overrides::new(vec!["profile=dev".to_owned(), "features=a".to_owned()]);
+        let told = table(&rows(), &overrides, 200, Colour::Never);
         assert!(told.contains("\ndefault[profile=dev features=a]  x86_64-unknown-linux-musl"), "{told}");
-        let shown = table(&rows(), &[], 60, Colour::Never);
+        let shown = table(&rows(), &none(), 60, Colour::Never);
         assert!(shown.lines().all(|line| line.chars().count() <= 60));
         insta::assert_snapshot!(shown);
     }
 
     #[test]
     fn colours_take_no_room() {
-        let coloured = table(&rows(), &[], 100, Colour::Always);
+        let coloured = table(&rows(), &none(), 100, Colour::Always);
         assert!(coloured.contains("\u{1b}["));
         let mut plain = String::new();
         let mut rest = coloured.as_str();
@@ -230,12 +234,12 @@ mod tests {
             plain.push_str(before);
             rest = after.split_once('m').unwrap().1;
         }
-        assert_eq!(plain + rest, table(&rows(), &[], 100, Colour::Never));
+        assert_eq!(plain + rest, table(&rows(), &none(), 100, Colour::Never));
     }
 
     #[test]
     fn json_for_programs() {
-        insta::assert_snapshot!(json_lines(&rows(), &[]).unwrap());
+        insta::assert_snapshot!(json_lines(&rows(), &none()).unwrap());
     }
 
     #[test]

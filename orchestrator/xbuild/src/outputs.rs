@@ -6,11 +6,11 @@ use xbuild_base::Triple;
 use xbuild_cargo::ArtefactKind as Kind;
 use xbuild_describe::{Asked, OutputKind};
 use xbuild_output::{
-    Artefact, Extent, Place, Row, Status, install, installed, json_lines, store_path, table,
+    Artefact, Extent, Overrides, Place, Row, Status, install, installed, json_lines, store_path, table,
 };
 use xbuild_plan::graph::{Graph, UnitOf};
 
-use crate::cli::{Build, Features};
+use crate::cli::Build;
 use crate::composed::spec;
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -18,6 +18,7 @@ use crate::native::Supplied;
 use crate::proof;
 use crate::session::Session;
 use crate::ui::{Traced, Ui};
+use crate::work::{Wanted, request};
 
 /// The outputs that were asked for, from the units that made them.
 pub(crate) fn rows(graph: &Graph<'_>, asked: &[Asked], trace: &[Traced]) -> Vec<Row> {
@@ -94,7 +95,8 @@ pub(crate) fn deliver(
     ui: &Ui,
     mut rows: Vec<Row>,
 ) -> Result<(), XbuildError> {
-    let overrides = overrides(described, build);
+    let request = request(build, &Wanted::Everything);
+    let overrides = Overrides::new(request.overrides(&described.description));
     let artefacts: Vec<Artefact> = rows.iter().map(|row| row.artefact.clone()).collect();
     let paths = if let Some(folder) = &build.out_dir {
         Some(xbuild_output::export(&session.store, folder, &artefacts)?)
@@ -120,17 +122,6 @@ pub(crate) fn deliver(
         ui.output_line(table(&rows, &overrides, width, colour).trim_end());
     }
     Ok(())
-}
-
-/// What this call has otherwise than the description, as a part of names: `profile=dev`, `build.glibc=2.36`.
-fn overrides(described: &Described, build: &Build) -> Vec<String> {
-    let Features { features, all_features, no_default_features } = &build.features;
-    let profile = build.profile.name().map(|name| format!("profile={name}"));
-    let named = (!features.is_empty()).then(|| format!("features={}", features.join(",")));
-    let all = all_features.then(|| "all-features".to_owned());
-    let none = no_default_features.then(|| "no-default-features".to_owned());
-    let set = described.description.overrides.iter().map(|flag| flag.text().to_owned());
-    [profile, named, all, none].into_iter().flatten().chain(set).collect()
 }
 
 /// Columns of the terminal; many where there is none.

@@ -176,6 +176,51 @@ fn debugging_information_is_packed_by_itself() {
 }
 
 #[test]
+fn what_is_packed_with_overrides_takes_nobody_s_place() {
+    let project = Project::program("tool", "fn main() {\n    println!(\"packed\");\n}\n");
+    project.append("Cargo.toml", "\n[features]\nloud = []\n");
+    let deb = "[dist.deb]\nmaintainer = \"A Name <a@example.org>\"\ndescription = \"A tool\"\n";
+    project.write("xbuild.toml", deb);
+    let dist = |more: &[&str]| {
+        let ran = project.xbuild(&[&["dist", "--target", MUSL, "--message-format", "json"], more].concat());
+        let archive = |line: serde_json::Value| {
+            (line["path"].as_str()?.ends_with(".tar.gz") && line["reason"] == "xbuild-archive")
+                .then_some(line)
+        };
+        ran.ok().json().into_iter().find_map(archive).unwrap()
+    };
+    let plain = dist(&[]);
+    assert_eq!(plain["overrides"], serde_json::json!([]));
+    let folder = project.root.join("result/dist");
+    let name = format!("tool-0.1.0-{MUSL}");
+    let files = [format!("{name}.tar.gz"), "tool_0.1.0-1_amd64.deb".to_owned()];
+    let read = || files.each_ref().map(|file| fs::read(folder.join(file)).unwrap());
+    let before = read();
+
+    let quick = dist(&["--profile", "dev", "-F", "tool/loud"]);
+    assert_eq!(quick["overrides"], serde_json::json!(["profile=dev", "features=tool/loud"]));
+    assert_ne!(quick["sha256"], plain["sha256"]);
+    let path = quick["path"].as_str().unwrap();
+    let own = path.strip_prefix(&format!("{}/", folder.display())).unwrap();
+    let own = own.strip_suffix(".tar.gz").unwrap();
+    // The slash is no character of a file's name: a checksum stands for what it was.
+    assert!(own.starts_with(&format!("{name}-default+profile=dev+features=tool_loud-")), "{own}");
+    let listed = said(Command::new("tar").arg("-tzf").arg(path));
+    assert_eq!(listed, ["", "tool"].map(|file| format!("{own}/{file}\n")).concat());
+    assert!(read() == before, "the plain ones are there as they were");
+    said(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&folder));
+    // Debian has it as another variant, in whose name there is no `=`.
+    dist(&["--profile", "dev"]);
+    let deb = folder.join("tool-default+profile.dev_0.1.0-1_amd64.deb");
+    let field = |name: &str| said(Command::new("dpkg-deb").arg("--field").arg(&deb).arg(name));
+    assert_eq!(field("Package"), "tool-default+profile.dev\n");
+    assert_eq!(field("Conflicts"), "tool\n");
+
+    assert_eq!(dist(&[]), plain);
+    assert!(read() == before);
+}
+
+#[test]
 fn what_can_not_be_packed_is_said() {
     let project = Project::program("tool", "fn main() {}\n");
     project.write("xbuild.toml", "[dist]\nfiles = [\"LICENCE\"]\n");

@@ -305,6 +305,47 @@ fn what_is_written_beside_the_store_is_the_same_image() {
 }
 
 #[test]
+fn an_image_with_overrides_takes_nobody_s_place() {
+    let project = Project::program("hello", HELLO);
+    let image = |more: &[&str]| {
+        let ran = project.xbuild(&[&["image", "--target", MUSL, "--message-format", "json"], more].concat());
+        images(&ran.ok()).remove("hello").unwrap()
+    };
+    let plain = image(&[]);
+    let link = project.result("default/image/hello");
+    assert_eq!(
+        (&plain["path"], &plain["overrides"]),
+        (&link.to_str().unwrap().into(), &serde_json::json!([]))
+    );
+    let leads_to = || fs::read_link(&link).unwrap();
+    let before = leads_to();
+
+    let set = ["--profile", "dev", "--set", "image.labels.kind=quick", "--set", "build.unify=package"];
+    let place = project.folder.path().join("place");
+    fs::create_dir(&place).unwrap();
+    let archive = format!("oci-archive:{}", place.join("hello.tar").display());
+    let quick = image(&[&set[..], &["-o", &archive]].concat());
+    let overrides = ["profile=dev", "build.unify=package", "image.labels.kind=quick"];
+    assert_eq!(quick["overrides"], serde_json::json!(overrides));
+    assert_ne!(quick["digest"], plain["digest"]);
+    let own = project.result("default+profile=dev+build.unify=package+image.labels.kind=quick/image/hello");
+    assert_eq!(quick["path"], own.to_str().unwrap());
+    assert_eq!(config(&own, "linux/amd64")["config"]["Labels"]["kind"], "quick");
+    assert_eq!(leads_to(), before, "the plain one's link");
+    // Whoever takes the archive by the tag in it doesn't take it for the plain one.
+    let tag = "profile-dev-build.unify-package-image.labels.kind-quick";
+    let source = format!("oci-archive:/build/layout/hello.tar:{tag}");
+    tool(&place, &["/usr/bin/skopeo", "--tmpdir", "/tmp", "inspect", "--raw", &source]);
+    // In another order it is the same image in the same place.
+    let again = ["--set", "build.unify=package", "--set", "image.labels.kind=quick", "--profile", "dev"];
+    assert_eq!(image(&again), quick);
+
+    let told = project.xbuild(&["image", "--target", MUSL, "--set", "image.base=scratch"]).ok();
+    told.says("hello[image.base=scratch]  linux/amd64");
+    assert_eq!(image(&[]), plain);
+}
+
+#[test]
 fn index_and_manifests_are_of_the_right_types_and_say_what_is_annotated() {
     let project = Project::program("hello", HELLO);
     project.write(

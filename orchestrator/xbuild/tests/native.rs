@@ -84,7 +84,7 @@ fn scripts_find_the_system_libraries_of_their_target_and_images_have_them() {
 
     // What each program is linked with is Debian 11's, as its sysroot is: it comes with it, and nothing else does.
     project.xbuild(&arguments("image", &[])).ok().says("zlib1g-dev (arm64, bullseye): 2 packages");
-    let layout = project.result("default/image/zlib-user");
+    let layout = project.result("default+profile=dev/image/zlib-user");
     let qemu = ["/usr/bin/qemu-aarch64", "-L", "/"];
     for (platform, emulator) in [("linux/amd64", &[][..]), ("linux/arm64", &qemu[..])] {
         let said = run_in(&layout, platform, emulator, &["/bin/zlib-user"]);
@@ -222,7 +222,7 @@ fn openssl_of_the_system_is_found_without_a_word_and_not_asked_for_where_it_is_b
     project.xbuild(&arguments(&["build", "--locked", "--dry-run", "--features", "vendored"])).ok();
 
     project.xbuild(&arguments(&["image", "--profile", "dev"])).ok();
-    let layout = project.result("default/image/tls");
+    let layout = project.result("default+profile=dev/image/tls");
     let qemu = ["/usr/bin/qemu-aarch64", "-L", "/"];
     for (platform, emulator) in [("linux/amd64", &[][..]), ("linux/arm64", &qemu[..])] {
         assert_eq!(run_in(&layout, platform, emulator, &["/bin/tls"]), "OpenSSL 1.1\n", "{platform}");

@@ -16,7 +16,7 @@ fn what_it_has_built_of_itself_builds_the_same() {
     let out = folder.path().to_str().unwrap();
     let dist = ["dist", "--target", TARGETS[0], "--profile", "dev", "--out-dir", out];
     Xbuild::new().folder(&repository()).run(&dist).ok();
-    let name = format!("xbuild-{}-{}", env!("CARGO_PKG_VERSION"), TARGETS[0]);
+    let name = format!("xbuild-{}-{}-default+profile=dev", env!("CARGO_PKG_VERSION"), TARGETS[0]);
     said(Command::new("tar").arg("-xzf").arg(format!("{name}.tar.gz")).current_dir(folder.path()));
     let inside = folder.path().join(&name);
     let own = inside.join("xbuild");

@@ -188,6 +188,22 @@ fn each_image_has_a_repository_and_a_line_of_its_own() {
 }
 
 #[test]
+fn a_tag_that_is_moved_to_an_image_with_overrides_is_told() {
+    let registry = Registry::new();
+    let project = hello("quick");
+    let repository = format!("{}/quick", registry.address());
+    let plain = push(&project, &repository, &["-t", "v1"]).ok();
+    assert!(!plain.stderr.contains("leads to"), "{}", plain.stderr);
+    let set = ["--profile", "dev"];
+    let ran = push(&project, &repository, &[&set[..], &["-t", "v1"]].concat()).ok();
+    assert_eq!(registry.digest("quick", "v1"), Some(pushed(&ran, &repository)));
+    ran.says(&format!("note: {repository}: v1 leads to hello[profile=dev] now"));
+    let line = push(&project, &repository, &[&set[..], &["--message-format", "json"]].concat()).ok().json();
+    let line = line.into_iter().find(|line| line["reason"] == "xbuild-pushed").unwrap();
+    assert_eq!(line["overrides"], json!(["profile=dev"]));
+}
+
+#[test]
 fn only_what_changed_is_sent() {
     let registry = Registry::new();
     let cases: [(&[&str], usize); 2] = [(&[], 1), (&["--target", ARM64], 2)];

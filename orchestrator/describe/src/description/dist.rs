@@ -148,7 +148,7 @@ impl Default for Dist {
 
 impl Dist {
     /// The name with what its words stand for. That of another variant than the unnamed one has the variant's name in it,
-    /// whether it asks for it or not.
+    /// whether it asks for it or not; and so has that of a variant with overrides, whose name they are a part of.
     #[must_use]
     pub fn name(&self, package: &str, version: &str, target: &str, variant: &str) -> String {
         let is_told = variant == "default" || self.name.contains("{variant}");
@@ -321,8 +321,10 @@ mod tests {
         let dist = Dist::default();
         assert_eq!(dist.name("foo", "1.2.0", "t", "default"), "foo-1.2.0-t");
         assert_eq!(dist.name("foo", "1.2.0", "t", "small"), "foo-1.2.0-t-small");
+        assert_eq!(dist.name("foo", "1.2.0", "t", "default+profile=dev"), "foo-1.2.0-t-default+profile=dev");
         let dist = Dist { name: "{variant}_{package}_{target}".to_owned(), ..dist };
         assert_eq!(dist.name("foo", "1.2.0", "t", "small"), "small_foo_t");
+        assert_eq!(dist.name("foo", "1.2.0", "t", "default+profile=dev"), "default+profile=dev_foo_t");
         assert_eq!(problem("{package}-{target}"), None);
         for wrong in [
             "{package}",

@@ -73,7 +73,7 @@ pub struct Description {
     pub stamp: Option<Stamp>,
     /// What an action may use.
     pub limits: Limits,
-    /// The `--set` flags that are in it, in their order: for the provenance.
+    /// The `--set` flags that are in it, in their order: see [`Request::overrides`](crate::Request::overrides).
     pub overrides: Vec<Override>,
     /// Where the names stand that only evaluation can check.
     pub(crate) origins: Origins,

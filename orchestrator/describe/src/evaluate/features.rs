@@ -19,7 +19,7 @@ pub(super) fn split(values: &[String], problems: &mut Vec<Problem>) -> Placed {
     let mut features = Placed::new();
     for value in values {
         let source = Arc::new(Source::new("--features", value.as_str()));
-        for feature in value.split([',', ' ', '\t', '\n']).filter(|feature| !feature.is_empty()) {
+        for feature in words(value) {
             let start = feature.as_ptr() as usize - value.as_ptr() as usize;
             let span = start..start + feature.len();
             match feature_problem(feature) {
@@ -33,6 +33,11 @@ pub(super) fn split(values: &[String], problems: &mut Vec<Problem>) -> Placed {
         }
     }
     features
+}
+
+/// The features in a value of `--features`.
+pub(super) fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split([',', ' ', '\t', '\n']).filter(|feature| !feature.is_empty())
 }
 
 /// Whether cargo takes a feature for a package.

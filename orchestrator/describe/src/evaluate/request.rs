@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use xbuild_base::Triple;
 
+use super::features;
+use crate::description::Description;
 use crate::names::{Glibc, VariantName};
+use crate::overrides::in_force;
 use crate::problem::{Kind, Problem};
 use crate::suggest;
 
@@ -82,6 +85,40 @@ pub struct Request {
     pub glibc: Option<String>,
     /// What is done with packages, where no outputs are asked for.
     pub task: Option<Task>,
+}
+
+impl Request {
+    /// What is built otherwise than the description says, each as `KEY=VALUE`: the request's own part, then the `--set`
+    /// flags that the description was read with. The same whatever order they were given in.
+    #[must_use]
+    pub fn overrides(&self, description: &Description) -> Vec<String> {
+        let Self {
+            features,
+            all_features,
+            no_default_features,
+            profile,
+            glibc,
+            // These select.
+            outputs: _,
+            packages: _,
+            bins: _,
+            all_bins: _,
+            targets: _,
+            variants: _,
+            task: _,
+        } = self;
+        let features: BTreeSet<&str> = features.iter().flat_map(|value| features::words(value)).collect();
+        let features: Vec<&str> = features.into_iter().collect();
+        let own = [
+            profile.as_ref().map(|name| format!("profile={name}")),
+            (!features.is_empty()).then(|| format!("features={}", features.join(","))),
+            all_features.then(|| "all-features=true".to_owned()),
+            no_default_features.then(|| "default-features=false".to_owned()),
+            glibc.as_ref().map(|version| format!("glibc={version}")),
+        ];
+        let set = in_force(&description.overrides).into_iter().map(|flag| flag.text().to_owned());
+        own.into_iter().flatten().chain(set).collect()
+    }
 }
 
 /// One of cargo's commands that are about packages rather than their outputs.

@@ -4,7 +4,7 @@ use serde_json::json;
 use xbuild_action::ContentExt as _;
 use xbuild_base::RelPath;
 use xbuild_image::{Kind, Node, Role, RootFs};
-use xbuild_output::size;
+use xbuild_output::{Overrides, size};
 use xbuild_store::Disk;
 
 use super::Made;
@@ -12,16 +12,21 @@ use crate::error::XbuildError;
 use crate::ui::Ui;
 
 /// Prints layers, and of each the files with their sizes and reasons.
-pub(crate) fn inspect(store: &Disk, made: &[Made], ui: &Ui) -> Result<(), XbuildError> {
+pub(crate) fn inspect(
+    store: &Disk,
+    made: &[Made],
+    overrides: &Overrides,
+    ui: &Ui,
+) -> Result<(), XbuildError> {
     for made in made {
         for image in &made.images {
             let contents = store.get(image.contents)?;
             let root: RootFs =
                 serde_json::from_slice(&contents).map_err(|error| XbuildError::machine(&error))?;
             if ui.json {
-                ui.output_line(&line(made, image, &root).to_string());
+                ui.output_line(&line((made, overrides), image, &root).to_string());
             } else {
-                show(made, image, &root, ui);
+                show(&overrides.told(&made.name), image, &root, ui);
             }
         }
     }
@@ -33,7 +38,11 @@ fn of_role(root: &RootFs, role: Role) -> impl Iterator<Item = (&RelPath, &Node)>
     root.nodes().filter(move |(_, node)| node.role == role)
 }
 
-fn line(made: &Made, image: &xbuild_image::Image, root: &RootFs) -> serde_json::Value {
+fn line(
+    (made, overrides): (&Made, &Overrides),
+    image: &xbuild_image::Image,
+    root: &RootFs,
+) -> serde_json::Value {
     let layers: Vec<serde_json::Value> = image
         .layers
         .iter()
@@ -56,7 +65,7 @@ fn line(made: &Made, image: &xbuild_image::Image, root: &RootFs) -> serde_json::
     json!({
         "reason": "xbuild-image-contents", "variant": made.variant, "name": made.name,
         "platform": image.platform.to_string(), "digest": image.manifest.sha256(),
-        "layers": layers, "files": files,
+        "layers": layers, "files": files, "overrides": overrides,
     })
 }
 
@@ -68,10 +77,10 @@ fn kind(node: &Node) -> &'static str {
     }
 }
 
-fn show(made: &Made, image: &xbuild_image::Image, root: &RootFs, ui: &Ui) {
+fn show(name: &str, image: &xbuild_image::Image, root: &RootFs, ui: &Ui) {
     let bold = |text: &str| ui.paint(anstyle::AnsiColor::Green, text);
     let (whole, sent) = (size(image.size()), size(image.compressed_size()));
-    let title = format!("{} {}", made.name, image.platform);
+    let title = format!("{name} {}", image.platform);
     ui.output_line(&format!("{}  {whole}, {sent} compressed  {}", bold(&title), image.manifest.sha256()));
     let mut shown: Option<Role> = None;
     for (role, layer) in &image.layers {

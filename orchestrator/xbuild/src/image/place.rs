@@ -42,7 +42,8 @@ impl Daemon {
 }
 
 impl Place {
-    pub(crate) fn parse(text: &str) -> Result<Self, XbuildError> {
+    /// Reads a place. A name there without a tag gets `tag`.
+    pub(crate) fn parse(text: &str, tag: Option<&str>) -> Result<Self, XbuildError> {
         let wrong = || {
             XbuildError::user(
                 format!("`{text}` is no place for an image"),
@@ -51,7 +52,7 @@ impl Place {
             )
         };
         let (format, rest) = text.split_once(':').ok_or_else(wrong)?;
-        let name = |name: &str| (!name.is_empty()).then(|| tagged(name));
+        let name = |name: &str| (!name.is_empty()).then(|| tagged(name, tag));
         match format {
             "docker-daemon" => Ok(Self::Daemon(Daemon::Docker, name(rest))),
             "podman" => Ok(Self::Daemon(Daemon::Podman, name(rest))),
@@ -76,23 +77,33 @@ impl Place {
         }
     }
 
-    /// Writes images there.
-    pub(crate) fn write(&self, store: &Disk, made: &[Made], ui: &Ui) -> Result<(), XbuildError> {
+    /// Writes images there. What has no name there gets its own, and `tag`.
+    pub(crate) fn write(
+        &self,
+        store: &Disk,
+        made: &[Made],
+        tag: Option<&str>,
+        ui: &Ui,
+    ) -> Result<(), XbuildError> {
         if let Self::Daemon(daemon, name) = self {
             if made.len() > 1 && name.is_some() {
                 return Err(one_image(made));
             }
-            return made.iter().try_for_each(|made| load(store, made, *daemon, name.as_deref(), ui));
+            let name = |made: &Made| name.clone().unwrap_or_else(|| tagged(&made.name, tag));
+            return made.iter().try_for_each(|made| load(store, made, *daemon, &name(made), ui));
         }
         let [made] = made else { return Err(one_image(made)) };
         match self {
-            Self::Layout(folder, tag) => {
-                xbuild_image::write_layout(store, &layout(store, made, tag.as_deref())?, folder)?;
+            Self::Layout(folder, own) => {
+                xbuild_image::write_layout(store, &layout(store, made, own.as_deref().or(tag))?, folder)?;
             }
-            Self::OciArchive(file, tag) => {
-                xbuild_image::oci_archive(store, &layout(store, made, tag.as_deref())?, file)?;
+            Self::OciArchive(file, own) => {
+                xbuild_image::oci_archive(store, &layout(store, made, own.as_deref().or(tag))?, file)?;
             }
-            Self::DockerArchive(file, name) => archive(store, made, name.as_deref(), file)?,
+            Self::DockerArchive(file, name) => {
+                let name = name.clone().unwrap_or_else(|| tagged(&made.name, tag));
+                archive(store, made, name, file)?;
+            }
             Self::Daemon(..) => {}
         }
         Ok(())
@@ -107,10 +118,10 @@ fn layout(store: &Disk, made: &Made, tag: Option<&str>) -> Result<Layout, Xbuild
     })
 }
 
-/// A name with a tag: `latest` where it has none.
-fn tagged(name: &str) -> String {
+/// A name with a tag: this one where it has none, else `latest`.
+fn tagged(name: &str, tag: Option<&str>) -> String {
     let has_tag = name.rsplit('/').next().is_some_and(|last| last.contains(':'));
-    if has_tag { name.to_owned() } else { format!("{name}:latest") }
+    if has_tag { name.to_owned() } else { format!("{name}:{}", tag.unwrap_or("latest")) }
 }
 
 fn one_image(made: &[Made]) -> XbuildError {
@@ -122,7 +133,7 @@ fn one_image(made: &[Made]) -> XbuildError {
 }
 
 /// Writes the image of the only platform, or of this machine's, as `docker save` does.
-fn archive(store: &Disk, made: &Made, name: Option<&str>, file: &Path) -> Result<(), XbuildError> {
+fn archive(store: &Disk, made: &Made, name: String, file: &Path) -> Result<(), XbuildError> {
     let here = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -136,12 +147,11 @@ fn archive(store: &Disk, made: &Made, name: Option<&str>, file: &Path) -> Result
     let image = image.ok_or_else(|| {
         XbuildError::user("there it is an image of one platform", "name it: --platform linux/amd64")
     })?;
-    let name = name.map_or_else(|| tagged(&made.name), str::to_owned);
     Ok(xbuild_image::docker_archive(store, image, &[name], file)?)
 }
 
 /// Has a daemon take an image.
-fn load(store: &Disk, made: &Made, daemon: Daemon, name: Option<&str>, ui: &Ui) -> Result<(), XbuildError> {
+fn load(store: &Disk, made: &Made, daemon: Daemon, name: &str, ui: &Ui) -> Result<(), XbuildError> {
     let program = daemon.program();
     let failed = |why: String, help: &str| {
         XbuildError::environment(format!("{program} does not take the image {}: {why}", made.name), help)
@@ -149,7 +159,7 @@ fn load(store: &Disk, made: &Made, daemon: Daemon, name: Option<&str>, ui: &Ui) 
     let folder =
         tempfile::tempdir().map_err(|error| failed(error.to_string(), "see that TMPDIR can be written"))?;
     let file = folder.path().join("image.tar");
-    archive(store, made, name, &file)?;
+    archive(store, made, name.to_owned(), &file)?;
     let output = Command::new(program).arg("load").arg("-i").arg(&file).output().map_err(|error| {
         let help = "install it, or write an archive: -o oci-archive:FILE";
         match error.kind() {
@@ -161,7 +171,7 @@ fn load(store: &Disk, made: &Made, daemon: Daemon, name: Option<&str>, ui: &Ui) 
     if !output.status.success() {
         return Err(failed(said, "see that it runs: its own `info` says so"));
     }
-    ui.status("Loaded", format!("{} into {program}", name.map_or_else(|| tagged(&made.name), str::to_owned)));
+    ui.status("Loaded", format!("{name} into {program}"));
     Ok(())
 }
 
@@ -171,7 +181,7 @@ mod tests {
 
     #[test]
     fn places_are_in_skopeo_s_words() {
-        let parse = |text: &str| Place::parse(text).unwrap();
+        let parse = |text: &str| Place::parse(text, None).unwrap();
         assert_eq!(parse("oci:a/b"), Place::Layout("a/b".into(), None));
         assert_eq!(parse("oci:a/b:v1"), Place::Layout("a/b".into(), Some("v1".to_owned())));
         assert_eq!(parse("oci-archive:a.tar:v1"), Place::OciArchive("a.tar".into(), Some("v1".to_owned())));
@@ -182,7 +192,17 @@ mod tests {
         assert_eq!(parse("docker-daemon:"), Place::Daemon(Daemon::Docker, None));
         assert_eq!(parse("podman:foo"), Place::Daemon(Daemon::Podman, Some("foo:latest".to_owned())));
         for wrong in ["", "oci", "oci:", "oci:a:", "tarball:x", "oci-archive:"] {
-            Place::parse(wrong).unwrap_err();
+            Place::parse(wrong, None).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_name_without_a_tag_gets_that_of_the_overrides() {
+        let parse = |text: &str| Place::parse(text, Some("profile-dev")).unwrap();
+        let podman = |name: &str| Place::Daemon(Daemon::Podman, Some(name.to_owned()));
+        assert_eq!(parse("podman:foo"), podman("foo:profile-dev"));
+        assert_eq!(parse("podman:foo:v1"), podman("foo:v1"));
+        assert_eq!(tagged("foo", Some("profile-dev")), "foo:profile-dev");
+        assert_eq!(tagged("foo", None), "foo:latest");
     }
 }

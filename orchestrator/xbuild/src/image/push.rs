@@ -1,6 +1,7 @@
 //! Images → repositories.
 
 use xbuild_describe::name_matches;
+use xbuild_output::Overrides;
 use xbuild_registry::{Push, Pushed, check};
 
 use super::Made;
@@ -69,7 +70,12 @@ fn repository(
 }
 
 /// Sends images to their repositories. Prints their references.
-pub(crate) fn push(session: &Session, image: &Image, made: &[Made], ui: &Ui) -> Result<(), XbuildError> {
+pub(crate) fn push(
+    session: &Session,
+    image: &Image,
+    (made, overrides): (&[Made], &Overrides),
+    ui: &Ui,
+) -> Result<(), XbuildError> {
     let mut wanted: Vec<(&Made, String)> = Vec::new();
     for made in made {
         let repository = repository(image, made.repository.as_deref(), &made.name, &made.variant)?;
@@ -92,15 +98,21 @@ pub(crate) fn push(session: &Session, image: &Image, made: &[Made], ui: &Ui) -> 
         .collect();
     let told = &mut |push: &Push<'_>| ui.status("Pushing", push.repository);
     let pushed = xbuild_registry::push(&session.store, &pushes, told)?;
-    for ((made, _), pushed) in wanted.iter().zip(pushed) {
+    for ((made, repository), pushed) in wanted.iter().zip(pushed) {
         let Pushed { reference, sent: (count, bytes), mounted, there } = pushed;
         let bytes = xbuild_output::size(bytes);
-        let text = format!("{}: {count} blobs sent ({bytes}), {mounted} mounted, {there} there", made.name);
-        ui.status("Pushed", text);
+        let name = overrides.told(&made.name);
+        ui.status(
+            "Pushed",
+            format!("{name}: {count} blobs sent ({bytes}), {mounted} mounted, {there} there"),
+        );
+        if !overrides.is_empty() && !image.tags.is_empty() {
+            ui.note(format!("{repository}: {} leads to {name} now", image.tags.join(", ")));
+        }
         if ui.json {
             let line = serde_json::json!({
                 "reason": "xbuild-pushed", "name": made.name, "variant": made.variant, "reference": reference,
-                "tags": image.tags,
+                "tags": image.tags, "overrides": overrides,
             });
             ui.output_line(&line.to_string());
         } else {

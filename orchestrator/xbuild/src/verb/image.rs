@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use xbuild_base::{RelPath, Triple};
 use xbuild_describe::{Request, name_matches};
-use xbuild_output::{install_folder, size};
+use xbuild_output::{Overrides, install_folder, size};
 
 use crate::cli::{Build, Global, Image, ImageVerb, WantedImages};
 use crate::description::Described;
@@ -29,23 +29,27 @@ pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, X
     };
     described.toolchains_for(&Request { variants, ..Request::default() })?;
     if let Some(ImageVerb::Inspect(wanted)) = &image.verb {
+        let overrides = overrides(&described, wanted);
         let session = Session::open(ui)?;
         let pairs = select::pairs(&described, wanted, &|text| ui.note(text))?;
         let made = images(global, &described, (wanted, &pairs), false, &session, ui)?;
-        inspect::inspect(&session.store, &made, ui)?;
+        inspect::inspect(&session.store, &made, &overrides, ui)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let places: Vec<Place> = image.outputs.iter().map(|text| Place::parse(text)).collect::<Result<_, _>>()?;
+    let overrides = overrides(&described, &image.wanted);
+    let tag = overrides.tag();
+    let place = |text: &String| Place::parse(text, tag.as_deref());
+    let places: Vec<Place> = image.outputs.iter().map(place).collect::<Result<_, _>>()?;
     push::check_early(global, &described, image)?;
     let session = Session::open(ui)?;
     // Where something is pushed, the flag is about where to.
     let plain_http = image.plain_http && !image.push;
     let pairs = select::pairs(&described, &image.wanted, &|text| ui.note(text))?;
     let made = images(global, &described, (&image.wanted, &pairs), plain_http, &session, ui)?;
-    places.iter().try_for_each(|place| place.write(&session.store, &made, ui))?;
-    deliver(&session, &described, !image.no_link, !image.push, &made, ui)?;
+    places.iter().try_for_each(|place| place.write(&session.store, &made, tag.as_deref(), ui))?;
+    deliver(&session, &described, (!image.no_link, !image.push), (&made, &overrides), ui)?;
     if image.push {
-        push::push(&session, image, &made, ui)?;
+        push::push(&session, image, (&made, &overrides), ui)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +86,14 @@ pub(crate) fn run_after(
     // Whoever asks for everything has the other targets' outputs.
     let pairs = select::pairs(described, &wanted, &|_| ())?;
     let made = images(global, described, (&wanted, &pairs), false, session, ui)?;
-    deliver(session, described, !build.no_link, true, &made, ui)
+    let overrides = overrides(described, &wanted);
+    deliver(session, described, (!build.no_link, true), (&made, &overrides), ui)
+}
+
+/// What images are made with otherwise than the description says.
+fn overrides(described: &Described, wanted: &WantedImages) -> Overrides {
+    let profile = wanted.profile.name().map(str::to_owned);
+    Overrides::new(Request { profile, ..Request::default() }.overrides(&described.description))
 }
 
 /// The images that are asked for, made where they must be.
@@ -129,31 +140,31 @@ fn images(
 }
 
 /// Links the layouts into the project, and tells of the images: on standard output, where nothing else is to stand
-/// there.
+/// there. Those of a call with overrides have a folder of their own: no one else's link leads to them.
 fn deliver(
     session: &Session,
     described: &Described,
-    link: bool,
-    on_output: bool,
-    made: &[Made],
+    (link, on_output): (bool, bool),
+    (made, overrides): (&[Made], &Overrides),
     ui: &Ui,
 ) -> Result<(), XbuildError> {
     for made in made {
-        let path = RelPath::new(format!("{}/image/{}", made.variant, made.name))
+        let path = RelPath::new(format!("{}/image/{}", overrides.in_files(&made.variant), made.name))
             .map_err(xbuild_image::ImageError::from)?;
         let install = || install_folder(&session.store, described.results(), &path, made.layout.tree);
         let link = link.then(install).transpose()?;
         let say = |text: &str| if on_output || ui.json { ui.output_line(text) } else { ui.error_line(text) };
         if ui.json {
-            say(&line(made, link.as_deref()).to_string());
+            say(&line(made, overrides, link.as_deref()).to_string());
         } else if !ui.quiet {
+            let name = overrides.told(&made.name);
             for one in &made.images {
                 let (whole, sent) = (size(one.size()), size(one.compressed_size()));
-                let (name, digest) = (&made.name, one.manifest.sha256());
+                let digest = one.manifest.sha256();
                 say(&format!("{name}  {}  {whole}, {sent} compressed  {digest}", one.platform));
             }
             if made.images.len() > 1 {
-                let (name, digest) = (&made.name, made.layout.top.sha256());
+                let digest = made.layout.top.sha256();
                 say(&format!("{name}  index over {} platforms  {digest}", made.images.len()));
             }
         }
@@ -161,7 +172,7 @@ fn deliver(
     Ok(())
 }
 
-fn line(made: &Made, path: Option<&std::path::Path>) -> serde_json::Value {
+fn line(made: &Made, overrides: &Overrides, path: Option<&std::path::Path>) -> serde_json::Value {
     let images: Vec<serde_json::Value> = made
         .images
         .iter()
@@ -180,6 +191,7 @@ fn line(made: &Made, path: Option<&std::path::Path>) -> serde_json::Value {
         "name": made.name,
         "digest": made.layout.top.sha256(),
         "images": images,
+        "overrides": overrides,
         "path": path,
     })
 }

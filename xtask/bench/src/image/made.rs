@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::Stored;
 use crate::error::Error;
 use crate::project::write;
 use crate::random::Random;
@@ -65,9 +66,9 @@ impl Made {
         self.folder.join("result/default").join(target).join("bin").join(self.name)
     }
 
-    /// The link to the layout that was made last.
-    pub(crate) fn layout(&self) -> PathBuf {
-        self.folder.join("result/default/image").join(self.name)
+    /// The link to the layout that was made last, of those whose layers are stored so.
+    pub(crate) fn layout(&self, stored: Stored) -> PathBuf {
+        self.folder.join("result").join(stored.folder()).join("image").join(self.name)
     }
 
     fn describe(&self) -> Result<(), Error> {

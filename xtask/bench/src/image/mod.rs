@@ -99,6 +99,14 @@ impl Stored {
         }
     }
 
+    /// Where xbuild has images that are stored so, below `result`.
+    const fn folder(self) -> &'static str {
+        match self {
+            Self::Gzip => "default",
+            Self::Uncompressed => "default+image.compression=none",
+        }
+    }
+
     /// In words of buildah.
     const fn of_buildah(self) -> &'static str {
         match self {

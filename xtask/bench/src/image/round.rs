@@ -66,7 +66,7 @@ impl Round<'_> {
         let large = Made::with_data(self.place.join("data"), data, number)?;
         let Called { sample, peak_memory, .. } =
             self.xbuild.push(&large.folder, large.name, &[MUSL], &registry.repository(large.name))?;
-        let size = Layout::read(&large.layout())?.largest();
+        let size = Layout::read(&large.layout(Stored::Gzip))?.largest();
         if size < data {
             return wrong(&large, format!("its layer has {size} bytes: the file of {data} is not in it"));
         }
@@ -86,10 +86,10 @@ impl Round<'_> {
         self.xbuild.build(&carrier.folder, &[MUSL])?;
         let program = fs_err::canonicalize(carrier.program(MUSL))?;
         // There is none before the first image.
-        let before = Layout::read(&carrier.layout()).ok();
+        let before = Layout::read(&carrier.layout(stored)).ok();
         let by_xbuild = || -> Result<Figures, Error> {
             let sample = self.image(carrier, stored)?.sample;
-            let after = Layout::read(&carrier.layout())?;
+            let after = Layout::read(&carrier.layout(stored))?;
             let layer = after.application().map_or(0, |layer| layer.size);
             if before.as_ref() == Some(&after) {
                 return wrong(carrier, "a line has changed, and the image has not".to_owned());
@@ -121,7 +121,7 @@ impl Round<'_> {
         let repository = registry.repository(carrier.name);
         self.xbuild.push(&carrier.folder, carrier.name, &[MUSL, GNU], &repository)?;
         let log = registry.since(before, TAG)?;
-        Ok(Requests::of(&log, &Layout::read(&carrier.layout())?))
+        Ok(Requests::of(&log, &Layout::read(&carrier.layout(Stored::Gzip))?))
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) struct Programs<'p> {
     pub(super) package: &'p str,
     pub(super) version: String,
     pub(super) target: &'p Triple,
-    pub(super) variant: &'p str,
+    /// The variant's name, with overrides where there are some.
+    pub(super) variant: String,
     pub(super) glibc: Option<Glibc>,
     /// Their files, by name.
     pub(super) files: BTreeMap<RelPath, File>,
@@ -79,7 +80,7 @@ pub(super) fn package(
         deb.targets.is_empty() || deb.targets.iter().any(|word| name_matches(word, target.as_str()));
     let Some(architecture) = architecture(target).filter(|_| is_wanted) else { return Ok(Vec::new()) };
     let own = package_name(programs.package);
-    let (package, provides) = match programs.variant {
+    let (package, provides) = match programs.variant.as_str() {
         "default" => (own, None),
         variant => (format!("{own}-{}", package_name(variant)), Some(own)),
     };

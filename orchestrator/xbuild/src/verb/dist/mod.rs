@@ -12,7 +12,7 @@ use serde_json::json;
 use xbuild_action::{Content, Entry, File, lookup, walk};
 use xbuild_base::{RelPath, Triple};
 use xbuild_describe::{ArchiveFormat, DistSource, OutputKind, evaluate};
-use xbuild_output::{Archive, Archived, Packing, Place, Row, write_archives};
+use xbuild_output::{Archive, Archived, Overrides, Packing, Place, Row, write_archives};
 use xbuild_realise::{RealiseError, project};
 
 use self::deb::Programs;
@@ -34,6 +34,7 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     let described = Described::read(global)?;
     let build = Build::from(dist.outputs.clone());
     let wanted = request(&build, &Wanted::Programs);
+    let overrides = Overrides::new(wanted.overrides(&described.description));
     described.toolchains_for(&wanted)?;
     let session = Session::open(ui)?;
     // Of which packages the programs are.
@@ -68,8 +69,9 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
                 continue;
             };
             let (package, target) = (&output.package, one.target.as_str());
-            let (version, variant) = (version(package), one.variant.as_str());
-            let name = settings.name(package, &version, target, variant);
+            // Packed as a variant of its own: it must not take the place of what the description says.
+            let (version, variant) = (version(package), overrides.in_files(one.variant.as_str()));
+            let name = settings.name(package, &version, target, &variant);
             if !archives.contains_key(&name) {
                 let mut files = beside.clone();
                 let is_of = |row: &&Row| {
@@ -144,8 +146,10 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
     for Archived { name, size, sha256 } in &written {
         let path = folder.join(name).display().to_string();
         if ui.json {
-            let line =
-                json!({ "reason": "xbuild-archive", "path": path, "size": size, "sha256": sha256.to_hex() });
+            let line = json!({
+                "reason": "xbuild-archive", "path": path, "size": size, "sha256": sha256.to_hex(),
+                "overrides": overrides,
+            });
             ui.output_line(&line.to_string());
         } else {
             ui.output_line(&format!("{path}  {}  {}", HumanBytes(*size), sha256.to_hex()));
