@@ -35,11 +35,11 @@ mod toolchains;
 mod units;
 
 pub use description::{
-    Base, Build, Deb, Description, Develop, Dist, DistSource, Environment, FIRST_CLASS_TARGETS, Fetch,
-    FileSource, GitReference, ImageFile, ImageSettings, ImageTable, Images, IncludePath, Input, InputOutput,
-    InputPlace, Inputs, LayerCompression, Limits, Native, Natives, PackageSelector, PackageSettings,
-    PackageVersion, Printed, SHELL_WORD, Shell, Stamp, Step, StepPart, StepSource, Steps, TargetSettings,
-    ToolchainWish, Unify, Variables, is_commit, is_debian_name, may_be_set,
+    Base, Build, Deb, Description, Develop, DevelopShell, Dist, DistSource, Environment, FIRST_CLASS_TARGETS,
+    Fetch, FileSource, GitReference, ImageFile, ImageSettings, ImageTable, Images, IncludePath, Input,
+    InputOutput, InputPlace, Inputs, LayerCompression, Limits, Native, Natives, PackageSelector,
+    PackageSettings, PackageVersion, Printed, SHELL_WORD, Shell, Stamp, Step, StepPart, StepSource, Steps,
+    TargetSettings, ToolchainWish, Unify, Variables, is_commit, is_debian_name, may_be_set,
 };
 pub use evaluate::{
     Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,

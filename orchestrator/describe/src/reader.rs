@@ -290,7 +290,7 @@ impl<'a> Field<'a> {
             entries,
             known: Vec::new(),
             needed: Vec::new(),
-            refused: Vec::new(),
+            settled: Vec::new(),
         })
     }
 
@@ -327,8 +327,8 @@ pub(crate) struct Fields<'a> {
     known: Vec<&'static str>,
     /// Those of them that must be there.
     needed: Vec<&'static str>,
-    /// Keys that were told of already.
-    refused: Vec<&'static str>,
+    /// Keys that were told of already, or are names.
+    settled: Vec<&'a str>,
 }
 
 impl<'a> Fields<'a> {
@@ -343,7 +343,7 @@ impl<'a> Fields<'a> {
             entries,
             known: Vec::new(),
             needed: Vec::new(),
-            refused: Vec::new(),
+            settled: Vec::new(),
         }
     }
 
@@ -362,7 +362,7 @@ impl<'a> Fields<'a> {
         problem: impl FnOnce() -> Problem,
     ) {
         if let Some(entry) = self.entries.get(key) {
-            self.refused.push(key);
+            self.settled.push(key);
             reader.report(entry.key_at, problem());
         }
     }
@@ -387,7 +387,7 @@ impl<'a> Fields<'a> {
     fn rest(&self) -> Vec<(&'a str, At, Field<'a>)> {
         self.entries
             .iter()
-            .filter(|(key, _)| !self.known.contains(&key.as_str()) && !self.refused.contains(&key.as_str()))
+            .filter(|(key, _)| !self.known.contains(&key.as_str()) && !self.settled.contains(&key.as_str()))
             .map(|(key, entry)| {
                 (key.as_str(), entry.key_at, Field { path: join(&self.path, key), node: &entry.node })
             })
@@ -407,6 +407,14 @@ impl<'a> Fields<'a> {
         self.tell_keys(reader);
         reader.ask(&self.path, |shape| shape.named = true);
         self.rest()
+    }
+
+    /// As [`Self::named`], where names are those of tables: any other value has a key that nobody asked for.
+    pub(crate) fn tables(&mut self, reader: &mut Reader) -> Vec<(&'a str, At, Field<'a>)> {
+        let mut tables = self.named(reader);
+        tables.retain(|(.., field)| matches!(field.node.value, Value::Table(_)));
+        self.settled.extend(tables.iter().map(|(key, ..)| *key));
+        tables
     }
 
     /// Notes the keys that nobody asked for.

@@ -16,6 +16,7 @@ pub(crate) fn find(cli: &mut Cli, ui: &Ui) -> Result<(), XbuildError> {
         Verb::Build(build) | Verb::All(build) => std::mem::take(&mut build.outputs),
         Verb::Run(run) => run.output.take().into_iter().collect(),
         Verb::Shell(shell) => std::mem::take(&mut shell.outputs),
+        Verb::Develop(develop) => develop.name.take().into_iter().collect(),
         _ => Vec::new(),
     };
     for output in &mut outputs {
@@ -35,6 +36,7 @@ pub(crate) fn find(cli: &mut Cli, ui: &Ui) -> Result<(), XbuildError> {
         Verb::Build(build) | Verb::All(build) => build.outputs = outputs,
         Verb::Run(run) => run.output = outputs.pop(),
         Verb::Shell(shell) => shell.outputs = outputs,
+        Verb::Develop(develop) => develop.name = outputs.pop(),
         _ => {}
     }
     if let Some(project) = named {

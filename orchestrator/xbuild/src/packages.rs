@@ -7,7 +7,7 @@ mod moved;
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{Digest, Hasher, Sha256, Tree};
-use xbuild_describe::{Natives, PackagePin};
+use xbuild_describe::{Develop, Natives, PackagePin};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::debian::{DebianError, IndexSource, Query};
 use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
@@ -23,7 +23,7 @@ use crate::work::Work;
 pub(crate) use grounds::Grounds;
 pub(crate) use moved::update;
 
-/// The recipes and steps that name a tool or a package, as they are written.
+/// The recipes, steps and shells that name a tool or a package, as they are written.
 pub(crate) fn named_by(described: &Described, package: &str) -> String {
     let names = |natives: &Natives| -> Vec<String> {
         let tables = std::iter::once(&natives.common).chain(natives.by_target.iter().map(|(_, table)| table));
@@ -36,12 +36,15 @@ pub(crate) fn named_by(described: &Described, package: &str) -> String {
     let variants = description.variants.values().map(|build| &build.natives);
     let all = [&description.natives, &described.recipes].into_iter().chain(variants).flat_map(names);
     let steps = description.steps.steps.iter().filter(|(_, step)| step.tools.contains(package));
-    let develop = description.develop.tools.contains(package).then(|| "develop".to_owned());
-    let all = all.chain(steps.map(|(name, _)| format!("step.{name}"))).chain(develop);
+    let Develop { common, named } = &description.develop;
+    let shells = named.iter().map(|(name, shell)| (format!("develop.{name}"), shell));
+    let shells = std::iter::once(("develop".to_owned(), common)).chain(shells);
+    let shells = shells.filter(|(_, shell)| shell.tools.contains(package)).map(|(name, _)| name);
+    let all = all.chain(steps.map(|(name, _)| format!("step.{name}"))).chain(shells);
     all.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
 }
 
-/// Whether a recipe or a step may still ask for it.
+/// Whether a recipe, a step or a shell may still ask for it.
 fn is_named(described: &Described, set: &PackageSet) -> bool {
     let is_known = set.suites.iter().all(|suite| described.toolchains.suites.contains_key(suite));
     is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())
@@ -394,6 +397,25 @@ mod tests {
         pin(&mut sets, &[png.clone()].into(), grounds, &Choice::of_all(&newer())).unwrap();
         assert_eq!(sets[&zlib], first[&zlib]);
         assert!(sets.contains_key(&png));
+    }
+
+    #[test]
+    fn tools_of_a_named_shell_are_pinned_as_any_and_told_with_it() {
+        let described =
+            described("[develop]\ntools = [\"hello\"]\n[develop.docs]\ntools = [\"hello\", \"hugoo\"]\n");
+        let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
+        let grounds = Grounds::new(&described, toolchain(&described), &host).unwrap();
+        assert_eq!(named_by(&described, "hello"), "develop, develop.docs");
+        let (every, docs) = (grounds.tools(roots(&["hello"])), grounds.tools(roots(&["hello", "hugoo"])));
+        assert!(is_named(&described, &every) && is_named(&described, &docs));
+        assert!(!is_named(&described, &grounds.tools(roots(&["hello", "hugo"]))));
+        // Of another shell's nothing is asked.
+        let suite = Suite(OLD.to_vec());
+        let mut sets = PackageSets::new();
+        pin(&mut sets, &[every.clone()].into(), grounds, &Choice::of_all(&suite)).unwrap();
+        assert_eq!(sets.keys().collect::<Vec<_>>(), [&every]);
+        let error = pin(&mut sets, &[docs].into(), grounds, &Choice::of_all(&suite)).unwrap_err();
+        assert!(error.to_string().starts_with("develop.docs tools: `hugoo` is no component"), "{error}");
     }
 
     #[test]

@@ -124,6 +124,8 @@ pub(crate) enum Wanted {
     Everything,
     /// Programs.
     Programs,
+    /// As everything; a name may be that of a shell, too.
+    Shell,
     /// What one of cargo's commands does with packages.
     Task(Task),
 }
@@ -324,7 +326,7 @@ impl<'w> Work<'w> {
 fn stamp(described: &Described, wanted: &Wanted) -> Result<Option<Stamp>, XbuildError> {
     match wanted {
         Wanted::Task(_) => Ok(described.description.stamp.as_ref().map(|_| Stamp::none())),
-        Wanted::Everything | Wanted::Programs => Stamp::of(described),
+        Wanted::Everything | Wanted::Programs | Wanted::Shell => Stamp::of(described),
     }
 }
 
@@ -365,9 +367,10 @@ pub(crate) fn request(build: &Build, wanted: &Wanted) -> Request {
         no_default_features: build.features.no_default_features,
         profile: build.profile.name().map(str::to_owned),
         glibc: None,
+        shell: *wanted == Wanted::Shell,
         task: match wanted {
             Wanted::Task(task) => Some(task.clone()),
-            Wanted::Everything | Wanted::Programs => None,
+            Wanted::Everything | Wanted::Programs | Wanted::Shell => None,
         },
     }
 }

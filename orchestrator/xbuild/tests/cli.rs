@@ -72,6 +72,7 @@ fn a_wrong_command_line_is_refused_with_code_2() {
         &["build", "-j", "0"],
         &["build", "--profile", "dev", "--release"],
         &["build", "-v", "-q"],
+        &["develop", "docs", "--unit", "foo"],
         &[],
     ] {
         let ran = xbuild(arguments).fails(2);

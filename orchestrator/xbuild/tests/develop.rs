@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Command;
 
-use common::{Project, TARGETS, said};
+use common::{Project, TARGETS, Xbuild, said};
 
 #[test]
 fn plain_cargo_builds_for_every_target_in_it() {
@@ -39,6 +39,57 @@ fn plain_cargo_builds_for_every_target_in_it() {
     assert_eq!(run(arm), "developed aarch64 said true\n");
     assert_eq!(run(windows).trim_end(), "developed x86_64 said true");
     assert_eq!(develop("exit 7").code, Some(7));
+}
+
+/// A named shell has what every shell has, and its own over it; nobody else needs what is its own.
+#[test]
+fn a_shell_is_entered_by_its_name_and_another_s_tools_are_not_looked_for() {
+    let project = Project::program("shells", "fn main() {}\n");
+    project.write(
+        "xbuild.toml",
+        "[develop]\ntools = [\"jq\"]\nenv = { GREETING = \"hello\", WORD = \"word\" }\n\
+         [develop.greeting]\ntools = [\"hello\"]\nenv = { GREETING = \"good day\" }\n\
+         [develop.broken]\ntools = [\"no-such-tool\"]\n",
+    );
+    let develop = |words: &[&str], line: &str| {
+        project.xbuild(&[&["develop"], words, &["--target", TARGETS[0], "-c", line]].concat())
+    };
+    let line = "jq --version; echo $GREETING $WORD; ls /usr/bin/hello";
+    develop(&[], "jq --version; echo $GREETING $WORD").ok().says("hello word\n");
+    assert!(!project.read("xbuild.lock").contains("hello"));
+
+    let ran = develop(&["greeting"], line).ok().says("good day word\n");
+    assert!(ran.stdout.starts_with("jq-") && ran.stdout.ends_with("/usr/bin/hello\n"), "{}", ran.stdout);
+    let lock = project.read("xbuild.lock");
+    assert!(lock.contains("hello"), "{lock}");
+    develop(&["greeting", "--locked", "--offline"], line).ok();
+    let named = format!("{}#greeting", project.root.display());
+    Xbuild::new().run(&["develop", &named, "--target", TARGETS[0], "-c", line]).ok().says("good day word\n");
+    assert_eq!(project.read("xbuild.lock"), lock);
+
+    develop(&["broken"], "true").fails(1).says("develop.broken tools: `no-such-tool`");
+    develop(&["greting"], "true")
+        .fails(1)
+        .says("the build has no shell and no output `greting`")
+        .says("did you mean `greeting`?");
+}
+
+#[test]
+fn the_name_of_an_output_chooses_what_the_shell_is_for() {
+    let project = Project::program("chosen", "fn main() {}\n");
+    project.write("xbuild.toml", "[variant.other]\nenv = { VARIANT = \"other\" }\n");
+    let develop = |name: &str| project.xbuild(&["develop", name, "-c", "env"]).ok().stdout;
+    let (musl, windows) = (TARGETS[0], TARGETS[2]);
+    let linker = |target: &str| format!("CARGO_TARGET_{}_LINKER=", target.to_uppercase().replace('-', "_"));
+    let environment = develop(&format!("other/{windows}/chosen"));
+    assert!(
+        environment.contains(&linker(windows)) && environment.contains("VARIANT=other\n"),
+        "{environment}"
+    );
+    assert!(!environment.contains(&linker(musl)), "{environment}");
+    let environment = develop(&format!("default/{musl}/*"));
+    assert!(environment.contains(&linker(musl)) && !environment.contains("VARIANT=other"), "{environment}");
+    assert!(!environment.contains(&linker(windows)), "{environment}");
 }
 
 /// What a unit's sandbox shows: its sources, its toolchain, and nothing of the host's; its command line ends as the unit did.

@@ -5,6 +5,7 @@ mod common;
 use common::{Project, TARGETS, Xbuild, xbuild};
 use fs_err as fs;
 use insta::assert_snapshot;
+use serde_json::json;
 
 const MUSL: &str = TARGETS[0];
 
@@ -39,7 +40,8 @@ fn what_there_is_is_shown_with_nothing_fetched_or_built() {
     };
     project.append(
         "xbuild.toml",
-        "\n[variant.checked]\npackages = [\"foo\"]\nfeatures = [\"muffin/conflict-checker\"]\n",
+        "\n[variant.checked]\npackages = [\"foo\"]\nfeatures = [\"muffin/conflict-checker\"]\n\
+         [develop]\ntools = [\"gdb\"]\n[develop.docs]\ntools = [\"pandoc\"]\n[develop.lint]\n",
     );
     assert_snapshot!(show(&[]).ok().stdout);
     let lines = show(&["--message-format", "json", "--offline"]).ok().json();
@@ -47,6 +49,8 @@ fn what_there_is_is_shown_with_nothing_fetched_or_built() {
     let names: Vec<&str> = names.map(|line| line["output"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 9, "{names:?}");
     assert!(names.contains(&"checked/x86_64-pc-windows-gnu/foo"), "{names:?}");
+    let shell = lines.iter().find(|line| line["reason"] == "xbuild-defined-shell").unwrap();
+    assert_eq!((&shell["name"], &shell["tools"]), (&json!("docs"), &json!(["gdb", "pandoc"])));
 
     // A mistake in one variant is told, and hides nothing of the others.
     project.append("xbuild.toml", "\n[variant.broken]\npackages = [\"fooo\"]\n");

@@ -27,7 +27,7 @@ use crate::problem::{Problem, Source};
 use crate::rust_toolchain::Channel;
 use crate::target::TargetSpec;
 
-pub use develop::Develop;
+pub use develop::{Develop, DevelopShell};
 pub use dist::{Deb, Dist, DistSource, Printed, SHELL_WORD, Shell};
 pub use environment::{Environment, Variables, may_be_set};
 pub use image::{Base, FileSource, ImageFile, ImageSettings, ImageTable, Images, LayerCompression};
@@ -63,7 +63,7 @@ pub struct Description {
     pub images: Images,
     /// How programs are packed for people.
     pub dist: Dist,
-    /// What a shell for people has beside the toolchain.
+    /// What shells for people have beside the toolchain.
     pub develop: Develop,
     /// Files of the net, and programs that make files of others.
     pub steps: Steps,

@@ -40,7 +40,7 @@ pub fn evaluate(
     let mut problems = Vec::new();
     let settings = Settings::new(request, &mut problems);
     let mut unreadable = Vec::new();
-    let words = Words::parse(request, &mut unreadable);
+    let words = Words::parse(&description.develop, request, &mut unreadable);
     let mut variants = Vec::new();
     // What can't be selected isn't looked at: its mistakes are no one's concern here. Where nothing can, the words are
     // wrong, and are held against all.
@@ -126,7 +126,7 @@ fn distinct(problems: Vec<Problem>) -> Vec<Problem> {
 #[must_use]
 pub fn may_be_asked<'d>(description: &'d Description, request: &Request) -> Vec<&'d VariantName> {
     // What can't be read is told by the evaluation.
-    let words = Words::parse(request, &mut Vec::new());
+    let words = Words::parse(&description.develop, request, &mut Vec::new());
     let names = || description.variants.keys();
     let found: Vec<&VariantName> = names().filter(|name| words.may_be_of(name)).collect();
     if found.is_empty() { names().collect() } else { found }

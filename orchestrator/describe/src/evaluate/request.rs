@@ -83,6 +83,8 @@ pub struct Request {
     pub profile: Option<String>,
     /// `--glibc`: the floor for all targets that have it.
     pub glibc: Option<String>,
+    /// Whether a shell is asked for: then its name may stand among `outputs`, and selects nothing.
+    pub shell: bool,
     /// What is done with packages, where no outputs are asked for.
     pub task: Option<Task>,
 }
@@ -105,6 +107,7 @@ impl Request {
             all_bins: _,
             targets: _,
             variants: _,
+            shell: _,
             task: _,
         } = self;
         let features: BTreeSet<&str> = features.iter().flat_map(|value| features::words(value)).collect();

@@ -7,7 +7,7 @@ use xbuild_base::Triple;
 
 use super::pattern::{Pattern, Selector};
 use super::{Cell, Output, OutputKind, Request, Selected, Selection, Variant, Workspace};
-use crate::description::Build;
+use crate::description::{Build, Develop};
 use crate::names::VariantName;
 use crate::problem::{Kind, Problem, Source};
 use crate::suggest;
@@ -16,6 +16,8 @@ use crate::target::{TargetSpec, Targets};
 /// The words of a request, parsed.
 pub(super) struct Words {
     outputs: Vec<Selector>,
+    /// The names of shells, where one may stand in the place of an output.
+    shells: Option<BTreeSet<String>>,
     packages: Vec<Pattern>,
     bins: Vec<Pattern>,
     all_bins: bool,
@@ -44,7 +46,7 @@ fn may_be_in<'p>(mut parts: impl ExactSizeIterator<Item = Option<&'p Pattern>>, 
 }
 
 /// The problem that there is nothing to build.
-fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
+fn nothing(variants: &[Variant<'_>], outputs: &[Selector], request: &Request) -> Problem {
     let cells = || variants.iter().flat_map(|variant| &variant.cells);
     if request.task.is_none() && cells().next().is_some() && cells().all(|cell| cell.outputs.is_empty()) {
         return Problem::new(
@@ -53,7 +55,7 @@ fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
         )
         .help("name packages that have one: `[build] packages = [\"…\"]` in xbuild.toml");
     }
-    let mut words: Vec<&str> = request.outputs.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = outputs.iter().map(|selector| selector.text.as_str()).collect();
     let flags = [
         ("-p", !request.packages.is_empty()),
         ("--bin", !request.bins.is_empty()),
@@ -68,8 +70,8 @@ fn nothing(variants: &[Variant<'_>], request: &Request) -> Problem {
 }
 
 impl Words {
-    /// Notes the words that can't be read, and leaves them out.
-    pub(super) fn parse(request: &Request, problems: &mut Vec<Problem>) -> Self {
+    /// Notes the words that can't be read, and leaves them out. A shell's name selects nothing.
+    pub(super) fn parse(develop: &Develop, request: &Request, problems: &mut Vec<Problem>) -> Self {
         let mut patterns = |flag: &str, texts: &[String]| -> Vec<Pattern> {
             let parse = |text: &String| {
                 Pattern::new(text).map_err(|why| problems.push(invalid(flag, text, &why))).ok()
@@ -83,8 +85,10 @@ impl Words {
         let parse = |text: &String| {
             Selector::new(text).map_err(|why| problems.push(invalid("output", text, &why))).ok()
         };
-        let outputs = request.outputs.iter().filter_map(parse).collect();
-        Self { outputs, packages, bins, all_bins: request.all_bins, targets, variants }
+        let shells: Option<BTreeSet<String>> = request.shell.then(|| develop.named.keys().cloned().collect());
+        let is_output = |text: &&String| shells.as_ref().is_none_or(|shells| !shells.contains(*text));
+        let outputs = request.outputs.iter().filter(is_output).filter_map(parse).collect();
+        Self { outputs, shells, packages, bins, all_bins: request.all_bins, targets, variants }
     }
 
     /// Whether something of a variant may be asked for.
@@ -134,7 +138,7 @@ impl Words {
             }
         }
         if selection.is_empty() {
-            problems.push(nothing(variants, request));
+            problems.push(nothing(variants, &self.outputs, request));
         }
         selection
     }
@@ -254,7 +258,9 @@ impl Words {
                 let output_names: BTreeSet<&str> = outputs().map(|output| output.name.as_str()).collect();
                 match target {
                     Some(pattern) => problems.extend(unknown_target("output", pattern, text, targets)),
-                    None => problems.push(unknown_output(selector, &output_names, targets)),
+                    None => {
+                        problems.push(unknown_output(selector, &output_names, self.shells.as_ref(), targets))
+                    }
                 }
             }
         }
@@ -323,17 +329,30 @@ fn unknown_target(flag: &str, pattern: &Pattern, text: &str, targets: &Targets) 
     }
 }
 
-fn unknown_output(selector: &Selector, outputs: &BTreeSet<&str>, targets: &Targets) -> Problem {
+fn unknown_output(
+    selector: &Selector,
+    outputs: &BTreeSet<&str>,
+    shells: Option<&BTreeSet<String>>,
+    targets: &Targets,
+) -> Problem {
     let text = selector.text.as_str();
     let name = selector.name.text();
-    let known: Vec<&str> = outputs.iter().copied().collect();
+    // What stands before a name is no shell's.
+    let shells = shells.filter(|_| selector.target.is_none());
+    let (what, plural) = match shells {
+        Some(_) => ("shell and no output", "shells and outputs"),
+        None => ("output", "outputs"),
+    };
+    let shells = shells.into_iter().flatten().map(String::as_str);
+    let known: BTreeSet<&str> = outputs.iter().copied().chain(shells).collect();
+    let known: Vec<&str> = known.into_iter().collect();
     let is_target = selector.target.is_none() && targets.names().contains(&name);
     let help = if is_target {
         format!("that is a target: write `{name}/*`, or --target {name}")
     } else {
-        suggest::help(name, "outputs", &known)
+        suggest::help(name, plural, &known)
     };
-    let problem = Problem::new(Kind::NothingSelected, format!("the build has no output `{name}`"))
+    let problem = Problem::new(Kind::NothingSelected, format!("the build has no {what} `{name}`"))
         .label("selects nothing")
         .help(help);
     marked(problem, "output", text, name)

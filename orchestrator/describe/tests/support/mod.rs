@@ -151,6 +151,7 @@ pub fn request(line: &str) -> Request {
             "--lib" => request.task.as_mut().expect("a task comes first").options.push(word),
             "test" => request.task = Some(Task::new(TaskKind::Test)),
             "check" => request.task = Some(Task::new(TaskKind::Check)),
+            "develop" => request.shell = true,
             "--glibc" => request.glibc = Some(value()),
             _ => request.outputs.push(word),
         }

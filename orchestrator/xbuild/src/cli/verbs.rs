@@ -68,6 +68,10 @@ pub(crate) struct Shell {
 /// What a shell for development is for.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Develop {
+    /// A shell of the description's; else the outputs that it is for, as VARIANT/TARGET/NAME; leading parts optional,
+    /// globs allowed
+    #[arg(value_name = "NAME", conflicts_with = "unit")]
+    pub(crate) name: Option<String>,
     /// Run this line in it, and end
     #[arg(short, long, value_name = "COMMAND")]
     pub(crate) command: Option<String>,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use xbuild_action::Staging as _;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_cargo::{Toolchain, UnitVariables};
-use xbuild_describe::{ComponentName, TargetSpec};
+use xbuild_describe::{ComponentName, DevelopShell, TargetSpec};
 use xbuild_exec::{Entry, Ground, enter};
 
 use crate::cli::{Build, Develop, Global};
@@ -23,8 +23,10 @@ pub(crate) fn run(global: &Global, wanted: &Develop, ui: &Ui) -> Result<ExitCode
     if let Some(unit) = &wanted.unit {
         return super::unit::run(global, unit, wanted.command.as_deref(), ui);
     }
-    let build = Build { execution: wanted.execution, ..wanted.of.clone().into() };
-    let mut entry = planned(global, &build, Wanted::Everything, ui, entry)?;
+    let name = wanted.name.as_deref();
+    let outputs = wanted.name.iter().cloned().collect();
+    let build = Build { outputs, execution: wanted.execution, ..wanted.of.clone().into() };
+    let mut entry = planned(global, &build, Wanted::Shell, ui, |work, planned| entry(work, planned, name))?;
     let shell = settings::variable("SHELL").unwrap_or_else(|| "/bin/sh".to_owned());
     entry.argv = vec![shell.clone()];
     if let Some(line) = &wanted.command {
@@ -37,8 +39,8 @@ pub(crate) fn run(global: &Global, wanted: &Develop, ui: &Ui) -> Result<ExitCode
     ))
 }
 
-/// What is seen in the shell: the host's files, and over them the trees of all that is asked for.
-fn entry(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Entry, XbuildError> {
+/// What is seen in a shell, which may have a name: the host's files, and over them the trees of all that is asked for.
+fn entry(work: &Work<'_>, planned: &mut Planned<'_>, name: Option<&str>) -> Result<Entry, XbuildError> {
     work.build_std(planned)?;
     let described = work.described();
     let mut trees: Vec<Digest<Tree>> = Vec::new();
@@ -57,11 +59,11 @@ fn entry(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Entry, XbuildErro
         }
     }
     trees.extend(work.trees(&described.toolchains, &emulators)?.into_values());
-    let develop = &described.description.develop;
-    if !develop.tools.is_empty() {
-        trees.extend(Steps::new(work)?.tools(&develop.tools)?);
+    let DevelopShell { tools, env } = described.description.develop.shell(name);
+    if !tools.is_empty() {
+        trees.extend(Steps::new(work)?.tools(&tools)?);
     }
-    environment.extend(develop.env.iter().map(|(name, value)| (name.clone(), Some(value.clone()))));
+    environment.extend(env.into_iter().map(|(name, value)| (name, Some(value))));
     let path = settings::variable("PATH").unwrap_or_default();
     environment.insert("PATH".to_owned(), Some(format!("/usr/bin:{path}")));
     // rustup's shims would choose another toolchain, and its variables another compiler.

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use xbuild_base::Triple;
-use xbuild_describe::{Asked, Output, OutputKind, PlanSettings, Problems, Request, VariantName, evaluate};
+use xbuild_describe::{
+    Asked, Develop, Output, OutputKind, PlanSettings, Problems, Request, VariantName, evaluate,
+};
 
 use crate::choose::facts;
 use crate::cli::Global;
@@ -40,7 +42,29 @@ pub(crate) fn run(global: &Global, ui: &Ui) -> Result<ExitCode, XbuildError> {
             });
         }
     }
+    show_shells(&described.description.develop, ui);
     problems.map_or(Ok(ExitCode::SUCCESS), |problems| Err(problems.into()))
+}
+
+/// The shells that have a name: they are of no variant.
+fn show_shells(develop: &Develop, ui: &Ui) {
+    let width = width(develop.named.keys().map(String::as_str));
+    let mut branches = Vec::new();
+    for name in develop.named.keys() {
+        let tools = develop.shell(Some(name)).tools;
+        if ui.json {
+            let line = json!({ "reason": "xbuild-defined-shell", "name": name, "tools": tools });
+            ui.output_line(&line.to_string());
+        } else {
+            let tools: Vec<&str> = tools.iter().map(String::as_str).collect();
+            let branch = format!("{name:width$}  {}", tools.join(", "));
+            branches.push((branch.trim_end().to_owned(), Vec::new()));
+        }
+    }
+    if !branches.is_empty() {
+        ui.output_line(&ui.paint(anstyle::AnsiColor::Cyan, "shells"));
+        tree(&branches).iter().for_each(|line| ui.output_line(line));
+    }
 }
 
 /// What a variant defines.
