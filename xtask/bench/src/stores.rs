@@ -25,6 +25,8 @@ const READY: [&str; 8] = [
 /// Later than any time in a store, and later still: what is of now is old at the first of them.
 const COLLECTED: Duration = Duration::from_secs(4_000_000_000);
 const KEPT: Duration = Duration::from_secs(4_100_000_000);
+/// And earlier: of what nobody has used yet. A pack is of what was used.
+const UNUSED: Duration = Duration::ZERO;
 
 /// Makes `to` a store with what of `from` is ready for any project.
 pub(crate) fn ready(from: &Path, to: &Path) -> Result<(), Error> {
@@ -35,14 +37,14 @@ pub(crate) fn ready(from: &Path, to: &Path) -> Result<(), Error> {
         if memos.is_dir() {
             // Files of their own: their times are changed below.
             run(Command::new("cp").arg("--archive").arg(memos).arg(to.join("memo")))?;
-            keep(&to.join("memo").join(namespace))?;
+            date(&to.join("memo").join(namespace), KEPT)?;
         }
     }
     own(from, &to.join("memo"))?;
     let store = Disk::open(to, owner())?;
     let now = SystemTime::UNIX_EPOCH + COLLECTED;
     store.gc(&Policy { now, max_age: Duration::ZERO, max_size: None, sweeping: Sweeping::Remove })?;
-    Ok(())
+    date(&to.join("memo"), UNUSED)
 }
 
 /// Makes `to` a copy of a store that [`ready`] made.
@@ -70,15 +72,15 @@ fn own(store: &Path, folder: &Path) -> Result<(), Error> {
     Ok(std::os::unix::fs::chown(folder, Some(of.uid()), Some(of.gid()))?)
 }
 
-/// Makes all records below a folder younger than anything else.
-fn keep(folder: &Path) -> Result<(), Error> {
+/// Has all records below a folder used last at a time since 1970.
+fn date(folder: &Path, time: Duration) -> Result<(), Error> {
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            keep(&entry.path())?;
+            date(&entry.path(), time)?;
         } else {
             let record = fs_err::OpenOptions::new().write(true).open(entry.path())?;
-            record.file().set_modified(SystemTime::UNIX_EPOCH + KEPT)?;
+            record.file().set_modified(SystemTime::UNIX_EPOCH + time)?;
         }
     }
     Ok(())
@@ -118,6 +120,9 @@ mod tests {
         ready(&folder("base"), &folder("ready")).unwrap();
         fresh(&folder("ready"), &folder("fresh")).unwrap();
         let fresh = Disk::open(&folder("fresh"), owner()).unwrap();
+        let mut pack = Vec::new();
+        let packed = fresh.export_pack(SystemTime::UNIX_EPOCH + COLLECTED, &[].into(), &mut pack).unwrap();
+        assert_eq!(packed.files, 0, "nobody has used anything");
         assert_eq!(fresh.get(tool).unwrap(), b"tool");
         assert!(fresh.memo(Namespace::new("component"), key).is_some());
         assert!(!fresh.has_blob(made).unwrap());

@@ -48,8 +48,27 @@ impl Xbuild<'_> {
     /// Runs `xbuild all` for a workspace's folder, with more arguments. With `slices` it runs by turns with something
     /// else, and only its own turns count.
     pub(crate) fn all(&self, project: &Path, more: &[&str], slices: Option<&Slices>) -> Result<Ran, Error> {
+        let mut command = self.request(&["all"], project);
+        let Called { sample, peak_memory, stderr, .. } = call(command.args(more), slices)?;
+        Ok(Ran { sample, peak_memory, units: units(&stderr) })
+    }
+
+    /// Runs `xbuild store export` for what [`Self::all`] makes of a workspace's folder.
+    pub(crate) fn export(&self, project: &Path, pack: &Path) -> Result<Sample, Error> {
+        Ok(call(self.request(&["store", "export"], project).arg(pack), None)?.sample)
+    }
+
+    /// Runs `xbuild store import`.
+    pub(crate) fn import(&self, pack: &Path) -> Result<Sample, Error> {
         let mut command = Command::new(self.program);
-        command.args(["all", "--profile", self.profile]).args(more);
+        command.args(["store", "import"]).arg(pack).env("XBUILD_STORE", self.store);
+        Ok(call(&mut command, None)?.sample)
+    }
+
+    /// A verb for all outputs of a workspace's folder.
+    fn request(&self, verb: &[&str], project: &Path) -> Command {
+        let mut command = Command::new(self.program);
+        command.args(verb).args(["--profile", self.profile]);
         for target in self.targets {
             command.args(["--target", target]);
         }
@@ -57,8 +76,7 @@ impl Xbuild<'_> {
             command.arg("--offline");
         }
         command.arg("--project").arg(project).env("XBUILD_STORE", self.store);
-        let Called { sample, peak_memory, stderr, .. } = call(&mut command, slices)?;
-        Ok(Ran { sample, peak_memory, units: units(&stderr) })
+        command
     }
 
     /// Runs `xbuild show` for a workspace's folder.

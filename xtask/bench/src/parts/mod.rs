@@ -10,6 +10,7 @@
 //! | `bump` | a dependency in the middle is moved to another release |
 //! | `counts` | edits that need nothing, and a second variant: how much is executed |
 //! | `caches` | another folder, against compiler caches |
+//! | `pack` | the store as a pack, taken in elsewhere |
 
 mod bump;
 mod caches;
@@ -17,6 +18,7 @@ mod counts;
 mod development;
 mod growth;
 mod overhead;
+mod pack;
 mod projects;
 mod units;
 
@@ -111,6 +113,7 @@ pub(crate) const PARTS: &[Part] = &[
     bump::PART,
     counts::PART,
     caches::PART,
+    pack::PART,
     growth::PART,
 ];
 
