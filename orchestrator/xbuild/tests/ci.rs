@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::registry::Registry;
 use common::{Project, Ran, TARGETS, XBUILD, Xbuild, said, serve_folder, shared_store};
 use fs_err as fs;
 use serde_json::Value;
@@ -125,7 +126,13 @@ fn the_workflow_is_one_by_its_schema() {
     check(&text);
     let jobs = &yaml(&text)["jobs"];
     assert_eq!(jobs["xbuild"]["defaults"]["run"]["working-directory"], "project");
-    assert_eq!(jobs["xbuild"]["permissions"]["packages"], "write");
+    // A pull request starts no job that may write.
+    assert_eq!(yaml(&text)["permissions"], serde_json::json!({ "contents": "read" }));
+    let may_write = |job: &Value| job["permissions"].to_string().contains("write");
+    let writers: Vec<(&String, &Value)> =
+        jobs.as_object().unwrap().iter().filter(|(_, job)| may_write(job)).collect();
+    let [(name, writer)] = writers[..] else { panic!("{writers:?}") };
+    assert_eq!((name.as_str(), &writer["if"]), ("push", &"startsWith(github.ref, 'refs/tags/v')".into()));
     let rows = jobs["native"]["strategy"]["matrix"]["include"].as_array().unwrap();
     let machines: Vec<&str> = rows.iter().filter_map(|row| row["os"].as_str()).collect();
     assert_eq!(machines, ["ubuntu-24.04-arm", "windows-2025"]);
@@ -149,12 +156,21 @@ fn is_restricted() -> bool {
     setting.is_ok_and(|value| value.trim() == "1")
 }
 
-/// Runs the steps of the job that are commands, as the runner does; what actions do, the test does: the second time the
-/// cache has brought the packs, and there is no network.
-fn run_steps(project: &Project, runner: &Path, store: &Path, is_second: bool, releases: &str) -> String {
-    let job = &yaml(&project.read(".github/workflows/xbuild.yml"))["jobs"]["xbuild"];
-    fs::create_dir_all(runner).unwrap();
-    let (paths, mut log) = (runner.join("path"), String::new());
+/// A runner: its folder, in which `bin` stands before all other programs, and the store.
+struct Runner<'r> {
+    folder: &'r Path,
+    store: &'r Path,
+    releases: &'r str,
+    /// What differs from the first run of a job.
+    environment: &'r [(&'r str, &'r str)],
+}
+
+/// Runs the steps of a job that are commands, as the runner does; what actions do, the test does.
+fn run_steps(project: &Project, job: &str, runner: &Runner<'_>) -> String {
+    let Runner { folder, store, releases, environment } = runner;
+    let job = &yaml(&project.read(".github/workflows/xbuild.yml"))["jobs"][job];
+    fs::create_dir_all(folder).unwrap();
+    let (paths, mut log) = (folder.join("path"), String::new());
     for step in job["steps"].as_array().unwrap() {
         let Some(script) = step["run"].as_str() else { continue };
         // This machine's settings are not the test's to change; where the sandbox runs they need not be.
@@ -162,20 +178,19 @@ fn run_steps(project: &Project, runner: &Path, store: &Path, is_second: bool, re
             continue;
         }
         let more = fs::read_to_string(&paths).unwrap_or_default();
-        let path =
-            more.lines().chain([std::env::var("PATH").unwrap().as_str()]).collect::<Vec<_>>().join(":");
+        let (own, path) = (folder.join("bin").display().to_string(), std::env::var("PATH").unwrap());
+        let path = [own.as_str()].into_iter().chain(more.lines()).chain([path.as_str()]);
+        let path = path.collect::<Vec<_>>().join(":");
         let mut shell = Command::new("bash");
         shell.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", script]).current_dir(&project.root);
-        shell.env("PATH", path).env("RUNNER_TEMP", runner).env("GITHUB_PATH", &paths);
-        shell.env("GITHUB_STEP_SUMMARY", runner.join("summary.md")).env("GITHUB_WORKSPACE", &project.root);
+        shell.env("PATH", path).env("RUNNER_TEMP", folder).env("GITHUB_PATH", &paths);
+        shell.env("GITHUB_STEP_SUMMARY", folder.join("summary.md")).env("GITHUB_WORKSPACE", &project.root);
         shell
             .env("BASE_IS_OF_THESE_LOCKS", "")
             .env("GITHUB_ACTIONS", "true")
             .env("XBUILD_STORE", store)
-            .env("XBUILD_RELEASES", releases);
-        if is_second {
-            shell.env("XBUILD_OFFLINE", "1").env("BASE_IS_OF_THESE_LOCKS", "true");
-        }
+            .env("XBUILD_RELEASES", releases)
+            .envs(environment.iter().copied());
         let output = shell.output().unwrap();
         let said = [&output.stdout[..], &output.stderr].map(String::from_utf8_lossy).concat();
         assert!(output.status.success(), "{}: {script}\n{said}", step["name"]);
@@ -192,7 +207,8 @@ fn the_job_s_steps_run_on_a_bare_checkout_and_then_from_its_packs() {
     release(served.path());
     let releases = serve_folder(served.path().to_owned());
     let runner = project.folder.path().join("runner");
-    let log = run_steps(&project, &runner, &shared_store(), false, &releases);
+    let first = Runner { folder: &runner, store: &shared_store(), releases: &releases, environment: &[] };
+    let log = run_steps(&project, "xbuild", &first);
     assert!(log.contains("1 passed") && log.contains("Packed"), "{log}");
     assert!(project.result("dist/SHA256SUMS").exists(), "{log}");
     assert!(fs::read_to_string(runner.join("summary.md")).unwrap().contains("## xbuild"));
@@ -204,9 +220,58 @@ fn the_job_s_steps_run_on_a_bare_checkout_and_then_from_its_packs() {
         fs::rename(runner.join(name), there.join(name)).unwrap();
     }
     let store = tempfile::tempdir().unwrap();
-    let log = run_steps(&project, &there, &store.path().join("store"), true, &releases);
+    // There is no network.
+    let environment = [("XBUILD_OFFLINE", "1"), ("BASE_IS_OF_THESE_LOCKS", "true")];
+    let (store, environment) = (&store.path().join("store"), &environment);
+    let second = Runner { folder: &there, store, releases: &releases, environment };
+    let log = run_steps(&project, "xbuild", &second);
     assert!(log.contains("Took in") && !log.contains("Building "), "nothing is built anew: {log}");
     assert!(fs::read_to_string(there.join("summary.md")).unwrap().contains("| same |"));
+}
+
+#[test]
+fn a_tag_s_images_are_pushed_by_a_job_that_builds_nothing() {
+    let registry = Registry::new();
+    let project = project();
+    project
+        .append("xbuild.toml", &format!("[image]\nrepository = \"{}/team/{{name}}\"\n", registry.address()));
+    project.xbuild(&["ci", "github"]).ok();
+    let served = tempfile::tempdir().unwrap();
+    release(served.path());
+    let releases = serve_folder(served.path().to_owned());
+    let runner = project.folder.path().join("runner");
+    let first = Runner { folder: &runner, store: &shared_store(), releases: &releases, environment: &[] };
+    run_steps(&project, "xbuild", &first);
+    assert_eq!(registry.digest("team/gated", "1.2.3"), None);
+
+    // Another machine with the packs, the one from the cache, the other handed over.
+    let there = project.folder.path().join("there");
+    fs::create_dir_all(there.join("bin")).unwrap();
+    for name in ["base.pack", "run.pack"] {
+        fs::rename(runner.join(name), there.join(name)).unwrap();
+    }
+    let docker = there.join("bin/docker");
+    fs::write(&docker, "#!/bin/sh\necho \"$@\" > \"$RUNNER_TEMP/login\"\ncat >> \"$RUNNER_TEMP/login\"\n")
+        .unwrap();
+    fs::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let nobody = there.join("nobody").display().to_string();
+    let environment = [
+        ("GITHUB_REF_NAME", "v1.2.3"),
+        ("REGISTRY", registry.address()),
+        ("REGISTRY_USER", "somebody"),
+        ("REGISTRY_TOKEN", "t0ken"),
+        ("DOCKER_CONFIG", nobody.as_str()),
+    ];
+    let store = tempfile::tempdir().unwrap();
+    let (store, environment) = (&store.path().join("store"), &environment);
+    let second = Runner { folder: &there, store, releases: &releases, environment };
+    let log = run_steps(&project, "push", &second);
+    assert!(!log.contains("Building ") && !log.contains("Fetched"), "nothing is made anew: {log}");
+    let login = format!("login {} --username somebody --password-stdin\nt0ken\n", registry.address());
+    assert_eq!(fs::read_to_string(there.join("login")).unwrap(), login);
+    let digest = registry.digest("team/gated", "1.2.3").expect("the tag leads to it");
+    let line = format!("\n- `{}/team/gated@{digest}`\n", registry.address());
+    assert_eq!(fs::read_to_string(there.join("summary.md")).unwrap(), line);
 }
 
 #[test]

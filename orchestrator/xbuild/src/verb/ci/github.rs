@@ -104,7 +104,6 @@ impl Workflow {
     fn text(&self) -> String {
         let Self { branch, folder, registry, has_programs, native } = self;
         let version = env!("CARGO_PKG_VERSION");
-        let releases = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download");
         let result = if folder.is_empty() { "result".to_owned() } else { format!("{folder}/result") };
         let mut text = format!(
             r#"# Written by `xbuild ci github`, which `--check` holds it against. One job builds and tests all targets.
@@ -129,51 +128,10 @@ jobs:
     timeout-minutes: 120
 "#
         );
-        if registry.is_some() {
-            text.push_str("    permissions:\n      contents: read\n      packages: write\n");
-        }
-        text.push_str("    defaults:\n      run:\n        shell: bash\n");
-        if !folder.is_empty() {
-            let _ = writeln!(text, "        working-directory: {}", quoted(folder));
-        }
+        text.push_str(&self.beginning());
         let _ = write!(
             text,
-            r#"    steps:
-      - uses: actions/checkout@v5
-        with:
-          fetch-depth: 0
-          persist-credentials: false
-
-      # A program may open a user namespace of its own: that is the sandbox. Ubuntu allows it to some alone.
-      - name: Allow user namespaces
-        run: |
-          setting=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
-          if [ "$(cat "$setting" 2>/dev/null)" = 1 ]; then
-            echo 0 | sudo tee "$setting" >/dev/null
-          fi
-
-      - name: Install xbuild
-        env:
-          XBUILD_RELEASES: ${{{{ vars.XBUILD_RELEASES || '{releases}' }}}}
-        run: |
-          name=xbuild-{version}-{RUNNER}
-          mkdir -p "$RUNNER_TEMP/xbuild"
-          cd "$RUNNER_TEMP/xbuild"
-          curl -fsSL --retry 3 -O "$XBUILD_RELEASES/v{version}/$name.tar.gz" -O "$XBUILD_RELEASES/v{version}/SHA256SUMS"
-          grep -F "  $name.tar.gz" SHA256SUMS | sha256sum --check --strict
-          tar -xzf "$name.tar.gz" --strip-components=1
-          echo "$PWD" >> "$GITHUB_PATH"
-          date +%s > started
-
-      # What everything is built with is one pack for each lock; what a run has built beside it is another.
-      - name: Restore the pack of the locks
-        id: base
-        uses: actions/cache/restore@v4
-        with:
-          path: ${{{{ runner.temp }}}}/base.pack
-          key: xbuild-base-{version}-{LOCKS}
-          restore-keys: xbuild-base-{version}-
-      - name: Restore the pack of the last run
+            r#"      - name: Restore the pack of the last run
         uses: actions/cache/restore@v4
         with:
           path: |
@@ -183,14 +141,7 @@ jobs:
           restore-keys: |
             xbuild-run-{version}-{LOCKS}-
             xbuild-run-{version}-
-      - name: Take in the packs
-        run: |
-          for pack in base run; do
-            if [ -f "$RUNNER_TEMP/$pack.pack" ]; then
-              xbuild store import "$RUNNER_TEMP/$pack.pack"
-            fi
-          done
-
+{TAKE_IN}
       - name: Check, test and build everything
         run: xbuild ci run --locked --against "$RUNNER_TEMP/outputs.json" --record "$RUNNER_TEMP/outputs.json"
 "#
@@ -246,11 +197,17 @@ jobs:
             );
         }
         if let Some(registry) = registry {
+            text.push_str(HAND_OVER);
+            text.push_str(PUSH);
+            text.push_str(&self.beginning());
             let _ = write!(
                 text,
-                r#"
+                r#"      - uses: actions/download-artifact@v5
+        with:
+          name: run-pack
+          path: ${{{{ runner.temp }}}}
+{TAKE_IN}
       - name: Push images
-        if: startsWith(github.ref, 'refs/tags/v')
         env:
           REGISTRY: {}
           REGISTRY_USER: ${{{{ github.actor }}}}
@@ -277,7 +234,90 @@ jobs:
         }
         text
     }
+
+    /// How each job that uses xbuild begins: its folder, a checkout, xbuild, and what everything is built with.
+    fn beginning(&self) -> String {
+        let version = env!("CARGO_PKG_VERSION");
+        let releases = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases/download");
+        let mut text = "    defaults:\n      run:\n        shell: bash\n".to_owned();
+        if !self.folder.is_empty() {
+            let _ = writeln!(text, "        working-directory: {}", quoted(&self.folder));
+        }
+        let _ = write!(
+            text,
+            r#"    steps:
+      - uses: actions/checkout@v5
+        with:
+          fetch-depth: 0
+          persist-credentials: false
+
+      # A program may open a user namespace of its own: that is the sandbox. Ubuntu allows it to some alone.
+      - name: Allow user namespaces
+        run: |
+          setting=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+          if [ "$(cat "$setting" 2>/dev/null)" = 1 ]; then
+            echo 0 | sudo tee "$setting" >/dev/null
+          fi
+
+      - name: Install xbuild
+        env:
+          XBUILD_RELEASES: ${{{{ vars.XBUILD_RELEASES || '{releases}' }}}}
+        run: |
+          name=xbuild-{version}-{RUNNER}
+          mkdir -p "$RUNNER_TEMP/xbuild"
+          cd "$RUNNER_TEMP/xbuild"
+          curl -fsSL --retry 3 -O "$XBUILD_RELEASES/v{version}/$name.tar.gz" -O "$XBUILD_RELEASES/v{version}/SHA256SUMS"
+          grep -F "  $name.tar.gz" SHA256SUMS | sha256sum --check --strict
+          tar -xzf "$name.tar.gz" --strip-components=1
+          echo "$PWD" >> "$GITHUB_PATH"
+          date +%s > started
+
+      # What everything is built with is one pack for each lock; what a run has built beside it is another.
+      - name: Restore the pack of the locks
+        id: base
+        uses: actions/cache/restore@v4
+        with:
+          path: ${{{{ runner.temp }}}}/base.pack
+          key: xbuild-base-{version}-{LOCKS}
+          restore-keys: xbuild-base-{version}-
+"#
+        );
+        text
+    }
 }
+
+const TAKE_IN: &str = r#"      - name: Take in the packs
+        run: |
+          for pack in base run; do
+            if [ -f "$RUNNER_TEMP/$pack.pack" ]; then
+              xbuild store import "$RUNNER_TEMP/$pack.pack"
+            fi
+          done
+"#;
+
+const HAND_OVER: &str = r"
+      - name: Hand the pack of this run to the job that pushes
+        if: startsWith(github.ref, 'refs/tags/v')
+        uses: actions/upload-artifact@v4
+        with:
+          name: run-pack
+          path: ${{ runner.temp }}/run.pack
+          retention-days: 1
+          if-no-files-found: error
+";
+
+/// A job's permissions can't depend on the event: so what may write is a job of its own, which no pull request starts.
+const PUSH: &str = r"
+  # The only job that may write, for tags alone. It builds nothing: it sends what the other has made.
+  push:
+    if: startsWith(github.ref, 'refs/tags/v')
+    needs: xbuild
+    runs-on: ubuntu-24.04
+    timeout-minutes: 30
+    permissions:
+      contents: read
+      packages: write
+";
 
 const NATIVE: &str = r"
   # What emulators have run, real machines start.
