@@ -1,6 +1,7 @@
 //! The outputs for people and for programs.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Row {
     pub artefact: Artefact,
     /// Built or cached.
     pub status: Status,
+    /// How long the actions took that ran now for it and for all that it needs, together.
+    pub time: Duration,
     /// Where it was installed or copied to, if it was.
     pub path: Option<PathBuf>,
 }
@@ -104,7 +107,7 @@ pub fn table(rows: &[Row], overrides: &Overrides, width: usize, colour: Colour) 
 }
 
 fn cells(row: &Row, overrides: &Overrides) -> [String; 6] {
-    let Row { artefact: Artefact { variant, target, place, name, file }, status, path: _ } = row;
+    let Row { artefact: Artefact { variant, target, place, name, file }, status, time: _, path: _ } = row;
     let mut sum = file.digest.to_hex();
     sum.truncate(SHORT);
     let status = match status {
@@ -149,6 +152,7 @@ struct Line<'a> {
     sha256: Sha256,
     executable: bool,
     status: Status,
+    seconds: f64,
     overrides: &'a Overrides,
     /// Null when it was neither installed nor copied.
     path: Option<&'a PathBuf>,
@@ -157,14 +161,14 @@ struct Line<'a> {
 /// The outputs as lines of JSON, each ended by a line break, with the fields
 /// `reason` (`"xbuild-output"`), `variant`, `target`, `kind` (`"bin"` or `"lib"`), `name`, `output` (its path below
 /// `result/`), `size` (in bytes), `sha256` (`"sha256:…"`), `executable`, `status` (`"built"` or `"cached"`),
-/// `overrides` (the values that this call has otherwise than the description), `path` (where it was installed or copied to,
-/// or null).
+/// `seconds` (how long the actions took that ran now for it and for all that it needs), `overrides` (the values that this
+/// call has otherwise than the description), `path` (where it was installed or copied to, or null).
 ///
 /// # Errors
 /// [`OutputError::Name`] when a variant or a name can't be part of a path.
 pub fn json_lines(rows: &[Row], overrides: &Overrides) -> Result<String, OutputError> {
     let mut lines = String::new();
-    for Row { artefact, status, path } in rows {
+    for Row { artefact, status, time, path } in rows {
         let line = Line {
             reason: "xbuild-output",
             variant: &artefact.variant,
@@ -176,6 +180,7 @@ pub fn json_lines(rows: &[Row], overrides: &Overrides) -> Result<String, OutputE
             sha256: artefact.file.digest.sha256(),
             executable: artefact.file.executable,
             status: *status,
+            seconds: time.as_secs_f64(),
             overrides,
             path: path.as_ref(),
         };
@@ -196,6 +201,7 @@ mod tests {
         let row = |variant: &str, target: &str, name: &str, length: usize, status| Row {
             artefact: artefact(variant, target, name, &vec![0; length]),
             status,
+            time: Duration::from_millis(if status == Status::Built { 1500 } else { 0 }),
             path: Some(PathBuf::from(format!("/p/result/{variant}/{target}/bin/{name}"))),
         };
         vec![

@@ -1,6 +1,7 @@
 //! Outputs: found among the units, proved, put where people find them, told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use xbuild_base::Triple;
 use xbuild_cargo::ArtefactKind as Kind;
@@ -8,7 +9,9 @@ use xbuild_describe::{Asked, OutputKind};
 use xbuild_output::{
     Artefact, Extent, Overrides, Place, Row, Status, install, installed, json_lines, store_path, table,
 };
+use xbuild_plan::Work as _;
 use xbuild_plan::graph::{Graph, UnitOf};
+use xbuild_plan::queue::{Node, Wait};
 
 use crate::cli::Build;
 use crate::composed::spec;
@@ -22,6 +25,7 @@ use crate::work::{Wanted, request};
 
 /// The outputs that were asked for, from the units that made them.
 pub(crate) fn rows(graph: &Graph<'_>, asked: &[Asked], trace: &[Traced]) -> Vec<Row> {
+    let needs = graph.nodes();
     let mut rows = Vec::new();
     for (part, one) in asked.iter().enumerate() {
         let context = &graph.parts()[part].context;
@@ -49,12 +53,23 @@ pub(crate) fn rows(graph: &Graph<'_>, asked: &[Asked], trace: &[Traced]) -> Vec<
                         file,
                     },
                     status: if trace[node].cached { Status::Cached } else { Status::Built },
+                    time: executed_for(node, &needs, trace),
                     path: None,
                 });
             }
         }
     }
     rows
+}
+
+/// How long the actions took that were executed for a node and for all that it needs.
+fn executed_for(node: Node, needs: &[(u64, Vec<(Node, Wait)>)], trace: &[Traced]) -> Duration {
+    let (mut seen, mut open, mut time) = (BTreeSet::from([node]), vec![node], Duration::ZERO);
+    while let Some(node) = open.pop() {
+        time += trace[node].executed();
+        open.extend(needs[node].1.iter().map(|(needed, _)| *needed).filter(|needed| seen.insert(*needed)));
+    }
+    time
 }
 
 /// Checks each output against what its target promises, and the libraries that packages bring.

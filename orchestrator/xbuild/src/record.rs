@@ -14,6 +14,7 @@
 //! What compilers and build scripts warned of is remembered too, and said again each time.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use xbuild_action::{Content as _, File};
@@ -125,6 +126,7 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Recalled> {
                 file: one.file,
             },
             status: Status::Cached,
+            time: Duration::ZERO,
             path: None,
         })
     };
@@ -135,7 +137,7 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Recalled> {
 pub(crate) fn remember(store: &Disk, key: Sha256, Recalled { units, rows, said }: Recalled) {
     let outputs = rows
         .iter()
-        .map(|Row { artefact, status: _, path: _ }| Recorded {
+        .map(|Row { artefact, status: _, time: _, path: _ }| Recorded {
             variant: artefact.variant.clone(),
             target: artefact.target.clone(),
             library: artefact.place == Place::Lib,

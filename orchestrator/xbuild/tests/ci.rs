@@ -64,7 +64,8 @@ fn the_gate_goes_through_all_stages_and_tells_what_came_of_them() {
     let page = summary();
     assert_eq!(page.matches("| ✅ |").count(), groups.len(), "{page}");
     let output = format!("| `default/{MUSL}/bin/gated` |");
-    assert!(page.lines().any(|line| line.starts_with(&output) && line.ends_with("| built |")), "{page}");
+    let of_output = page.lines().find(|line| line.starts_with(&output)).unwrap_or_else(|| panic!("{page}"));
+    assert!(of_output.contains("| built | ") && of_output.ends_with(" s |"), "with the time: {page}");
 
     // Stages after one that has failed are run all the same, and the record stays what the last good run made.
     let before = fs::read_to_string(record).unwrap();
@@ -243,6 +244,9 @@ fn a_tag_s_images_are_pushed_by_a_job_that_builds_nothing() {
     let first = Runner { folder: &runner, store: &shared_store(), releases: &releases, environment: &[] };
     run_steps(&project, "xbuild", &first);
     assert_eq!(registry.digest("team/gated", "1.2.3"), None);
+    let page = fs::read_to_string(runner.join("summary.md")).unwrap();
+    let image = "| `image default/gated linux/amd64` |";
+    assert!(page.lines().any(|line| line.starts_with(image) && line.contains("| built | ")), "{page}");
 
     // Another machine with the packs, the one from the cache, the other handed over.
     let there = project.folder.path().join("there");

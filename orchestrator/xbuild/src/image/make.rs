@@ -1,6 +1,7 @@
 //! Outputs → images in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use cargo_platform::Cfg;
 use xbuild_base::{RelPath, Triple};
@@ -138,15 +139,17 @@ impl Maker<'_> {
             for target in targets {
                 let of_target: Vec<&Row> = rows().filter(|row| row.artefact.target == *target).collect();
                 let one = One { maker: self, variant, name, bins: bins.as_ref(), target, rows: &of_target };
+                let begun = Instant::now();
                 let (image, said) = one.make()?;
                 notes.extend(said.into_iter().map(|note| format!("{name} on {}: {note}", image.platform)));
-                images.push(image);
+                images.push((image, begun.elapsed()));
             }
-            images.sort_by(|a, b| a.platform.cmp(&b.platform));
+            images.sort_by(|(a, _), (b, _)| a.platform.cmp(&b.platform));
+            let (images, times): (Vec<_>, Vec<_>) = images.into_iter().unzip();
             let layout = xbuild_image::layout(self.bases.store(), &images)?;
             let repository = self.described.description.images.settings(name, variant, |_| false).repository;
             let (name, variant) = (name.to_owned(), variant.to_owned());
-            made.push(Made { variant, name, repository, layout, images, notes });
+            made.push(Made { variant, name, repository, layout, images, notes, times });
         }
         Ok(made)
     }

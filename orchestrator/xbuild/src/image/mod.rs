@@ -18,6 +18,8 @@ pub(crate) mod place;
 pub(crate) mod push;
 pub(crate) mod select;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use xbuild_action::Content as _;
 use xbuild_base::{Hasher, Sha256};
@@ -50,6 +52,9 @@ pub(crate) struct Made {
     pub(crate) images: Vec<xbuild_image::Image>,
     /// What its user should know of it.
     pub(crate) notes: Vec<String>,
+    /// How long each of `images` took to make, in their order, where they were made now; else nothing.
+    #[serde(skip)]
+    pub(crate) times: Vec<Duration>,
 }
 
 /// The key of a request for images: what is said of them in the description is in the build's own key, and so are

@@ -53,6 +53,14 @@ pub(crate) struct Traced {
     pub(crate) times: Option<Times>,
 }
 
+impl Traced {
+    /// How long its execution took in this run; nothing where it was there.
+    pub(crate) fn executed(&self) -> Duration {
+        let span = self.started.zip(self.ended).filter(|_| !self.cached);
+        span.map_or(Duration::ZERO, |(started, ended)| ended.saturating_sub(started))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Platform {
     /// Its line, once something runs: what is all cached draws nothing.

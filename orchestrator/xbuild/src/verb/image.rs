@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 use xbuild_base::{RelPath, Triple};
 use xbuild_describe::{Request, name_matches};
-use xbuild_output::{Overrides, install_folder, size};
+use xbuild_output::{Overrides, Status, install_folder, size};
 
 use crate::cli::{Build, Global, Image, ImageVerb, WantedImages};
 use crate::description::Described;
@@ -173,15 +174,18 @@ fn deliver(
 }
 
 fn line(made: &Made, overrides: &Overrides, path: Option<&std::path::Path>) -> serde_json::Value {
+    let seconds = |place: usize| made.times.get(place).map_or(0.0, Duration::as_secs_f64);
     let images: Vec<serde_json::Value> = made
         .images
         .iter()
-        .map(|one| {
+        .enumerate()
+        .map(|(place, one)| {
             json!({
                 "platform": one.platform.to_string(),
                 "digest": one.manifest.sha256(),
                 "size": one.size(),
                 "compressed-size": one.compressed_size(),
+                "seconds": seconds(place),
             })
         })
         .collect();
@@ -192,6 +196,7 @@ fn line(made: &Made, overrides: &Overrides, path: Option<&std::path::Path>) -> s
         "digest": made.layout.top.sha256(),
         "images": images,
         "overrides": overrides,
+        "status": if made.times.is_empty() { Status::Cached } else { Status::Built },
         "path": path,
     })
 }

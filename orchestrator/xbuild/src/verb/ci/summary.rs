@@ -42,6 +42,9 @@ struct Made {
     /// `built` or `cached`.
     #[serde(skip)]
     status: String,
+    /// How long making it took, and for an output all that it needs; nothing where it was there.
+    #[serde(skip)]
+    time: Duration,
 }
 
 impl Summary {
@@ -50,7 +53,8 @@ impl Summary {
         let name = line["output"].as_str().unwrap_or_default().to_owned();
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
         let size = line["size"].as_u64().unwrap_or_default();
-        self.made.insert(name, Made { size, digest: text("sha256"), status: text("status") });
+        let (digest, status, time) = (text("sha256"), text("status"), time(line));
+        self.made.insert(name, Made { size, digest, status, time });
     }
 
     /// Notes an image, likewise.
@@ -64,8 +68,8 @@ impl Summary {
                 text(&image["platform"])
             );
             let size = image["size"].as_u64().unwrap_or_default();
-            let digest = text(&image["digest"]);
-            self.made.insert(name, Made { size, digest, status: String::new() });
+            let (digest, status, time) = (text(&image["digest"]), text(&line["status"]), time(image));
+            self.made.insert(name, Made { size, digest, status, time });
         }
     }
 
@@ -131,14 +135,15 @@ impl Summary {
         if self.made.is_empty() && gone.is_empty() {
             return page;
         }
-        page.push_str("\n| output | size | change | digest | |\n|---|--:|--:|---|---|\n");
+        page.push_str("\n| output | size | change | digest | | time |\n|---|--:|--:|---|---|--:|\n");
         for (name, made) in &self.made {
-            let Made { size: bytes, digest, status } = made;
-            let (bytes, change) = (size(*bytes), self.change(name, made));
-            let _ = writeln!(page, "| `{name}` | {bytes} | {change} | `{}` | {status} |", short(digest));
+            let Made { size: bytes, digest, status, time } = made;
+            let (bytes, change, digest) = (size(*bytes), self.change(name, made), short(digest));
+            let time = if time.is_zero() { String::new() } else { seconds(*time) };
+            let _ = writeln!(page, "| `{name}` | {bytes} | {change} | `{digest}` | {status} | {time} |");
         }
         for name in gone {
-            let _ = writeln!(page, "| `{name}` | | gone | | |");
+            let _ = writeln!(page, "| `{name}` | | gone | | | |");
         }
         page
     }
@@ -154,6 +159,11 @@ impl Summary {
             std::cmp::Ordering::Greater => format!("+{}", size(made.size - old.size)),
         }
     }
+}
+
+/// How long something took, as a line of JSON has it.
+fn time(line: &Value) -> Duration {
+    Duration::try_from_secs_f64(line["seconds"].as_f64().unwrap_or_default()).unwrap_or_default()
 }
 
 /// So much of a digest as people compare.
@@ -172,6 +182,7 @@ mod tests {
             size,
             digest: format!("sha256:{}", digit.repeat(64)),
             status: "built".to_owned(),
+            time: Duration::from_millis(1500),
         };
         let outcome = |call: &str, code, seconds| Outcome {
             call: call.to_owned(),
@@ -204,13 +215,48 @@ mod tests {
         | ❌ | `xbuild fmt --check` | 2.0 s |
         | ✅ | `xbuild all` | 2 min 5 s |
 
-        | output | size | change | digest | |
-        |---|--:|--:|---|---|
-        | `a` | 3.0 KiB | +2.0 KiB | `sha256:111111111111` | built |
-        | `b` | 10 B | same | `sha256:222222222222` | built |
-        | `c` | 10 B | other bytes | `sha256:333333333333` | built |
-        | `d` | 1 B | new | `sha256:444444444444` | built |
-        | `e` | | gone | | |
+        | output | size | change | digest | | time |
+        |---|--:|--:|---|---|--:|
+        | `a` | 3.0 KiB | +2.0 KiB | `sha256:111111111111` | built | 1.5 s |
+        | `b` | 10 B | same | `sha256:222222222222` | built | 1.5 s |
+        | `c` | 10 B | other bytes | `sha256:333333333333` | built | 1.5 s |
+        | `d` | 1 B | new | `sha256:444444444444` | built | 1.5 s |
+        | `e` | | gone | | | |
+        ");
+    }
+
+    #[test]
+    fn outputs_and_images_are_told_from_lines_of_json() {
+        let mut summary = Summary::default();
+        summary.output(&serde_json::json!({
+            "output": "default/x/bin/foo", "size": 3072, "sha256": "sha256:1", "status": "built", "seconds": 61.25
+        }));
+        let image = |platform: &str, seconds: f64| {
+            serde_json::json!({
+                "platform": platform, "digest": "sha256:2", "size": 10, "compressed-size": 5, "seconds": seconds
+            })
+        };
+        let line = |name: &str, status: &str, seconds: f64| {
+            serde_json::json!({
+                "variant": "default", "name": name, "status": status,
+                "images": [image("linux/amd64", seconds), image("linux/arm64", 2.0 * seconds)]
+            })
+        };
+        summary.image(&line("foo", "built", 0.5));
+        summary.image(&line("old", "cached", 0.0));
+        insta::assert_snapshot!(summary.markdown(), @r"
+        ## xbuild
+
+        | | stage | time |
+        |---|---|--:|
+
+        | output | size | change | digest | | time |
+        |---|--:|--:|---|---|--:|
+        | `default/x/bin/foo` | 3.0 KiB |  | `sha256:1` | built | 1 min 1 s |
+        | `image default/foo linux/amd64` | 10 B |  | `sha256:2` | built | 0.5 s |
+        | `image default/foo linux/arm64` | 10 B |  | `sha256:2` | built | 1.0 s |
+        | `image default/old linux/amd64` | 10 B |  | `sha256:2` | cached |  |
+        | `image default/old linux/arm64` | 10 B |  | `sha256:2` | cached |  |
         ");
     }
 }
