@@ -3,7 +3,7 @@
 //! A run's record names each unit, its action, and all that went into it. It can be written to a file too
 //! (`--record`), and held against another machine's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,10 @@ use xbuild_plan::reasons::Ingredients;
 use xbuild_store::{Disk, Namespace};
 
 use crate::error::XbuildError;
+use crate::ui::{Diagnostics, Said, Ui};
 
 /// The memo namespace, by project. A change of what is kept takes a new name.
-const RUNS: Namespace = Namespace::new("runs-1");
+const RUNS: Namespace = Namespace::new("runs-2");
 
 /// The format of a record.
 const FORMAT: u32 = 1;
@@ -72,8 +73,41 @@ pub(crate) struct History {
     file: Option<PathBuf>,
     /// What the graphs of this run are called, by part.
     pub(crate) graphs: Vec<String>,
-    /// Whether a run of which everything was there counts, where none is known.
+    /// Whether a run of which everything was there counts, where none is known of its graphs.
     keeps_cached: bool,
+}
+
+/// A run that is known of a project.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Known {
+    record: Digest<Blob>,
+    /// What its graphs are called.
+    graphs: BTreeSet<String>,
+}
+
+/// What is left of a run beside what it made: whoever is given that without a run is given this with it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Echo {
+    /// What compilers and build scripts said.
+    pub(crate) said: Vec<Said>,
+    /// It, or the latest before it that tells of the same graphs.
+    pub(crate) run: Option<Known>,
+}
+
+impl Echo {
+    /// Says again what was said; and where no run is known of the same graphs, as in another folder, this one is from now on.
+    pub(crate) fn repeat(&self, ui: &Ui, store: &Disk, root: &Path) {
+        Diagnostics::repeat(ui, &self.said);
+        if let Some(run) = &self.run
+            && store.has_blob(run.record).is_ok_and(|there| there)
+        {
+            let history = History::new(root, None);
+            let runs = history.known(store);
+            if runs.iter().all(|known| !known.graphs.is_superset(&run.graphs)) {
+                history.keep(store, run.clone(), runs);
+            }
+        }
+    }
 }
 
 impl RunRecord {
@@ -161,34 +195,42 @@ impl History {
         Self { keeps_cached: false, ..Self::new(root, None) }
     }
 
-    /// Adds a run, if anything was executed in it, or none of the project's is known. That it can't be kept costs an
-    /// explanation later, and no more.
-    pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<(), XbuildError> {
-        let mut runs = self.digests(store);
+    /// Adds a run, if anything was executed in it, or none is known of its graphs. Gives the latest that tells of them. That it can't be kept costs an explanation later, and no more.
+    pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<Option<Known>, XbuildError> {
+        let runs = self.known(store);
         let record = RunRecord::new(units);
-        let is_new = record.units.iter().any(|unit| unit.fate != Fate::Cached);
-        if (is_new || runs.is_empty() && self.keeps_cached)
-            && let Ok(digest) = store.put(&record.encode()?)
+        let is_executed = record.units.iter().any(|unit| unit.fate != Fate::Cached);
+        let graphs: BTreeSet<String> = record.units.iter().map(|unit| unit.graph.clone()).collect();
+        let mut latest = runs.iter().find(|run| run.graphs.is_superset(&graphs)).cloned();
+        if (is_executed || latest.is_none() && self.keeps_cached)
+            && let Ok(record) = store.put(&record.encode()?)
         {
-            runs.insert(0, digest);
-            runs.truncate(KEPT);
-            let _ = store.put_memo(RUNS, self.project, &serde_json::to_vec(&runs).unwrap_or_default());
+            let run = Known { record, graphs };
+            self.keep(store, run.clone(), runs);
+            latest = Some(run);
         }
         if let Some(path) = &self.file {
             let bytes = record.with_trees(store)?.encode()?;
             fs_err::write(path, bytes).map_err(|error| XbuildError::machine(&error))?;
         }
-        Ok(())
+        Ok(latest)
     }
 
-    fn digests(&self, store: &Disk) -> Vec<Digest<Blob>> {
+    /// Keeps a run as the latest.
+    fn keep(&self, store: &Disk, run: Known, mut runs: Vec<Known>) {
+        runs.insert(0, run);
+        runs.truncate(KEPT);
+        let _ = store.put_memo(RUNS, self.project, &serde_json::to_vec(&runs).unwrap_or_default());
+    }
+
+    fn known(&self, store: &Disk) -> Vec<Known> {
         let memo = store.memo(RUNS, self.project);
         memo.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
     }
 
     /// The runs that are known, the latest first.
     pub(crate) fn runs(&self, store: &Disk) -> Vec<RunRecord> {
-        let read = |digest: Digest<Blob>| RunRecord::decode(&store.get(digest).ok()?);
-        self.digests(store).into_iter().filter_map(read).collect()
+        let read = |run: Known| RunRecord::decode(&store.get(run.record).ok()?);
+        self.known(store).into_iter().filter_map(read).collect()
     }
 }

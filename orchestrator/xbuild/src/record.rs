@@ -11,7 +11,8 @@
 //! | the local sources' tree and place, `Cargo.lock` (it is among them) | they are built |
 //! | the same of other projects in folders that the description leads to ([`crate::inputs::Before`]) | outputs of theirs are used |
 //!
-//! What compilers and build scripts warned of is remembered too, and said again each time.
+//! What compilers and build scripts warned of is remembered too, and said again each time; and so is the run's record, for
+//! folders in which there was none.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,20 +26,20 @@ use xbuild_store::{Disk, Namespace};
 
 use crate::cli::{Build, Execution, Features};
 use crate::description::Described;
+use crate::history::Echo;
 use crate::lock::{InputPin, PackageSets};
 use crate::packages;
 use crate::stamp::Stamp;
-use crate::ui::Said;
 
 /// The memo namespace. A change of what is kept, or of what a key covers, takes a new name.
-const REQUESTS: Namespace = Namespace::new("request-7");
+const REQUESTS: Namespace = Namespace::new("request-8");
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     /// How many units the graphs had.
     units: usize,
     outputs: Vec<Recorded>,
-    said: Vec<Said>,
+    echo: Echo,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,13 +109,13 @@ pub(crate) struct Recalled {
     /// How many units the graphs had.
     pub(crate) units: usize,
     pub(crate) rows: Vec<Row>,
-    /// What was said that must be said again.
-    pub(crate) said: Vec<Said>,
+    /// What there is of its run.
+    pub(crate) echo: Echo,
 }
 
 /// What an equal request before this one came to, if all of its outputs are still in the store.
 pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Recalled> {
-    let Record { units, outputs, said } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
+    let Record { units, outputs, echo } = serde_json::from_slice(&store.memo(REQUESTS, key)?).ok()?;
     let row = |one: Recorded| {
         let there = store.has_blob(one.file.digest).is_ok_and(|there| there);
         there.then_some(Row {
@@ -130,11 +131,11 @@ pub(crate) fn recall(store: &Disk, key: Sha256) -> Option<Recalled> {
             path: None,
         })
     };
-    Some(Recalled { units, rows: outputs.into_iter().map(row).collect::<Option<_>>()?, said })
+    Some(Recalled { units, rows: outputs.into_iter().map(row).collect::<Option<_>>()?, echo })
 }
 
 /// Remembers what a request came to. That it can't be written costs time later, and no more.
-pub(crate) fn remember(store: &Disk, key: Sha256, Recalled { units, rows, said }: Recalled) {
+pub(crate) fn remember(store: &Disk, key: Sha256, Recalled { units, rows, echo }: Recalled) {
     let outputs = rows
         .iter()
         .map(|Row { artefact, status: _, time: _, path: _ }| Recorded {
@@ -145,7 +146,7 @@ pub(crate) fn remember(store: &Disk, key: Sha256, Recalled { units, rows, said }
             file: artefact.file,
         })
         .collect();
-    let record = Record { units, outputs, said };
+    let record = Record { units, outputs, echo };
     if let Ok(bytes) = serde_json::to_vec(&record) {
         let _ = store.put_memo(REQUESTS, key, &bytes);
     }

@@ -27,14 +27,14 @@ use crate::cli::{Build, Global};
 use crate::composed::Composed;
 use crate::description::{Described, VariantToolchains};
 use crate::error::XbuildError;
-use crate::history::History;
+use crate::history::{Echo, History};
 use crate::inputs::Hands;
 use crate::native::Supplied;
 use crate::record::Recalled;
 use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::timings::{self, Recorder};
-use crate::ui::{Diagnostics, Said, Traced, Ui};
+use crate::ui::{Traced, Ui};
 use crate::{inputs, lock, record};
 
 pub(crate) use realise::run_graph;
@@ -59,12 +59,12 @@ pub(crate) fn make(
     let terse = !is_told && ui.verbose == 0 && build.affected_since.is_none();
     let known = if terse { work.key()? } else { None };
     let known = known.and_then(|key| record::recall(&session.store, key));
-    if let Some(Recalled { units, rows, said }) = known {
+    if let Some(Recalled { units, rows, echo }) = known {
         if build.dry_run {
             realise::tell_dry_run(ui, 0, units);
             return Ok(None);
         }
-        Diagnostics::repeat(ui, &said);
+        echo.repeat(ui, &session.store, &described.root);
         return Ok(Some(rows));
     }
     let mut planned = work.plan(&Extra::default(), &mut recorder)?;
@@ -80,11 +80,11 @@ pub(crate) fn make(
         let told = timings::Told { described, asked: &planned.asked, jobs: work.engine.jobs };
         recorder.write(&page, &told, realised.as_ref().err(), ui)?;
     }
-    let Realised { rows, said, units, .. } = realised?;
+    let Realised { rows, echo, units, .. } = realised?;
     if build.affected_since.is_none()
         && let Some(key) = work.key_after()?
     {
-        record::remember(&session.store, key, Recalled { units, rows: rows.clone(), said });
+        record::remember(&session.store, key, Recalled { units, rows: rows.clone(), echo });
     }
     Ok(Some(rows))
 }
@@ -187,13 +187,13 @@ pub(crate) struct Finished<'w> {
     pub(crate) graph: Graph<'w>,
     supplied: Vec<Supplied>,
     trace: Vec<Traced>,
-    said: Vec<Said>,
+    echo: Echo,
 }
 
-/// The outputs, proved, and what was said on the way that must be said again.
+/// The outputs, proved, and what there is of the run that made them.
 pub(crate) struct Realised {
     pub(crate) rows: Vec<Row>,
-    pub(crate) said: Vec<Said>,
+    pub(crate) echo: Echo,
     /// How many units the graphs have.
     pub(crate) units: usize,
     /// What `rustc --print cfg` says of each target.

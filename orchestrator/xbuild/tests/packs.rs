@@ -9,11 +9,12 @@ use fs_err as fs;
 
 const GNU: &str = "x86_64-unknown-linux-gnu";
 
-/// A project with a library, whose units no other test has.
+/// A project with a library of which the compiler has something to say, whose units no other test has.
 fn project() -> Project {
     let project = Project::program("packed", "fn main() {\n    println!(\"{}\", packed::word());\n}\n");
     let unique = project.folder.path().display().to_string();
-    project.write("src/lib.rs", &format!("pub fn word() -> &'static str {{\n    {unique:?}\n}}\n"));
+    let library = format!("pub fn word() -> &'static str {{\n    {unique:?}\n}}\n\nfn unused() {{}}\n");
+    project.write("src/lib.rs", &library);
     project
 }
 
@@ -33,13 +34,21 @@ fn a_pack_is_all_that_a_build_elsewhere_needs() {
     let there = Xbuild::new().store(&store.path().join("store")).folder(&project.root);
     let taken = there.run(&["store", "import", path]).ok().says("Took in");
     println!("{} MB, taken in in {:?}", fs::metadata(&pack).unwrap().len() / 1_000_000, taken.time);
+    // What was printed where it was built is told here, too.
+    there.run(&[&["build", "--offline"], &target[..]].concat()).ok().says("`unused` is never used");
+    there.run(&["log", "packed 0.1.0"]).ok().says("--- standard error").says("`unused` is never used");
     let build = [&["build", "--offline", "--verbose"], &target[..]].concat();
     assert_eq!(there.run(&build).ok().finished(), (0, 2), "no compiler runs");
     there.run(&["store", "verify"]).ok().says("all of it whole");
 
     // With the toolchain in it what has changed can be built, too; and a delta is small.
     project.append("src/main.rs", "// more\n");
-    assert_eq!(there.run(&build).ok().finished(), (1, 1));
+    let record = project.folder.path().join("record");
+    let record = ["--record", record.to_str().unwrap()];
+    assert_eq!(there.run(&[&build[..], &record].concat()).ok().finished(), (1, 1));
+    // Held against the run there, whose sources this store has never seen.
+    let explained = project.xbuild(&["explain", "packed 0.1.0 (bin packed)", "--against", record[1]]).ok();
+    explained.says("is another action:").says("/build/ws/src/main.rs has changed");
     project.xbuild(&[&["build"], &target[..]].concat()).ok();
     let delta = project.folder.path().join("delta");
     export(&[delta.to_str().unwrap(), "--without", path]).ok();

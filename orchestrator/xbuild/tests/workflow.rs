@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Project, TARGETS, Xbuild, xbuild};
+use common::{Project, TARGETS, Xbuild, copy, xbuild};
 use fs_err as fs;
 use insta::assert_snapshot;
 use serde_json::json;
@@ -214,8 +214,24 @@ fn what_a_unit_printed_is_told_again_from_the_cache_too() {
     let project = layered();
     project.xbuild(&["build", "-q", "--target", MUSL]).ok();
     let script = "base 0.1.0 (build script run)";
-    let ran = project.xbuild(&["log", script]).ok();
-    ran.says("asked").says("and said");
+    let log = |project: &Project| project.xbuild(&["log", script]).ok().says("asked").says("and said");
+    log(&project);
+    // The same in another folder: neither is anything run, nor is it planned.
+    let other = Project::empty();
+    copy(&project.root, &other.root);
+    other.xbuild(&["log", script]).fails(1).says("it was not built over this store");
+    let again = other.xbuild(&["build", "--target", MUSL]).ok();
+    assert!(!again.stderr.contains("Finished"), "{}", again.stderr);
+    log(&other);
+    // For another target it was built there, and is looked up here.
+    project.append("base/src/lib.rs", "#[cfg(target_arch = \"aarch64\")]\nfn unused() {}\n");
+    copy(&project.root, &other.root);
+    other.xbuild(&["build", "-q", "--target", TARGETS[1]]).ok();
+    let unit = format!("base 0.1.0 [{}]", TARGETS[1]);
+    for looked_up in ["-v", "-q"] {
+        project.xbuild(&["build", looked_up, "--target", TARGETS[1]]).ok();
+        project.xbuild(&["log", &unit]).ok().says("`unused` is never used");
+    }
     // And what failed.
     project.write("app/src/main.rs", "fn main() {\n    nonsense();\n}\n");
     project.xbuild(&["build", "-q", "--target", MUSL]).fails(1);

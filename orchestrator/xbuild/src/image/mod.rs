@@ -26,19 +26,19 @@ use xbuild_base::{Hasher, Sha256};
 use xbuild_image::Layout;
 use xbuild_store::{Disk, Namespace};
 
-use crate::ui::Said;
+use crate::history::Echo;
 
 pub(crate) use make::{Ground, make};
 
 /// The memo namespace: a request → its images. A change of what is in images takes a new name.
-const IMAGES: Namespace = Namespace::new("image-2");
+const IMAGES: Namespace = Namespace::new("image-3");
 
 /// What is remembered of a request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) made: Vec<Made>,
-    /// What compilers and build scripts said, to be said again.
-    pub(crate) said: Vec<Said>,
+    /// What there is of the run that built their programs.
+    pub(crate) echo: Echo,
 }
 
 /// An image of some platforms, in the store.

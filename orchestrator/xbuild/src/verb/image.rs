@@ -19,7 +19,7 @@ use crate::image::{Ground, Made, Record};
 use crate::image::{base, inspect, make, push, recall, remember, select};
 use crate::session::Session;
 use crate::timings::Recorder;
-use crate::ui::{Diagnostics, Ui};
+use crate::ui::Ui;
 use crate::work::{Wanted, Work};
 
 pub(crate) fn run(global: &Global, image: &Image, ui: &Ui) -> Result<ExitCode, XbuildError> {
@@ -117,17 +117,17 @@ fn images(
     let key = |work| crate::image::key(work, &wanted.names, &ground);
     let record = match work.key()?.and_then(|work| recall(&session.store, key(work))) {
         Some(record) => {
-            Diagnostics::repeat(ui, &record.said);
+            record.echo.repeat(ui, &session.store, &described.root);
             record
         }
         None => {
             let recorder = &mut Recorder::default();
             let mut planned = work.plan(&select::extra(described, &wanted.names)?, recorder)?;
             let mut realised = work.realise(&mut planned, recorder)?;
-            let said = std::mem::take(&mut realised.said);
+            let echo = std::mem::take(&mut realised.echo);
             let bases = Bases { global, session, pins: &ground.pins, plain_http, ui };
             let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
-            let record = Record { made, said };
+            let record = Record { made, echo };
             if let Some(work) = work.key_after()? {
                 remember(&session.store, key(work), &record);
             }

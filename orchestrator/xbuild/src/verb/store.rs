@@ -107,7 +107,14 @@ const KINDS: [(&str, &[&str]); 3] = [
     ),
     (
         "images",
-        &["memo/image-1", "memo/image-2", "memo/image-base-1", "memo/image-layer-1", "memo/image-scan-1"],
+        &[
+            "memo/image-1",
+            "memo/image-2",
+            "memo/image-3",
+            "memo/image-base-1",
+            "memo/image-layer-1",
+            "memo/image-scan-1",
+        ],
     ),
 ];
 

@@ -13,10 +13,10 @@ use super::{Finished, Planned, Realised, Work};
 use crate::affected::Changes;
 use crate::composed::{Ground, spec};
 use crate::error::{XbuildError, counted};
-use crate::history::{History, UnitRecord};
+use crate::history::{Echo, History, UnitRecord};
 use crate::native::{self, Supplied};
 use crate::timings::Recorder;
-use crate::ui::{BuildDisplay, LocalPackages, Said, Traced, Ui};
+use crate::ui::{BuildDisplay, LocalPackages, Traced, Ui};
 use crate::{outputs, steps};
 
 impl Work<'_> {
@@ -34,12 +34,12 @@ impl Work<'_> {
         recorder.stage("build");
         let mut history = History::new(&self.described.root, build.record.clone());
         history.graphs = planned.asked.iter().map(|one| self.graph_name(one)).collect();
-        let (trace, said) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
+        let (trace, echo) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
         if let Some(path) = &build.trace {
             let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
             fs_err::write(path, text).map_err(|error| XbuildError::machine(&error))?;
         }
-        Ok(Finished { graph, supplied, trace, said })
+        Ok(Finished { graph, supplied, trace, echo })
     }
 
     /// Builds what is planned, and proves it.
@@ -49,7 +49,7 @@ impl Work<'_> {
         recorder: &mut Recorder,
     ) -> Result<Realised, XbuildError> {
         let Self { build, described, session, ui, .. } = self;
-        let Finished { graph, supplied, trace, said } = self.build(planned, recorder)?;
+        let Finished { graph, supplied, trace, echo } = self.build(planned, recorder)?;
         recorder.stage("prove");
         let rows = outputs::rows(&graph, &planned.asked, &trace);
         let mut libraries: BTreeMap<(String, Triple), Supplied> = BTreeMap::new();
@@ -62,7 +62,7 @@ impl Work<'_> {
             (one.target.clone(), context.cfg(&one.target).unwrap_or_default().to_vec())
         };
         let cfgs = planned.asked.iter().enumerate().map(cfg).collect();
-        Ok(Realised { rows, said, units: graph.len(), cfgs, libraries })
+        Ok(Realised { rows, echo, units: graph.len(), cfgs, libraries })
     }
 
     /// Leaves of what is asked for the outputs that a change since a commit can touch.
@@ -163,13 +163,13 @@ pub(super) fn tell_dry_run(ui: &Ui, would_build: usize, cached: usize) {
     ui.output_line(&if ui.json { what.to_string() } else { text });
 }
 
-/// Runs a graph on the display. Tells what happened to each node, and what was said that must be said again.
+/// Runs a graph on the display. Tells what happened to each node, and what there is to be told again.
 pub(crate) fn run_graph(
     engine: &Engine<'_>,
     graph: &mut Graph<'_>,
     (ui, history): (&Ui, &History),
     recorder: &mut Recorder,
-) -> Result<(Vec<Traced>, Vec<Said>), XbuildError> {
+) -> Result<(Vec<Traced>, Echo), XbuildError> {
     let labels = graph.labels().to_vec();
     let mut display = BuildDisplay::new(ui, &labels, engine.store, LocalPackages::of(engine.store, graph));
     let summary = engine.run(graph, &mut display);
@@ -180,7 +180,7 @@ pub(crate) fn run_graph(
         let graph = history.graphs.get(graph.unit(node).part).cloned().unwrap_or_default();
         UnitRecord { graph, ..unit }
     });
-    history.add(engine.store, units.collect())?;
+    let run = history.add(engine.store, units.collect())?;
     if summary.failed > 0 {
         return Err(XbuildError::Failed {
             failed: summary.failed,
@@ -191,5 +191,5 @@ pub(crate) fn run_graph(
     }
     let (executed, cached) = (summary.executed, summary.cached);
     ui.status("Finished", format!("{}: {executed} built, {cached} cached", counted(labels.len(), "unit")));
-    Ok((std::mem::take(&mut display.trace), display.take_said()))
+    Ok((std::mem::take(&mut display.trace), Echo { said: display.take_said(), run }))
 }
