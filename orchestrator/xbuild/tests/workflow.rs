@@ -125,6 +125,27 @@ fn a_signal_reaches_the_program_that_runs() {
 }
 
 #[test]
+fn a_program_s_own_end_is_what_its_caller_sees() {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Stdio;
+    let main = "fn main() {\n    match std::env::args().nth(1).as_deref() {\n        Some(\"abort\") => std::process::abort(),\n        \
+                _ => panic!(\"on purpose\"),\n    }\n}\n";
+    let project = Project::program("ender", main);
+    for target in TARGETS {
+        let ended = |word: &str| {
+            let name = format!("{target}/ender");
+            let mut command = Xbuild::new().folder(&project.root).command(&["run", "-q", &name, "--", word]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap()
+        };
+        assert_eq!(ended("panic").code(), Some(101), "{target}");
+        // Windows has no signals.
+        if !target.contains("windows") {
+            assert_eq!(ended("abort").signal(), Some(6), "{target}");
+        }
+    }
+}
+
+#[test]
 fn what_can_not_be_run_is_said_with_what_can() {
     let project = Project::example();
     project
