@@ -5,6 +5,8 @@ mod common;
 use std::process::Command;
 
 use common::{Project, TARGETS, said, serve_once};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use xbuild_base::Sha256;
 
 const MUSL: &str = TARGETS[0];
@@ -45,6 +47,59 @@ fn a_package_reads_what_steps_have_made_of_sources_of_others_and_of_the_net() {
     project.xbuild(&["build", "--target", MUSL, "--locked", "--offline"]).ok();
     project.write("own/more.txt", "vier\n");
     assert!(run().ok().stdout.contains("vier"));
+}
+
+/// An archive of one file in a folder of its own.
+fn archive(path: &str, text: &str) -> Vec<u8> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_step_sees_an_archive_unpacked_and_its_variables_and_is_run_once_for_what_it_sees() {
+    let packed = archive("words-1.0/list/words.txt", "packed\n");
+    let sha256 = Sha256::of(&packed).to_hex();
+    let url = serve_once("words-1.0.tar.gz", packed.leak());
+    let project = Project::program(
+        "unpacked",
+        "fn main() {\n    print!(\"{}\", include_str!(concat!(env!(\"XBUILD_INPUT_MADE\"), \"/made.txt\")));\n}\n",
+    );
+    // When it was run is in what it makes: so one sees whether it was run again.
+    let describe = |mode: &str| {
+        project.write(
+            "xbuild.toml",
+            &format!(
+                "[package.unpacked]\ninputs = [\"made\"]\n\n\
+                 [fetch.words]\nurl = \"{url}\"\nsha256 = \"{sha256}\"\nunpack = true\nstrip = 1\n\n\
+                 [step.made]\nargv = [\"sh\", \"-c\", \"(cat w/list/words.txt own.txt; echo $MODE; date +%s%N) > made.txt\"]\n\
+                 inputs = [\"own.txt\", {{ fetch = \"words\", to = \"w\" }}]\noutputs = [\"made.txt\"]\n\
+                 env = {{ MODE = \"{mode}\" }}\n"
+            ),
+        );
+    };
+    let run = || -> Vec<String> {
+        let ran = project.xbuild(&["run", "-q", "--target", MUSL, "unpacked"]).ok();
+        ran.stdout.lines().map(str::to_owned).collect()
+    };
+    project.write("own.txt", "one\n");
+    describe("loud");
+    let first = run();
+    assert_eq!(first[..3], ["packed", "one", "loud"]);
+    project.append("src/main.rs", "// What it doesn't see has changed.\n");
+    assert_eq!(run(), first);
+    project.write("own.txt", "two\n");
+    let second = run();
+    assert!(second[..3] == ["packed", "two", "loud"] && second[3] != first[3], "{first:?} {second:?}");
+    describe("quiet");
+    let third = run();
+    assert!(third[..3] == ["packed", "two", "quiet"] && third[3] != second[3], "{second:?} {third:?}");
+    project.write("own.txt", "one\n");
+    describe("loud");
+    assert_eq!(run(), first, "as it was before");
 }
 
 #[test]
