@@ -37,6 +37,7 @@ fn every_template_is_built_in_and_is_a_whole_project() {
             walk.into_iter().filter(|path| path != ".gitignore" && path != "gitignore").collect::<Vec<_>>()
         };
         assert_eq!(files(&project.root), files(&repository().join("templates").join(template)), "{template}");
+        has_schema(&project);
         for path in ignored_walk(&project.root) {
             assert!(
                 !project.read(&path).contains("app-name") && !project.read(&path).contains("app_name"),
@@ -55,6 +56,17 @@ fn every_template_is_built_in_and_is_a_whole_project() {
     }
     let wrong = xbuild(&["init", "--template", "workspce", "--project", "/nonexistent/x"]).fails(1);
     wrong.says("there is no template `workspce`").says("did you mean `workspace`?");
+}
+
+/// The first line of a description names the schema by which editors complete and check it: the one of this release.
+#[track_caller]
+fn has_schema(project: &Project) {
+    let text = project.read("xbuild.toml");
+    let line = text.lines().next().unwrap();
+    let file = line.strip_prefix("#:schema ").unwrap_or_else(|| panic!("{line}"));
+    let version = concat!("/raw/v", env!("CARGO_PKG_VERSION"), "/");
+    let (_, file) = file.split_once(version).unwrap_or_else(|| panic!("{line}"));
+    assert!(repository().join(file).is_file(), "{line}");
 }
 
 /// The files below a folder, by their paths from it, in order.
@@ -134,6 +146,7 @@ fn a_project_gets_a_description_that_changes_nothing() {
     let before = project.xbuild(&["show"]).ok().stdout;
     project.xbuild(&["init"]).ok().says("xbuild.toml").says("xbuild show");
     assert_eq!(project.xbuild(&["show"]).ok().stdout, before);
+    has_schema(&project);
     assert!(!project.root.join(".gitignore").exists(), "there is no git");
     project.append("xbuild.toml", "# mine\n");
     project.xbuild(&["init"]).fails(1).says("is there already, and is left as it is");

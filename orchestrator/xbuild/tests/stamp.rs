@@ -91,6 +91,24 @@ fn a_new_commit_builds_the_last_unit_of_each_program_and_checks_nothing_again() 
 }
 
 #[test]
+fn without_a_stamp_a_new_commit_changes_no_bit_and_builds_nothing() {
+    let main = "fn main() {\n    println!(\"{:?}\", option_env!(\"XBUILD_REVISION\"));\n}\n";
+    let project = Project::program("unstamped", main);
+    let built = |message: &str| {
+        commit(&project, message);
+        let ran = project.xbuild(&["build", "--target", MUSL, "-v", "--message-format", "json"]).ok();
+        (ran.digests(), ran.finished().0)
+    };
+    let [(first, _), (second, executed)] = ["first", "second"].map(built);
+    assert_eq!((first.len(), &first, executed), (1, &second, 0));
+    assert_eq!(prints(&project, "unstamped"), ["None"]);
+    // With it, they are two.
+    project.write("xbuild.toml", "[stamp]\n");
+    let [(third, _), (fourth, _)] = ["third", "fourth"].map(built);
+    assert_ne!(third, fourth);
+}
+
+#[test]
 fn crates_that_tell_of_a_commit_find_what_they_look_for() {
     let project = Project::fixture("stamped");
     let first = commit(&project, "first");
