@@ -108,6 +108,32 @@ fn clippy_looks_at_members_with_the_project_s_lints_and_configuration() {
 }
 
 #[test]
+fn variants_are_checked_side_by_side_and_share_what_is_equal() {
+    let project = workspace(&format!(
+        "{FINE}\n#[cfg(feature = \"loud\")]\nfn never_used_when_loud() {{}}\n\n\
+         #[cfg(feature = \"loud\")]\npub fn louder() -> u8 {{\n    return 5;\n}}\n"
+    ));
+    project.append("part/Cargo.toml", "\n[features]\nloud = []\n");
+    project.append("xbuild.toml", "\n[variant.loud]\nfeatures = [\"part/loud\"]\n");
+    for (verb, told) in [("check", "never_used_when_loud"), ("clippy", "unneeded `return` statement")] {
+        let run = |options: &[&str]| project.xbuild(&[&[verb, "--target", GNU], options].concat());
+        let default = run(&["--variant", "default"]).ok();
+        assert!(!default.stderr.contains(told), "{}", default.stderr);
+        let both = run(&[]).ok().says(told);
+        assert!(!both.stderr.contains("Building beside"), "it is the same in both: {}", both.stderr);
+        let loud = run(&["--variant", "loud"]).ok().says(told);
+        assert_eq!(loud.finished().0, 0, "{}", loud.stderr);
+        assert_eq!(run(&[]).ok().says(told).finished().0, 0);
+        run(&["--variant", "lowd"]).fails(1).says("loud");
+    }
+    // A mistake of the one doesn't touch the other.
+    project.append("part/src/lib.rs", "#[cfg(feature = \"loud\")]\nconst WRONG: u8 = \"no number\";\n");
+    let check = |options: &[&str]| project.xbuild(&[&["check", "--target", GNU], options].concat());
+    check(&["--keep-going"]).fails(1).says("mismatched types");
+    check(&["--variant", "default"]).ok();
+}
+
+#[test]
 fn a_toolchain_without_clippy_says_so() {
     let project = Project::program("plain", "fn main() {}\n");
     project.write(

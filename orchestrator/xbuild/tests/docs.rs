@@ -70,6 +70,26 @@ fn pages_are_made_for_every_target_and_only_of_what_has_changed() {
 }
 
 #[test]
+fn each_variant_has_pages_of_its_own() {
+    let project = Project::program("varied", "fn main() {}\n");
+    project.append("Cargo.toml", "\n[features]\nloud = []\n");
+    project.write(
+        "src/lib.rs",
+        "//! A word.\n/// It is said loud.\n#[cfg(feature = \"loud\")]\npub fn shout() {}\n",
+    );
+    project.write("xbuild.toml", "[variant.loud]\nfeatures = [\"loud\"]\n");
+    let doc = |options: &[&str]| project.xbuild(&[&["doc", "--target", MUSL], options].concat()).ok();
+    let page = |variant: &str, page: &str| project.result(&format!("{variant}/{MUSL}/doc/varied/{page}"));
+    doc(&["--variant", "loud"]);
+    assert!(page("loud", "fn.shout.html").exists() && !page("default", "index.html").exists());
+    let both = doc(&[]);
+    let expected = ["default", "loud"].map(|variant| page(variant, "index.html").display().to_string());
+    assert_eq!(both.stdout.lines().collect::<Vec<_>>(), expected);
+    assert!(page("default", "index.html").exists() && !page("default", "fn.shout.html").exists());
+    assert_eq!(doc(&[]).finished().0, 0);
+}
+
+#[test]
 fn dependencies_are_documented_with_links_between_crates() {
     let project = Project::program("linked", "//! See [`glaze::Glaze`].\nfn main() {}\n");
     project.append("Cargo.toml", "\n[dependencies]\nglaze = { path = \"glaze\" }\n");

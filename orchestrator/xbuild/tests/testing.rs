@@ -138,6 +138,34 @@ fn tests_are_chosen_as_cargo_chooses_them() {
 }
 
 #[test]
+fn tests_run_for_each_variant() {
+    let project = Project::program("varied", "fn main() {}\n");
+    project.append("Cargo.toml", "\n[features]\nloud = []\n");
+    let unique = project.folder.path().display();
+    project.write(
+        "src/lib.rs",
+        &format!(
+            "// {unique}\n#[test]\nfn always() {{}}\n\n#[cfg(feature = \"loud\")]\n#[test]\nfn loud() {{}}\n"
+        ),
+    );
+    project.write("xbuild.toml", "[variant.loud]\nfeatures = [\"loud\"]\n");
+    // How many passed, and whether they were run in an earlier call.
+    let test = |options: &[&str]| -> Vec<(u64, bool)> {
+        let words = ["test", "--lib", "--target", TARGETS[0], "--message-format", "json"];
+        let lines = project.xbuild(&[&words[..], options].concat()).ok().json();
+        let runs = lines.iter().filter(|line| line["reason"] == "xbuild-test");
+        let mut runs: Vec<(u64, bool)> = runs
+            .map(|run| (run["totals"]["passed"].as_u64().unwrap(), run["cached"].as_bool().unwrap()))
+            .collect();
+        runs.sort();
+        runs
+    };
+    assert_eq!(test(&["--variant", "default"]), [(1, false)]);
+    assert_eq!(test(&[]), [(1, true), (2, false)]);
+    assert_eq!(test(&["--variant", "loud"]), [(2, true)]);
+}
+
+#[test]
 fn a_test_that_there_is_not_is_told_with_those_that_there_are() {
     let project = tested();
     let ran = project.xbuild(&["test", "--test", "its"]).fails(1);

@@ -155,6 +155,36 @@ fn variants_inherit_and_targets_differ() {
 }
 
 #[test]
+fn a_value_of_a_variant_is_set_by_its_name_and_stands_in_the_output_s() {
+    let project = project();
+    let describe = |profile: &str| {
+        project.write(
+            "xbuild.toml",
+            &format!(
+                "[build]\npackages = [\"foo\"]\ntargets = [\"{TARGET}\"]\nprofile = \"dev\"\n\n\
+                 [variant.small]\nprofile = \"{profile}\"\n"
+            ),
+        );
+    };
+    describe("small");
+    let set = ["--set", "variant.small.profile=release"];
+    project.xbuild(&[&["show"], &set[..]].concat()).ok().says("small  release");
+    let told = project.xbuild(&[&["build", "small/*/foo"], &set[..]].concat()).ok().stdout;
+    assert!(told.contains(&format!("small[variant.small.profile=release]  {TARGET}  bin/foo")), "{told}");
+
+    let lines = |arguments: &[&str]| {
+        let words = ["build", "--no-link", "--message-format", "json", "small/*/foo"];
+        project.xbuild(&[&words[..], arguments].concat()).ok()
+    };
+    let (release, small) = (lines(&set), lines(&[]));
+    assert_eq!(release.json()[0]["overrides"], serde_json::json!(["variant.small.profile=release"]));
+    assert_ne!(release.digests(), small.digests());
+    // It is what the description would have said.
+    describe("release");
+    assert_eq!(lines(&[]).digests(), release.digests());
+}
+
+#[test]
 fn what_a_condition_means_for_a_target_is_what_its_compiler_says() {
     // Each built-in target: conditions that its triple decides are decided like rustc's own cfg.
     let project = project();
