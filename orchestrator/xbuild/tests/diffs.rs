@@ -32,6 +32,27 @@ fn two_outputs_differ_in_crates_features_and_sections() {
 }
 
 #[test]
+fn what_is_needed_beside_rust_is_told() {
+    let project = Project::program("equipped", "fn main() {}\n");
+    project.write("build.rs", "fn main() {}\n");
+    project.write(
+        "xbuild.toml",
+        "[build]\ntargets = [\"x86_64-unknown-linux-gnu\"]\nprofile = \"dev\"\n\n\
+         [variant.full.native.equipped]\ntools = [\"hello\"]\npackages = [\"zlib1g-dev\"]\n",
+    );
+    let diff = |one: &str, other: &str, more: &[&str]| {
+        let [one, other] = [one, other].map(|variant| format!("{variant}/*/equipped"));
+        project.xbuild(&[&["diff", &one, &other], more].concat()).ok()
+    };
+    diff("default", "full", &[]).says("package  zlib1g-dev  new\n").says("tool     hello  new\n");
+    diff("full", "default", &[]).says("package  zlib1g-dev  gone\n").says("tool     hello  gone\n");
+    let lines = diff("default", "full", &["--message-format", "json"]).json();
+    let package = lines.iter().find(|line| line["of"] == "package").unwrap();
+    let expected = (&"zlib1g-dev".into(), &serde_json::Value::Null, &"".into());
+    assert_eq!((&package["name"], &package["one"], &package["other"]), expected);
+}
+
+#[test]
 fn two_revisions_are_compared_by_outputs_and_by_locks() {
     let project = Project::program("tool", "fn main() {\n    println!(\"one\");\n}\n");
     let git = |arguments: &[&str]| {

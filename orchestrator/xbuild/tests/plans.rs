@@ -112,6 +112,32 @@ fn what_is_not_the_same_when_it_is_built_again_is_named_with_the_unit_that_it_ca
     assert!(line["files"][0]["path"].as_str().unwrap().ends_with("/built"), "{line:#}");
 }
 
+/// A macro that expands to the time: the crate that calls it is another program each time.
+#[test]
+fn a_program_that_is_another_each_time_is_named_with_the_section_that_differs() {
+    let project = Project::workspace(&[
+        ("dated", None, "\n[lib]\nproc-macro = true\n"),
+        ("telling-time", Some("dated"), ""),
+    ]);
+    project.write(
+        "dated/src/lib.rs",
+        "use proc_macro::TokenStream;\nuse std::time::{SystemTime, UNIX_EPOCH};\n\n\
+         #[proc_macro]\npub fn now(_: TokenStream) -> TokenStream {\n    \
+         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();\n    \
+         format!(\"\\\"{now:032}\\\"\").parse().unwrap()\n}\n",
+    );
+    project.write(
+        "telling-time/src/main.rs",
+        "fn main() {\n    println!(\"{}\", std::hint::black_box(dated::now!()));\n}\n",
+    );
+    let ran = project.xbuild(&["reproduce", "--target", "x86_64-unknown-linux-gnu"]).fails(1);
+    let ran = ran.says("1 of 2 units made something else when executed again");
+    let mut lines = ran.stdout.lines();
+    let first = "telling-time 0.1.0 (bin telling-time) [x86_64-unknown-linux-gnu] made something else:";
+    assert_eq!(lines.next(), Some(first), "{}", ran.stdout);
+    assert!(lines.any(|line| line.contains(": section .rodata: ")), "{}", ran.stdout);
+}
+
 /// An empty store: what is fetched is counted, and enough to build with.
 #[test]
 fn what_a_request_needs_is_fetched_and_nothing_else() {
