@@ -61,6 +61,9 @@ pub enum RegistryError {
     /// There is no such image.
     #[error("there is no image {0}")]
     NoImage(String),
+    /// What a digest names is not there any more.
+    #[error("{0} has gone")]
+    Gone(String),
     /// A request failed, often enough.
     #[error("could not {doing} {what}: {problem}")]
     Request {
@@ -110,6 +113,9 @@ impl RegistryError {
             Self::NoPlatform { platforms, .. } => Some(format!("it has {}", platforms.join(", "))),
             Self::NoImage(_) => {
                 Some("look for the right name and tag: skopeo list-tags docker://…".to_owned())
+            }
+            Self::Gone(_) => {
+                Some("move the pin to what its name leads to now: xbuild update; or name another".to_owned())
             }
             Self::Request { is_limited: true, .. } => Some(
                 "wait some minutes, then run the same command again: the registry asks for fewer requests"

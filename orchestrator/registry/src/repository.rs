@@ -203,6 +203,9 @@ impl Repository {
         // Who one is has been said: what is given here counts only where nothing was.
         let got = retried(|| self.client.pull_manifest_raw(&at, &auth, media_types)).await;
         let (bytes, _) = got.map_err(|error| match status(&error) {
+            Some(404) if self.doing == PULLING && name.starts_with("sha256:") => {
+                RegistryError::Gone(self.named(name))
+            }
             Some(404) if self.doing == PULLING => RegistryError::NoImage(self.named(name)),
             _ => self.failed("get", &self.named(name), &error),
         })?;

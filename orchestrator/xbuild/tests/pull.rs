@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::base::{copy, put_base};
 use common::image::{files, manifest, run_in};
 use common::machine::oci_tools;
-use common::registry::{BASIC, BROKEN, DENIED, Fault, LIMITED, Proxy, Registry, UNAUTHORIZED};
+use common::registry::{BASIC, BROKEN, DENIED, Fault, LIMITED, OTHER, Proxy, Registry, UNAUTHORIZED};
 use common::{Project, Ran, Xbuild};
 use fs_err as fs;
 use serde_json::{Value, json};
@@ -145,6 +145,38 @@ fn a_base_that_does_not_come_is_told_of() {
             scope.spawn(move || once(case, registry));
         }
     });
+}
+
+#[test]
+fn a_mistake_in_an_image_does_not_touch_what_needs_it_not() {
+    let registry = Registry::new();
+    let reference = format!("{}/team/gone:1", registry.address());
+    let project = Project::program("hello", HELLO);
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[images.gone]\nbase = \"{reference}\"\n\n[images.wrong]\nbins = [\"helo\"]\n\n[images.right]\nbase = \"scratch\"\n\n\
+             [variant.broken]\nfeatures = [\"nonsense\"]\n"
+        ),
+    );
+    let lock = format!("version = 1\n\n[image.\"{reference}\"]\ndigest = \"{OTHER}\"\n");
+    project.write("xbuild.lock", &lock);
+    let run = |words: &[&str]| {
+        let xbuild = Xbuild::new().folder(&project.root).env("DOCKER_CONFIG", docker_folder(&project));
+        xbuild.run(&[words, &["--variant", "default"]].concat())
+    };
+    for verb in ["build", "check", "test"] {
+        run(&[verb, "--target", MUSL]).ok();
+    }
+    assert_eq!(run(&["run", "-q", "--target", MUSL]).ok().stdout, "hello\n");
+    let image = |name: &str| run(&["image", name, "--target", MUSL]);
+    image("right").ok();
+    image("gone").fails(3).says(&format!("team/gone@{OTHER}")).says("xbuild update");
+    image("wrong").fails(1).says("`helo`");
+    let of_variant = |name: &str| project.xbuild(&["image", "right", "--target", MUSL, "--variant", name]);
+    of_variant("broken").fails(1).says("feature `nonsense`");
+    of_variant("brokn").fails(1).says("there is no variant `brokn`").says("did you mean `broken`?");
+    assert_eq!(project.read("xbuild.lock"), lock);
 }
 
 #[test]

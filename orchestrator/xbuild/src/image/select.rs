@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::Triple;
-use xbuild_describe::{Base, FileSource, ImageFile, ImageGround, VariantName, name_matches};
+use xbuild_describe::{Base, FileSource, ImageFile, ImageGround, VariantName, name_matches, suggest};
 use xbuild_fetch::{FixedOutput, Place, Unpack};
 use xbuild_image::Platform;
 
@@ -68,7 +68,7 @@ pub(crate) fn pairs(
                     described.description.variants.keys().map(|name| name.as_str()).collect();
                 XbuildError::user(
                     format!("there is no variant `{}`", image.variants.join("`, `")),
-                    format!("the variants are {}", names.join(", ")),
+                    suggest(&image.variants.join(", "), "variants", &names),
                 )
             }
             None => XbuildError::user(
