@@ -2,6 +2,7 @@
 
 mod common;
 
+use common::printed::plain;
 use common::{Project, Ran, Xbuild, xbuild};
 use fs_err as fs;
 use insta::assert_snapshot;
@@ -120,6 +121,53 @@ fn a_projects_own_toolchains_count_in_all_its_folders() {
 }
 
 #[test]
+fn pinned_toolchains_are_told_and_looked_at() {
+    let (folder, xbuild) = small_store();
+    assert_snapshot!(xbuild.run(&["toolchain", "list"]).ok().stdout.trim_end(), @r"
+      1.95.0     official
+    * 1.96.1     debian
+    ");
+    assert_snapshot!(xbuild.run(&["toolchain", "show", "1.2.3"]).fails(1).stderr, @r"
+    error: no toolchain 1.2.3 is pinned
+    help: xbuild toolchain add 1.2.3
+    ");
+    let update = xbuild.run(&["toolchain", "update", "--offline"]).fails(1);
+    update.says("the network may not be used (offline)");
+    let whole = xbuild.run(&["toolchain", "verify", "--offline"]).ok();
+    assert!(whole.stdout.ends_with(" pins: 0 bad, 0 superseded\n"), "{}", whole.stdout);
+
+    // A pin of the project's own, of what the store has: it is shown, and when it is damaged it is told.
+    let sha256 = xbuild_base::Sha256::of(b"three").to_hex();
+    let own = folder.path().join(".xbuild/toolchains.toml");
+    fs::create_dir(own.parent().unwrap()).unwrap();
+    let pin = format!(
+        "name = \"musl-dev\", version = \"9.9\", arch = \"amd64\", suite = \"trixie\", path = \"pool/m.deb\", size = 5, \
+         sha256 = \"{sha256}\""
+    );
+    fs::write(&own, format!("format = 1\n\n[pins.any.musl-x86_64]\npackages = [{{ {pin} }}]\n")).unwrap();
+    let shown = xbuild.run(&["toolchain", "show"]).ok().stdout;
+    let of_pin = shown.lines().skip_while(|line| !line.starts_with("any  musl-x86_64")).take(2);
+    let shown: Vec<&str> = shown.lines().take(1).chain(of_pin).collect();
+    assert_snapshot!(shown.join("\n"), @r"
+    1.96.1, debian
+    any  musl-x86_64  5 B  (for targets)
+        musl-dev 9.9 (amd64, trixie)
+    ");
+    let blob = folder.path().join("store/blobs").join(&sha256[..2]).join(&sha256);
+    fs::remove_file(&blob).unwrap();
+    fs::write(&blob, "thrxe").unwrap();
+    let damaged = xbuild.run(&["toolchain", "verify", "--offline"]).fails(3);
+    assert_snapshot!(damaged.stdout.lines().next().unwrap(), @"any musl-x86_64: musl-dev:amd64 9.9: what was fetched is damaged: xbuild store verify --repair");
+    assert!(damaged.stdout.ends_with(" pins: 1 bad, 0 superseded\n"), "{}", damaged.stdout);
+    assert_snapshot!(damaged.stderr, @r"
+    error: 1 pin can't be relied on
+    help: xbuild toolchain update
+    ");
+    fs::write(&own, "format = 2\n").unwrap();
+    xbuild.run(&["toolchain", "list"]).fails(1).says("toolchains.toml");
+}
+
+#[test]
 fn doctor_names_every_part_of_the_sandbox_in_aligned_columns() {
     let ran = xbuild(&["doctor"]);
     assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
@@ -158,8 +206,16 @@ fn small_store() -> (tempfile::TempDir, Xbuild) {
 fn verify_finds_a_flipped_byte_and_repair_removes_it() {
     let (folder, xbuild) = small_store();
     let whole = xbuild.run(&["store", "verify"]).ok();
-    assert!(whole.stdout.contains("blobs"), "{}", whole.stdout);
-    assert!(whole.stdout.ends_with("in the store, all of it whole\n"), "{}", whole.stdout);
+    assert_snapshot!(plain(&whole.stdout), @r"
+    actions  0 checked
+    blobs  3 checked
+    directories  0 checked
+    [size] in the store, all of it whole
+    ");
+    assert_snapshot!(plain(&xbuild.run(&["store", "usage"]).ok().stdout), @r"
+    [size]  nothing (3 files)
+    [size]  in all
+    ");
 
     let digest = xbuild_base::Sha256::of(b"two").to_hex();
     let blob = folder.path().join("store/blobs").join(&digest[..2]).join(&digest);
@@ -191,8 +247,10 @@ fn gc_says_what_would_go_and_then_removes_it() {
         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ")
     };
     let dry = xbuild.run(&["gc", "--dry-run", "--keep-days", "0"]).ok();
-    assert_eq!(row(&dry), "blobs 3 would go 11 B 0 kept");
-    assert!(dry.stdout.ends_with("would free 11 B, 0 B left\n"), "{}", dry.stdout);
+    assert_snapshot!(dry.stdout.trim_end(), @r"
+    blobs         3 would go         11 B         0 kept
+    would free 11 B, 0 B left
+    ");
     assert!(blob.exists(), "a dry run removes nothing");
     let kept = xbuild.run(&["gc"]).ok();
     assert_eq!(row(&kept), "blobs 0 removed 0 B 3 kept", "what is young is kept");

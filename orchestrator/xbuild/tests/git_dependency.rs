@@ -6,6 +6,7 @@ mod common;
 use std::path::Path;
 use std::process::Command;
 
+use common::printed::printed;
 use common::{Project, Xbuild};
 use fs_err as fs;
 
@@ -130,7 +131,13 @@ fn a_git_dependency_is_built_from_its_whole_tree() {
             sauce.root.display(),
         ),
     );
-    project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok().says("and 2 git commits");
+    let bundled = project.xbuild(&["bundle", mirror.to_str().unwrap(), "--target", GNU]).ok();
+    let told = printed(&project, &bundled).replace(mirror.to_str().unwrap(), "[mirror]");
+    let told = told.lines().skip_while(|line| !line.trim_start().starts_with("Bundled"));
+    insta::assert_snapshot!(told.map(str::trim_start).collect::<Vec<_>>().join("\n"), @r"
+    Bundled [files], [size], and 2 git commits, in [mirror]
+    note: build from it: XBUILD_MIRRORS=[mirror] xbuild all --offline
+    ");
 
     // With the commit in the store its repository is not asked again.
     fs::remove_dir_all(&kneading).unwrap();

@@ -4,8 +4,10 @@ mod common;
 
 use std::process::Stdio;
 
+use common::printed::printed;
 use common::{Project, Xbuild};
 use fs_err as fs;
+use insta::assert_snapshot;
 
 const GNU: &str = "x86_64-unknown-linux-gnu";
 
@@ -28,11 +30,18 @@ fn a_pack_is_all_that_a_build_elsewhere_needs() {
     export(&[path]).fails(1).says("2 units are not built").says("xbuild all");
     assert!(!pack.exists());
     project.xbuild(&[&["build"], &target[..]].concat()).ok();
-    export(&[path]).ok().says("Packed");
+    assert_snapshot!(printed(&project, &export(&[path]).ok()), @r"
+    stderr:
+          Packed [files], [size]
+    ");
 
     let store = tempfile::tempdir().unwrap();
     let there = Xbuild::new().store(&store.path().join("store")).folder(&project.root);
-    let taken = there.run(&["store", "import", path]).ok().says("Took in");
+    let taken = there.run(&["store", "import", path]).ok();
+    assert_snapshot!(printed(&project, &taken), @r"
+    stderr:
+         Took in [files], [size]
+    ");
     println!("{} MB, taken in in {:?}", fs::metadata(&pack).unwrap().len() / 1_000_000, taken.time);
     // What was printed where it was built is told here, too.
     there.run(&[&["build", "--offline"], &target[..]].concat()).ok().says("`unused` is never used");

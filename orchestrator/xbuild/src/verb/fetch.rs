@@ -21,7 +21,8 @@ use crate::work::{Extra, Planned, Wanted, Work, with_work};
 pub(crate) fn run(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let build: Build = fetch.outputs.clone().into();
     let units = with_work(global, &build, Wanted::Everything, ui, fetch_all)?;
-    ui.status("Fetched", format!("all that {} need", counted(units, "unit")));
+    let need = if units == 1 { "needs" } else { "need" };
+    ui.status("Fetched", format!("all that {} {need}", counted(units, "unit")));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -12,7 +12,7 @@ use xbuild_fetch::toolchain::{
 };
 
 use crate::cli::{Global, Toolchain};
-use crate::error::XbuildError;
+use crate::error::{XbuildError, counted};
 use crate::session::{Fetching, Session};
 use crate::ui::Ui;
 use crate::{description, settings};
@@ -179,7 +179,7 @@ fn update_pins(
         let name = path.display().to_string();
         let text = with_pins(&name, &text, &update.pins).map_err(xbuild_fetch::FetchError::from)?;
         write(&path, &text)?;
-        ui.status("Moved", format!("{} pins in {name}", update.changes.len()));
+        ui.status("Moved", format!("{} in {name}", counted(update.changes.len(), "pin")));
     }
     if update.failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
@@ -225,9 +225,10 @@ fn verify_pins(global: &Global, toolchains: &Toolchains, ui: &Ui) -> Result<Exit
         }
         bad += usize::from(!verdict.is_good());
     }
-    ui.output_line(&format!("{} pins: {bad} bad, {moved} superseded", verdicts.len()));
+    ui.output_line(&format!("{}: {bad} bad, {moved} superseded", counted(verdicts.len(), "pin")));
     if bad == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    Err(XbuildError::environment(format!("{bad} pins can't be relied on"), "xbuild toolchain update"))
+    let what = format!("{} can't be relied on", counted(bad, "pin"));
+    Err(XbuildError::environment(what, "xbuild toolchain update"))
 }
