@@ -149,20 +149,23 @@ fn tests_run_for_each_variant() {
         ),
     );
     project.write("xbuild.toml", "[variant.loud]\nfeatures = [\"loud\"]\n");
-    // How many passed, and whether they were run in an earlier call.
-    let test = |options: &[&str]| -> Vec<(u64, bool)> {
+    // The variant, how many passed, and whether they were run in an earlier call.
+    let test = |options: &[&str]| -> BTreeMap<String, (u64, bool)> {
         let words = ["test", "--lib", "--target", TARGETS[0], "--message-format", "json"];
         let lines = project.xbuild(&[&words[..], options].concat()).ok().json();
-        let runs = lines.iter().filter(|line| line["reason"] == "xbuild-test");
-        let mut runs: Vec<(u64, bool)> = runs
-            .map(|run| (run["totals"]["passed"].as_u64().unwrap(), run["cached"].as_bool().unwrap()))
-            .collect();
-        runs.sort();
-        runs
+        let run = |line: &serde_json::Value| {
+            let variant = line["variant"].as_str().unwrap().to_owned();
+            let passed = line["totals"]["passed"].as_u64().unwrap();
+            (variant, (passed, line["cached"].as_bool().unwrap()))
+        };
+        lines.iter().filter(|line| line["reason"] == "xbuild-test").map(run).collect()
     };
-    assert_eq!(test(&["--variant", "default"]), [(1, false)]);
-    assert_eq!(test(&[]), [(1, true), (2, false)]);
-    assert_eq!(test(&["--variant", "loud"]), [(2, true)]);
+    let expect = |runs: &[(&str, u64, bool)]| -> BTreeMap<String, (u64, bool)> {
+        runs.iter().map(|&(variant, passed, cached)| (variant.to_owned(), (passed, cached))).collect()
+    };
+    assert_eq!(test(&["--variant", "default"]), expect(&[("default", 1, false)]));
+    assert_eq!(test(&[]), expect(&[("default", 1, true), ("loud", 2, false)]));
+    assert_eq!(test(&["--variant", "loud"]), expect(&[("loud", 2, true)]));
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) struct TestDisplay<'t> {
     ui: &'t Ui,
     store: &'t dyn Content,
     labels: &'t [Label],
+    /// The variant that each run is of.
+    variants: Vec<String>,
     running: BTreeMap<Node, Instant>,
     bar: Option<ProgressBar>,
     done: usize,
@@ -32,9 +34,14 @@ pub(crate) struct TestDisplay<'t> {
 }
 
 impl<'t> TestDisplay<'t> {
-    pub(crate) fn new(ui: &'t Ui, store: &'t dyn Content, labels: &'t [Label]) -> Self {
+    pub(crate) fn new(
+        ui: &'t Ui,
+        store: &'t dyn Content,
+        labels: &'t [Label],
+        variants: Vec<String>,
+    ) -> Self {
         let (running, suites) = (BTreeMap::new(), BTreeMap::new());
-        Self { ui, store, labels, running, bar: None, done: 0, suites, broken: 0 }
+        Self { ui, store, labels, variants, running, bar: None, done: 0, suites, broken: 0 }
     }
 
     /// Takes the live line away; what has ended, in the order of the tests.
@@ -68,7 +75,9 @@ impl<'t> TestDisplay<'t> {
         self.running.remove(&node);
         self.done += 1;
         if self.ui.json {
-            self.ui.output_line(&line(&self.labels[node], &suite, is_cached).to_string());
+            self.ui.output_line(
+                &line((&self.variants[node], &self.labels[node]), &suite, is_cached).to_string(),
+            );
         }
         self.suites.insert(node, suite);
         self.redraw();
@@ -165,7 +174,7 @@ pub(crate) fn summary(suites: &[Suite]) -> String {
     format!("{} in {}", words(totals), counted(suites.len(), "run"))
 }
 
-fn line(label: &Label, suite: &Suite, is_cached: bool) -> serde_json::Value {
+fn line((variant, label): (&str, &Label), suite: &Suite, is_cached: bool) -> serde_json::Value {
     let of_case = |Case { name, verdict }: &Case| match verdict {
         Verdict::Passed => json!({ "name": name, "verdict": "passed" }),
         Verdict::Failed(output) => json!({ "name": name, "verdict": "failed", "output": output }),
@@ -174,6 +183,7 @@ fn line(label: &Label, suite: &Suite, is_cached: bool) -> serde_json::Value {
     json!({
         "reason": "xbuild-test",
         "package_id": label.package_id,
+        "variant": variant,
         "run": suite.name,
         "platform": suite.platform,
         "failure": suite.failure,

@@ -43,10 +43,11 @@ fn run_tests(
         return Ok(ExitCode::SUCCESS);
     }
     let runners = runners(work, &planned.asked)?;
+    let variants = tests.iter().map(|of| planned.asked[of.part].variant.to_string()).collect();
     let arguments = test.filter.iter().chain(&test.arguments).cloned().collect();
     let mut runs = TestRuns::new(&mut graph, tests, runners, arguments);
     let labels = runs.labels().to_vec();
-    let mut display = TestDisplay::new(ui, work.content(), &labels);
+    let mut display = TestDisplay::new(ui, work.content(), &labels, variants);
     let summary = work.engine().run(&mut runs, &mut display);
     let suites = display.finish();
     if let Some(file) = &test.junit {
