@@ -195,7 +195,8 @@ impl History {
         Self { keeps_cached: false, ..Self::new(root, None) }
     }
 
-    /// Adds a run, if anything was executed in it, or none is known of its graphs. Gives the latest that tells of them. That it can't be kept costs an explanation later, and no more.
+    /// Adds a run, if anything was executed in it, or none is known of its graphs. Gives the latest that tells of them. That it
+    /// can't be kept costs an explanation later, and no more.
     pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<Option<Known>, XbuildError> {
         let runs = self.known(store);
         let record = RunRecord::new(units);

@@ -214,9 +214,8 @@ jobs:
           REGISTRY_TOKEN: ${{{{ secrets.GITHUB_TOKEN }}}}
         run: |
           echo "$REGISTRY_TOKEN" | docker login "$REGISTRY" --username "$REGISTRY_USER" --password-stdin
-          xbuild image --locked --push --tag "${{GITHUB_REF_NAME#v}}" | tee pushed
-          {{ echo; sed 's/.*/- `&`/' pushed; }} >> "$GITHUB_STEP_SUMMARY"
-          rm pushed
+          xbuild image --locked --push --tag "${{GITHUB_REF_NAME#v}}" | tee "$RUNNER_TEMP/pushed"
+          {{ echo; sed 's/.*/- `&`/' "$RUNNER_TEMP/pushed"; }} >> "$GITHUB_STEP_SUMMARY"
 "#,
                 quoted(registry)
             );
