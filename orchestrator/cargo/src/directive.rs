@@ -4,6 +4,8 @@
 //! key as metadata and knows no errors; the new one needs a package whose `rust-version` is 1.77 or above (or
 //! not said), and refuses keys that it doesn't know.
 
+use xbuild_describe::{suggest, suggest_or};
+
 use crate::context::Context;
 use crate::error::Error;
 use crate::layout;
@@ -212,8 +214,11 @@ impl Parser<'_> {
             }
             "rustc-link-arg-bin" => {
                 let (name, argument) = value.split_once('=').ok_or("the form is `KEY=BIN=ARG`")?;
-                if !self.package.binaries().any(|target| target.name == name) {
-                    return Err(format!("the package has no bin target named `{name}`"));
+                let programs: Vec<&str> =
+                    self.package.binaries().map(|target| target.name.as_str()).collect();
+                if !programs.contains(&name) {
+                    let help = suggest(name, "programs", &programs);
+                    return Err(format!("the package has no bin target named `{name}`\n  help: {help}"));
                 }
                 output.link_arguments.push((LinkTarget::Binary(name.to_owned()), argument.to_owned()));
             }
@@ -241,7 +246,12 @@ impl Parser<'_> {
                 let (key, value) = split(value, form)?;
                 output.metadata.push((key.to_owned(), value.to_owned()));
             }
-            _ => return Err(format!("the key `{key}` is not known")),
+            _ => {
+                let known = OLD_KEYS.iter().map(|key| key.trim_end_matches('=')).chain(["error", "metadata"]);
+                let help =
+                    suggest_or(key, known, "print what is no directive as `cargo::metadata=KEY=VALUE`");
+                return Err(format!("the key `{key}` is not known\n  help: {help}"));
+            }
         }
         Ok(())
     }

@@ -585,7 +585,8 @@ fn directives_that_cargo_would_refuse_are_refused_with_their_line() {
     let parse = |unit, line: &str| context.parse_script_output(scene.index(&context, unit), line.as_bytes());
     let refused: BTreeMap<&str, &str> = [
         ("cargo::rustc-cfg", "there is no `=`"),
-        ("cargo::nonsense=1", "the key `nonsense` is not known"),
+        ("cargo::nonsense=1", "the key `nonsense` is not known\n  help: print what is no directive"),
+        ("cargo::rustc-lnk-lib=z", "did you mean `rustc-link-lib`?"),
         ("cargo:rustc-flags=-l a -O3", "only `-l` and `-L`"),
         ("cargo:rustc-flags=-l", "has no value"),
         ("cargo:rustc-link-arg-bins=x", "no bin target"),

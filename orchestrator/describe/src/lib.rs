@@ -50,7 +50,7 @@ pub use overrides::Override;
 pub use problem::{Kind, Problem, Problems, Source};
 pub use rust_toolchain::{Channel, RustToolchain};
 pub use schema::schemas;
-pub use suggest::help as suggest;
+pub use suggest::{help as suggest, help_or as suggest_or, nearest};
 pub use target::{
     ArchiveFormat, CTools, Check, GlibcChoice, ImageGround, Link, Linking, ObjectFormat, PackageGround,
     Platform, Run, Std, TargetSpec, Targets,

@@ -72,7 +72,7 @@ pub enum Kind {
     Invalid,
     /// A target triple that no file in `targets/` describes.
     UnknownTarget,
-    /// A component, suite, toolchain, package, program, feature or variant that does not exist.
+    /// A component, suite, toolchain, package, program, feature, profile or variant that does not exist.
     UnknownName,
     /// A name that means several things.
     Ambiguous,

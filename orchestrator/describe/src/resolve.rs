@@ -55,8 +55,16 @@ impl Toolchains {
             wish.distribution.is_none_or(|distribution| distribution == toolchain.distribution)
         };
         let default = self.toolchains.get(&self.default).filter(of_distribution);
-        let usable = match default.or_else(|| self.toolchains.values().rfind(of_distribution)) {
-            Some(toolchain) => format!("--set toolchain.version={}", toolchain.channel()),
+        let default = default.or_else(|| self.toolchains.values().rfind(of_distribution));
+        // One that is named in full may be a slip.
+        let near =
+            channel.filter(|channel| channel.is_exact()).map(ToString::to_string).and_then(|channel| {
+                let there: Vec<String> =
+                    self.toolchains.values().filter(of_distribution).map(Toolchain::channel).collect();
+                suggest::nearest(&channel, there.iter().map(String::as_str)).map(str::to_owned)
+            });
+        let usable = match near.or_else(|| default.map(Toolchain::channel)) {
+            Some(channel) => format!("--set toolchain.version={channel}"),
             None => {
                 let distribution = self.toolchains.get(&self.default).map(|toolchain| toolchain.distribution);
                 let distribution = distribution.map(|one| format!(" --set toolchain.distribution={one}"));

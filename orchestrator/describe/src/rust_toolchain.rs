@@ -12,6 +12,10 @@ use crate::document::Document;
 use crate::names::NameError;
 use crate::problem::{Kind, Problem, Problems, Source};
 use crate::reader::{Fields, Reader};
+use crate::suggest;
+
+/// The channels that are called by a name.
+const NAMED: [&str; 3] = ["stable", "beta", "nightly"];
 
 /// A channel of Rust releases, as rustup names them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +36,16 @@ pub enum Channel {
 }
 
 impl Channel {
+    /// What to write in the place of a text that is no channel: one with the nearest name, if there is one, and what to
+    /// do `otherwise`.
+    #[must_use]
+    pub fn help(text: &str, otherwise: &str) -> String {
+        // The day may be right, and is alike in all.
+        let (name, day) = text.split_at(text.find('-').unwrap_or(text.len()));
+        let near = suggest::nearest(name, NAMED).map(|near| format!("{near}{day}"));
+        suggest::help_or(text, near.as_deref(), otherwise)
+    }
+
     /// Whether a toolchain is one of this channel; [`Channel::Stable`] holds none of its own. One that is no release has
     /// its channel and day for a pre-release: `1.98.0-nightly.2026-01-31`.
     #[must_use]
@@ -50,6 +64,15 @@ impl Channel {
                 }
             }
             Self::Stable => false,
+        }
+    }
+
+    /// Whether it is one release, or one day's.
+    pub(crate) fn is_exact(&self) -> bool {
+        match self {
+            Self::Stable => false,
+            Self::Version { patch, .. } => patch.is_some(),
+            Self::Dated(name) => name.contains('-'),
         }
     }
 }
@@ -136,7 +159,7 @@ impl RustToolchain {
             let text = source.text().trim();
             let channel = text.parse().map_err(|error: NameError| {
                 let start = source.text().len() - source.text().trim_start().len();
-                unusable(error).at(&source, start..start + text.len())
+                unusable(text, &error).at(&source, start..start + text.len())
             })?;
             return Ok(Self {
                 file,
@@ -153,10 +176,11 @@ impl RustToolchain {
     }
 }
 
-fn unusable(error: NameError) -> Problem {
-    Problem::new(Kind::Invalid, format!("this toolchain can't be used: {error}")).help(
-        "name a release such as `1.96.1`, or `stable`; or rule over the file: --set toolchain.version=1.96.1",
-    )
+fn unusable(text: &str, error: &NameError) -> Problem {
+    const HELP: &str =
+        "name a release such as `1.96.1`, or `stable`; or rule over the file: --set toolchain.version=1.96.1";
+    Problem::new(Kind::Invalid, format!("this toolchain can't be used: {error}"))
+        .help(Channel::help(text, HELP))
 }
 
 fn read(file: String, mut root: Fields<'_>, reader: &mut Reader) -> Option<RustToolchain> {
@@ -169,12 +193,9 @@ fn read(file: String, mut root: Fields<'_>, reader: &mut Reader) -> Option<RustT
                 .help("name a channel instead: `channel = \"stable\"`");
         reader.report(path.at(), problem);
     }
-    let channel = channel.and_then(|field| match field.text(reader)?.parse() {
-        Ok(channel) => Some(channel),
-        Err(error) => {
-            reader.report(field.at(), unusable(error));
-            None
-        }
+    let channel = channel.and_then(|field| {
+        let text = field.text(reader)?;
+        text.parse().map_err(|error| reader.report(field.at(), unusable(text, &error))).ok()
     });
     let components = fields.get("components").and_then(|field| field.texts(reader)).unwrap_or_default();
     let targets = fields.get("targets").and_then(|field| field.texts(reader)).unwrap_or_default();

@@ -130,6 +130,7 @@ fn what_is_not_pinned_names_the_commands_that_help() {
         shown.push(support::show(&problem));
     };
     note(wish(Some("1.90")), None);
+    note(wish(Some("1.59.0")), None);
     note(wish(None), Some(file("1.97.2")));
     note(wish(None), Some(file("nightly")));
     note(
@@ -164,6 +165,11 @@ fn a_project_lays_its_own_toolchains_over_the_built_in_ones() {
     let found = merged.resolve(&wish(Some("1.97")), None).unwrap();
     assert_eq!(found.version.to_string(), "1.97.0");
     assert!(Channel::Stable.to_string() == "stable");
+    let slip =
+        Source::new(".xbuild/toolchains.toml", format!("format = 1\ndefault = \"{}9\"\n", base.default));
+    let slip = base.clone().overlaid(slip).unwrap_err();
+    let meant = format!("did you mean `{}`?", base.default);
+    assert!(slip.as_slice()[0].help_text().unwrap().starts_with(&meant), "{}", support::show(&slip));
     let alone = Toolchains::read(Source::new("toolchains.toml", text)).unwrap_err();
     assert!(alone.as_slice().iter().any(|problem| problem.kind() == Kind::UnknownName));
 }

@@ -170,6 +170,8 @@ pub enum FetchError {
         reference: String,
         /// What git says.
         problem: String,
+        /// The branch or tag of the repository whose name is nearest to it, if one's is near.
+        near: Option<String>,
     },
     /// There is no index to look for a wheel in.
     #[error("no package index is known to look for {name} in: {problem}")]
@@ -262,9 +264,12 @@ impl FetchError {
                 "log in with `cargo login --registry NAME`, or set CARGO_REGISTRIES_<NAME>_TOKEN"
             }
             Self::NoIndex { .. } => "set XBUILD_PYPI_INDEX to the address of a simple index",
+            Self::Reference { near, .. } => {
+                return near.as_ref().map(|near| format!("did you mean `{near}`?"));
+            }
             Self::Lock { .. } => "run `cargo generate-lockfile`, or `cargo update` when the file is damaged",
             Self::Several { errors } => return errors.iter().find_map(Self::help),
-            Self::Debian(error) => return error.help().map(str::to_owned),
+            Self::Debian(error) => return error.help(),
             Self::Toolchain(error) => return error.help(),
             _ => return None,
         };

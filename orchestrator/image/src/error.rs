@@ -145,12 +145,8 @@ impl ImageError {
             Self::NoEntrypoint { programs, .. } if programs.is_empty() => {
                 Some("name a program that is built: `bins = [\"…\"]` in [image]".to_owned())
             }
-            Self::NoEntrypoint { programs, .. } => Some(format!("name one that is: {}", programs.join(", "))),
             Self::NoUser { users, .. } if users.is_empty() => {
                 Some("write the user's number, or use the base `static`, which has `nonroot`".to_owned())
-            }
-            Self::NoUser { kind, users, .. } => {
-                Some(format!("write a number, or one of its {kind}s: {}", users.join(", ")))
             }
             Self::NoVersion { .. } => Some(
                 "build against an older glibc, `glibc = \"2.31\"` in [build], or take a newer base"
@@ -180,7 +176,10 @@ impl ImageError {
                 "take them out; where a file may hold one, name it: allow-secrets = [\"/path\"] in [image]"
                     .to_owned(),
             ),
-            Self::Unreadable { .. }
+            // Which of the names that there are is meant, is told by whoever shows the error.
+            Self::NoEntrypoint { .. }
+            | Self::NoUser { .. }
+            | Self::Unreadable { .. }
             | Self::Specification(_)
             | Self::Path(_)
             | Self::Store(_)

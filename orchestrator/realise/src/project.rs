@@ -89,6 +89,17 @@ pub fn read_lock(root: &Path) -> Result<Lock, RealiseError> {
 /// # Errors
 /// When it holds what can't be honoured, all of it at once.
 pub fn configuration(store: &dyn Content, local: &LocalSources) -> Result<Configuration, RealiseError> {
+    let texts = configuration_texts(store, local)?;
+    let files: Vec<ConfigurationFile<'_>> =
+        texts.iter().map(|(name, folder, text)| ConfigurationFile { name, folder, text }).collect();
+    Configuration::parse(&files).map_err(|errors| RealiseError::Cargo(errors.into_iter().collect()))
+}
+
+/// The files of cargo's configuration: of each its path from the workspace, the folder that it holds for, and its text.
+pub(crate) fn configuration_texts(
+    store: &dyn Content,
+    local: &LocalSources,
+) -> Result<Vec<(String, RelPath, String)>, RealiseError> {
     let workspace = local.workspace.clone();
     let mut texts = Vec::new();
     for folder in std::iter::successors(Some(workspace), RelPath::parent) {
@@ -103,9 +114,7 @@ pub fn configuration(store: &dyn Content, local: &LocalSources) -> Result<Config
             }
         }
     }
-    let files: Vec<ConfigurationFile<'_>> =
-        texts.iter().map(|(name, folder, text)| ConfigurationFile { name, folder, text }).collect();
-    Configuration::parse(&files).map_err(|errors| RealiseError::Cargo(errors.into_iter().collect()))
+    Ok(texts)
 }
 
 impl Project {

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use xbuild_action::{Content, ContentExt as _, Entry, follow, lookup};
 use xbuild_base::{Digest, RelPath, Tree};
-use xbuild_cargo::{CrateType, LocalFiles, Members, Packages};
+use xbuild_cargo::{CrateType, LocalFiles, Members, Packages, manifest_in};
 use xbuild_describe::{Member, OutputKind, Workspace};
 use xbuild_fetch::source::lock::Lock;
 
 use crate::error::RealiseError;
 use crate::local::LocalSources;
+use crate::project::configuration_texts;
 
 /// The folders of a workspace's members, from its own in the sandbox.
 #[must_use]
@@ -34,13 +35,37 @@ pub fn locked_packages(lock: &Lock) -> Result<BTreeMap<String, BTreeSet<Version>
     Ok(known)
 }
 
-/// What an evaluation must know, as `cargo metadata` has it.
+/// The profiles that the workspace's manifest and cargo's configuration name. What is wrong with these files is told by
+/// whoever goes by them.
+fn profiles(store: &dyn Content, local: &LocalSources) -> Result<BTreeSet<String>, RealiseError> {
+    let mut texts: Vec<String> =
+        configuration_texts(store, local)?.into_iter().map(|(_, _, text)| text).collect();
+    if let Some(manifest) = follow(store, local.tree, &manifest_in(&local.workspace))?
+        && let Some(Entry::File(file)) = lookup(store, local.tree, &manifest)?
+    {
+        texts.push(String::from_utf8_lossy(&store.get(file.digest)?).into_owned());
+    }
+    let tables = texts.iter().filter_map(|text| text.parse::<toml::Table>().ok());
+    let named = tables.filter_map(|mut table| table.remove("profile")?.try_into::<toml::Table>().ok());
+    Ok(named.flatten().map(|(name, _)| name).collect())
+}
+
+/// What an evaluation must know, as `cargo metadata` has it; the profiles, of which that says nothing, as the files do.
 ///
 /// # Errors
 /// When a version of the lock is none.
-pub fn of_metadata(packages: &Packages, lock: &Lock) -> Result<Workspace, RealiseError> {
+pub fn of_metadata(
+    packages: &Packages,
+    store: &dyn Content,
+    local: &LocalSources,
+    lock: &Lock,
+) -> Result<Workspace, RealiseError> {
     // Cargo tells of no packages that only features need which are off; the description may name them.
-    let mut workspace = Workspace { packages: locked_packages(lock)?, ..Workspace::default() };
+    let mut workspace = Workspace {
+        profiles: profiles(store, local)?,
+        packages: locked_packages(lock)?,
+        ..Workspace::default()
+    };
     for package in packages.iter() {
         if !packages.is_member(&package.id) {
             continue;
@@ -85,7 +110,12 @@ pub fn of_manifests(
     lock: &Lock,
 ) -> Result<Workspace, RealiseError> {
     let Members { members, default_members } = local_files(store, local)?.members(&local.workspace)?;
-    Ok(Workspace { members, default_members, packages: locked_packages(lock)? })
+    Ok(Workspace {
+        members,
+        default_members,
+        profiles: profiles(store, local)?,
+        packages: locked_packages(lock)?,
+    })
 }
 
 /// The names of all local files, and the manifests among them.
@@ -131,4 +161,30 @@ fn list(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use xbuild_action::{ContentExt as _, File, Memory, TreeBuilder};
+
+    use super::*;
+
+    #[test]
+    fn profiles_are_those_of_the_workspace_s_manifest_and_of_cargo_s_configuration() {
+        let store = Memory::default();
+        let path = |text: &str| RelPath::new(text).unwrap();
+        let mut tree = TreeBuilder::default();
+        for (at, text) in [
+            ("build/ws/Cargo.toml", "[workspace]\n[profile.small]\ninherits = \"release\"\n"),
+            ("build/ws/member/Cargo.toml", "[profile.passed-over]\n"),
+            ("build/ws/.cargo/config.toml", "[profile.fast]\ninherits = \"release\"\n"),
+            ("build/.cargo/config", "[profile.above]\n[profile.dev]\ndebug = 0\n"),
+        ] {
+            let file = File { digest: store.put(text.as_bytes()).unwrap(), executable: false };
+            tree.insert(&store, &path(at), Entry::File(file)).unwrap();
+        }
+        let local = LocalSources { workspace: path("build/ws"), tree: tree.build(&store).unwrap() };
+        let found = profiles(&store, &local).unwrap();
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["above", "dev", "fast", "small"]);
+    }
 }

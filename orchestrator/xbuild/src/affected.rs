@@ -43,9 +43,11 @@ impl Changes {
         commit: &str,
     ) -> Result<Self, XbuildError> {
         let names = revision::changed(&described.root, commit).ok_or_else(|| {
+            let help =
+                "name a commit, branch or tag of the repository that the project lies in: --affected-since origin/main";
             XbuildError::user(
                 format!("git can't tell what has changed since `{commit}`"),
-                "name a commit, branch or tag of the repository that the project lies in: --affected-since origin/main",
+                revision::help(&described.root, commit, help),
             )
         })?;
         let mut changes = Self { files: BTreeSet::new(), is_global: false };

@@ -14,7 +14,7 @@
 use std::process::ExitCode;
 
 use xbuild_action::{ExecutionError, StoreError, TreeError};
-use xbuild_describe::Problems;
+use xbuild_describe::{Problems, suggest};
 use xbuild_fetch::{FetchError, Tier};
 use xbuild_image::ImageError;
 use xbuild_output::OutputError;
@@ -147,7 +147,7 @@ impl XbuildError {
         }
     }
 
-    fn help(&self) -> Option<String> {
+    pub(crate) fn help(&self) -> Option<String> {
         match self {
             Self::Problems(_) | Self::Failed { .. } | Self::TestsFailed { .. } => None,
             Self::User { help, .. } | Self::Environment { help, .. } => help.clone(),
@@ -161,7 +161,7 @@ impl XbuildError {
             Self::Image(ImageError::Store(error) | ImageError::Tree(TreeError::Store(error))) => {
                 store_help(error)
             }
-            Self::Image(error) => error.help(),
+            Self::Image(error) => image_help(error),
             Self::Registry(RegistryError::Store(error)) => store_help(error),
             Self::Registry(error) => error.help(),
         }
@@ -238,6 +238,23 @@ fn store_help(error: &StoreError) -> Option<String> {
             "use the newer xbuild, or another store: export XBUILD_STORE=/path/of/an/empty/folder".to_owned(),
         ),
         StoreError::Io { source, .. } => is_full(source).then(|| DISK_FULL.to_owned()),
+    }
+}
+
+/// What to do about an error of an image's, with the nearest of the names that there are.
+fn image_help(error: &ImageError) -> Option<String> {
+    let listed = |name: &str, what: &str, names: &[String]| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        suggest(name, what, &names)
+    };
+    match error {
+        ImageError::NoEntrypoint { program, programs } if !programs.is_empty() => {
+            Some(listed(program, "programs", programs))
+        }
+        ImageError::NoUser { kind, user, users } if !users.is_empty() => {
+            Some(format!("{}; or write a number", listed(user, &format!("{kind}s"), users)))
+        }
+        error => error.help(),
     }
 }
 

@@ -7,7 +7,7 @@ use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_cargo::UnitIndex;
 use xbuild_describe::{
     Asked, ComponentName, InputOutput, Native, Natives, PackageGround, TargetSpec, VariantName,
-    is_debian_name,
+    is_debian_name, suggest,
 };
 use xbuild_fetch::FetchError;
 use xbuild_fetch::toolchain::{beside, with_usr_at};
@@ -127,10 +127,10 @@ impl Wants {
 }
 
 fn no_tool(described: &Described, tool: &str) -> XbuildError {
-    let names = described.toolchains.components.keys().map(ToString::to_string).collect::<Vec<_>>();
+    let names: Vec<&str> = described.toolchains.components.keys().map(ComponentName::as_str).collect();
     XbuildError::user(
         format!("{} tools: `{tool}` is no component of toolchains.toml", packages::named_by(described, tool)),
-        format!("name a Debian package, or one of: {}", names.join(", ")),
+        format!("{}; or name a Debian package", suggest(tool, "components", &names)),
     )
 }
 

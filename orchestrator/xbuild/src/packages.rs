@@ -7,7 +7,7 @@ mod moved;
 use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{Digest, Hasher, Sha256, Tree};
-use xbuild_describe::{Develop, Natives, PackagePin};
+use xbuild_describe::{ComponentName, Develop, Natives, PackagePin, suggest_or};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::debian::{DebianError, IndexSource, Query};
 use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
@@ -146,18 +146,25 @@ fn resolve(
         except: choice.young,
     };
     package_pins(&query, choice.source).map_err(|error| match error {
-        FetchError::Debian(DebianError::NoPackage { package, arch, suites, .. }) => {
+        FetchError::Debian(DebianError::NoPackage { package, arch, suites, near, .. }) => {
             let recipe = named_by(described, &package);
-            let what = match set.purpose {
-                Purpose::Tools => format!(
-                    "{recipe} tools: `{package}` is no component of toolchains.toml, and Debian has no such package for \
-                     {arch} in {suites}"
-                ),
+            let (what, components) = match set.purpose {
+                Purpose::Tools => {
+                    let what = format!(
+                        "{recipe} tools: `{package}` is no component of toolchains.toml, and Debian has no such \
+                         package for {arch} in {suites}"
+                    );
+                    (what, Some(described.toolchains.components.keys().map(ComponentName::as_str)))
+                }
                 Purpose::Libraries => {
-                    format!("{recipe} packages: Debian has no package `{package}` for {arch} in {suites}")
+                    let what =
+                        format!("{recipe} packages: Debian has no package `{package}` for {arch} in {suites}");
+                    (what, None)
                 }
             };
-            XbuildError::user(what, "correct the name; a glibc floor decides which suite is looked in")
+            let known = near.as_deref().into_iter().chain(components.into_iter().flatten());
+            let help = "correct the name; a glibc floor decides which suite is looked in";
+            XbuildError::user(what, suggest_or(&package, known, help))
         }
         FetchError::Debian(DebianError::Unsatisfied { package, needs, arch, suites, .. }) => XbuildError::user(
             format!("{set}: {package} needs {needs}, which is not for {arch} in {suites}"),
@@ -423,11 +430,11 @@ mod tests {
         let described = described("[native.foo]\ntools = [\"protocc\"]\npackages = [\"libfoo-dev\"]\n");
         let host: Triple = "x86_64-unknown-linux-gnu".parse().unwrap();
         let grounds = Grounds::new(&described, toolchain(&described), &host).unwrap();
-        let said = |set: PackageSet| {
+        let refused = |set: PackageSet| {
             pin(&mut PackageSets::new(), &[set].into(), grounds, &Choice::of_all(&Suite(OLD.to_vec())))
                 .unwrap_err()
-                .to_string()
         };
+        let said = |set: PackageSet| refused(set).to_string();
         assert_eq!(
             said(grounds.tools(roots(&["protocc"]))),
             "native.foo tools: `protocc` is no component of toolchains.toml, and Debian has no such package for amd64 in trixie"
@@ -436,5 +443,16 @@ mod tests {
             said(grounds.host_libraries(roots(&["libfoo-dev"]))),
             "native.foo packages: Debian has no package `libfoo-dev` for amd64 in trixie"
         );
+        let help = |set: PackageSet| refused(set).help().unwrap();
+        let otherwise = "correct the name; a glibc floor decides which suite is looked in";
+        for (set, near) in [
+            (grounds.tools(roots(&["protocc"])), "did you mean `protoc`? Else "),
+            (grounds.tools(roots(&["helo"])), "did you mean `hello`? Else "),
+            (grounds.host_libraries(roots(&["zlib1-dev"])), "did you mean `zlib1g-dev`? Else "),
+            // The table of components is no library's.
+            (grounds.host_libraries(roots(&["protocc"])), ""),
+        ] {
+            assert_eq!(help(set), format!("{near}{otherwise}"));
+        }
     }
 }

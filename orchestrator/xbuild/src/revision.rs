@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use xbuild_describe::suggest_or;
+
 /// A commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revision {
@@ -112,6 +114,14 @@ fn commit_of(root: &Path, revision: &str) -> Option<String> {
     let commit = format!("{revision}^{{commit}}");
     let said = git(root, &[], &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])?;
     Some(said.trim().to_owned())
+}
+
+/// What to do where there is no such commit, branch or tag: the nearest branch or tag of the repository that holds `root`,
+/// if there is one, and what to do `otherwise`.
+pub(crate) fn help(root: &Path, revision: &str, otherwise: &str) -> String {
+    let list = ["for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/remotes", "refs/tags"];
+    let names = git(root, &[], &list).unwrap_or_default();
+    suggest_or(revision, names.lines(), otherwise)
 }
 
 /// Where a folder lies in its repository, with a slash at the end; nothing where it is the repository's own.
@@ -231,6 +241,22 @@ mod tests {
         assert_eq!(find(&ignored), None, "a folder that isn't the commit's");
         fs_err::write(app.join("new"), "").unwrap();
         assert_eq!(find(&app), None, "a new file");
+    }
+
+    #[test]
+    fn a_branch_or_tag_that_is_not_there_is_told_with_the_nearest() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let near = |revision: &str| help(root, revision, "name one");
+        assert_eq!(near("mian"), "name one", "there is no repository");
+        run(root, &["init", "--quiet", "--initial-branch", "main"]);
+        run(root, &["commit", "--quiet", "--allow-empty", "-m", "a"]);
+        run(root, &["tag", "v1.0.0"]);
+        run(root, &["update-ref", "refs/remotes/origin/stable", "main"]);
+        assert_eq!(near("mian"), "did you mean `main`? Else name one");
+        assert_eq!(near("v1.0"), "did you mean `v1.0.0`? Else name one");
+        assert_eq!(near("orgin/stable"), "did you mean `origin/stable`? Else name one");
+        assert_eq!(near("0a1b2c3"), "name one");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_action::{Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
-use xbuild_describe::{ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource};
+use xbuild_describe::{
+    ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource, suggest, suggest_or,
+};
 use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
 use xbuild_output::Row;
@@ -125,9 +127,11 @@ impl<'s> Steps<'s> {
         if has(self.work, layers, &program_file)? {
             return Ok(());
         }
+        let programs = names(self.work, layers, &place(PROGRAMS))?;
+        let help = format!("name the Debian package that has it: [step.{name}] tools = [\"…\"]");
         Err(XbuildError::user(
             format!("the step `{name}` runs `{program}`, which the sandbox does not have"),
-            format!("name the Debian package that has it: [step.{name}] tools = [\"…\"]"),
+            suggest_or(program, programs.iter().map(String::as_str), &help),
         ))
     }
 
@@ -195,7 +199,7 @@ impl<'s> Steps<'s> {
                     let there: Vec<&str> = outputs.iter().map(|row| row.artefact.name.as_str()).collect();
                     XbuildError::user(
                         format!("[step.{step}] inputs names the output `{name}`, which is not built for it"),
-                        format!("there are {}", there.join(", ")),
+                        suggest(name, "outputs", &there),
                     )
                 })
             }
@@ -255,6 +259,21 @@ fn has(work: &Work<'_>, layers: &[Digest<Tree>], file: &RelPath) -> Result<bool,
         }
     }
     Ok(false)
+}
+
+/// The names in a folder of a sandbox's root, which has these layers.
+fn names(
+    work: &Work<'_>,
+    layers: &[Digest<Tree>],
+    folder: &RelPath,
+) -> Result<BTreeSet<String>, XbuildError> {
+    let mut names = BTreeSet::new();
+    for layer in layers {
+        if let Some(Entry::Directory(folder)) = lookup(work.content(), *layer, folder)? {
+            names.extend(work.content().directory(folder)?.entries.keys().cloned());
+        }
+    }
+    Ok(names)
 }
 
 /// Gives units the files that steps make for their packages: each finds them in the folder that the variable

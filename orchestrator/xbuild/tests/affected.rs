@@ -63,6 +63,8 @@ fn a_change_builds_the_outputs_that_see_it() {
     build("HEAD~1").ok().says("Affected 1 of 2 outputs");
     build("--output=x").fails(2);
     build("no-such-branch").fails(1).says("git can't tell what has changed since `no-such-branch`");
+    git(&project, &["tag", "release-1"]);
+    build("relase-1").fails(1).says("did you mean `release-1`?");
 }
 
 #[test]

@@ -168,6 +168,19 @@ fn pinned_toolchains_are_told_and_looked_at() {
 }
 
 #[test]
+fn a_toolchain_that_is_none_is_told_with_the_nearest() {
+    let project = Project::empty();
+    project
+        .xbuild(&["toolchain", "show", "1.59.0"])
+        .fails(1)
+        .says("no toolchain 1.59.0 is pinned")
+        .says("did you mean `1.95.0`?")
+        .says("xbuild toolchain add 1.59.0");
+    let added = project.xbuild(&["toolchain", "add", "nigthly-2026-01-31"]).fails(1);
+    added.says("did you mean `nightly-2026-01-31`?");
+}
+
+#[test]
 fn doctor_names_every_part_of_the_sandbox_in_aligned_columns() {
     let ran = xbuild(&["doctor"]);
     assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");

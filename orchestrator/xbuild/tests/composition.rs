@@ -134,11 +134,14 @@ fn a_project_of_a_repository_is_pinned_and_moved() {
     project.xbuild(&["update", "codgen"]).fails(1).says("codgen");
 
     git(&codegen.root, &["tag", "v1", &first]);
+    git(&codegen.root, &["tag", "release-1", &first]);
     let text = project.read("xbuild.toml");
     project.write("xbuild.toml", &text.replace("[step.text]", "tag = \"v1\"\n\n[step.text]"));
     assert_eq!(run(), "first hello\n", "another reference has another pin");
     project.write("xbuild.toml", &text.replace("[step.text]", "tag = \"v2\"\n\n[step.text]"));
     project.xbuild(&["build"]).fails(3).says("tag v2").says("no such name");
+    project.write("xbuild.toml", &text.replace("[step.text]", "tag = \"relase-1\"\n\n[step.text]"));
+    project.xbuild(&["build"]).fails(3).says("tag relase-1").says("did you mean `release-1`?");
     project.write("xbuild.toml", &text.replace("[step.text]", &format!("rev = \"{second}\"\n\n[step.text]")));
     assert_eq!(run(), "second hello\n");
     // Nothing of it is asked for where nothing of it is needed.
@@ -220,6 +223,7 @@ fn what_is_wrong_with_an_input_is_said_where_it_is_needed() {
     let there = format!("[inputs.codegen]\npath = \"{path}\"");
     with(&there, "codgen/generate").fails(1).says("there is no [inputs.codgen]").says("`codegen`");
     with(&there, "codegen/generat").fails(1).says("generat").says("did you mean `generate`?");
+    with(&there, "codegen/generat*").fails(1).says("makes no `generat*`").says("did you mean `generate`?");
     with("[inputs.codegen]\npath = \"../nowhere\"", "codegen/generate")
         .fails(1)
         .says("the input `codegen`: there is no folder");
@@ -244,7 +248,11 @@ fn what_is_wrong_with_an_input_is_said_where_it_is_needed() {
     }
     with(&there, "codegen/generat").fails(1);
     project.xbuild(&["build", "--override-input", "nonsense"]).fails(1).says("names no folder");
-    project.xbuild(&["build", "--override-input", "codgen=."]).fails(1).says("there is no input `codgen`");
+    project
+        .xbuild(&["build", "--override-input", "codgen=."])
+        .fails(1)
+        .says("there is no input `codgen`")
+        .says("did you mean `codegen`?");
 
     // Two that need each other.
     codegen.write("build.rs", "fn main() {}\n");

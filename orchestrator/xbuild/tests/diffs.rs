@@ -75,6 +75,7 @@ fn two_revisions_are_compared_by_outputs_and_by_locks() {
     assert!(outputs.contains("features tool default,loud  new\n"), "{outputs}");
     assert!(!project.root.join("result").exists());
     project.xbuild(&["diff", "no-such:", ""]).fails(1).says("git has no revision `no-such`");
+    project.xbuild(&["diff", "mian:", ""]).fails(1).says("did you mean `main`?");
     project
         .xbuild(&["diff", "main:lost/Cargo.lock", "Cargo.lock"])
         .fails(1)

@@ -104,11 +104,15 @@ fn programs_say_themselves_what_their_completions_and_pages_are() {
     }
 
     for (wrong, said) in [
-        ("man = [\"tol\", \"--man\"]\n", "[dist] man: no program is called `tol`"),
+        (
+            "man = [\"tol\", \"--man\"]\n",
+            "[dist] man: no program is called `tol`\nhelp: did you mean `tool`?",
+        ),
         ("man = [\"tool\", \"--nothing\"]\n", "`tool --nothing` has printed nothing"),
         ("man = [\"tool\", \"--mann\"]\n", "what is [\"--mann\"]?"),
         ("completions = [\"tool\", \"bash\"]\n", "it would print the same for each shell"),
         ("shells = [\"bush\"]\n", "no shell is called `bush`"),
+        ("shells = [\"zhs\"]\n", "did you mean `zsh`?"),
     ] {
         project.write("xbuild.toml", &format!("[dist]\n{wrong}"));
         assert!(project.xbuild(&["dist", "--target", MUSL]).stderr.contains(said), "{wrong}");

@@ -500,20 +500,25 @@ fn what_can_t_be_an_image_is_told() {
     };
     let on_musl = |set: &str, texts: &[&str]| refused(&["--target", MUSL, "--set", set], texts);
     refused(&["--target", "x86_64-pc-windows-gnu"], &["no images for x86_64-pc-windows-gnu", "help: "]);
-    refused(&["--platform", "linux/riscv64"], &["linux/riscv64", "help: the platforms are"]);
+    refused(&["--platform", "linux/arm46"], &["linux/arm46", "help: did you mean `linux/arm64`?"]);
+    refused(&["--target", "musll"], &["musll", "help: the targets are"]);
     refused(&["--target", MUSL, "helo"], &["helo", "did you mean `hello`?"]);
+    refused(&["--variant", "defualt"], &["no variant `defualt`", "did you mean `default`?"]);
     on_musl(
         "image.entrypoint=[\"/bin/hallo\"]",
-        &["/bin/hallo is not in the image", "help: name one that is: /bin/hello"],
+        &["/bin/hallo is not in the image", "help: did you mean `/bin/hello`?"],
     );
     on_musl("image.entrypoint=[\"hello\"]", &["no absolute path"]);
     on_musl(
         "image.user=nobdy",
-        &["no user `nobdy`", "help: write a number, or one of its users: root, nobody, nonroot"],
+        &[
+            "no user `nobdy`",
+            "help: did you mean `nobody`? The users are `root`, `nobody` and `nonroot`; or write a number",
+        ],
     );
     on_musl(
         "image.user=nonroot:nogroup",
-        &["no group `nogroup`", "one of its groups: root, nobody, nonroot"],
+        &["no group `nogroup`", "help: the groups are `root`, `nobody` and `nonroot`; or write a number"],
     );
     let on_scratch = ["--target", MUSL, "--set", "image.base=scratch", "--set"];
     refused(
@@ -535,11 +540,21 @@ fn what_can_t_be_an_image_is_told() {
     );
     on_musl(
         "image.files={ \"/x\" = { from = \"src/main.rs\", owner = \"ghost\" } }",
-        &["no user `ghost`", "help: write a number"],
+        &["no user `ghost`", "or write a number"],
     );
     on_musl(
-        "image.files={ \"/x\" = { output = \"missing\" } }",
-        &["/x is to be the output `missing`, which is not there", "help: there are hello"],
+        "image.files={ \"/x\" = { output = \"helo\" } }",
+        &["/x is to be the output `helo`, which is not there", "help: did you mean `hello`?"],
+    );
+    // Where images have other outputs, any of them is built.
+    let with_output = "image.files={ \"/x\" = { output = \"hello\" } }";
+    refused(
+        &["--target", MUSL, "--set", with_output, "helo"],
+        &["no program `helo` to make an image of", "help: did you mean `hello`?"],
+    );
+    refused(
+        &["--target", MUSL, "--set", with_output, "--set", "images.greeter.bins=[\"helo\"]"],
+        &["the image greeter wants the program `helo`", "help: did you mean `hello`?"],
     );
     refused(&["--target", MUSL, "-o", "tarball:x"], &["no place for an image", "oci-archive:FILE"]);
 

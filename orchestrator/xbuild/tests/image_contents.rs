@@ -430,7 +430,11 @@ fn several_programs_and_several_images() {
     let made: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split(' ').next()).collect();
     assert_eq!(made, ["both", "small", "small"], "{}", ran.stdout);
 
-    project.xbuild(&["image", "nome"]).fails(1).says("there is no image `nome`").says("both, small");
+    project
+        .xbuild(&["image", "smal"])
+        .fails(1)
+        .says("there is no image `smal`")
+        .says("did you mean `small`?");
     let place = format!("oci:{}", project.folder.path().join("x").display());
     project.xbuild(&["image", "--target", MUSL, "-o", &place]).fails(1).says("several images");
     project.write("xbuild.toml", "[images.both]\n");

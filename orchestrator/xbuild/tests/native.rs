@@ -117,6 +117,11 @@ fn scripts_find_the_system_libraries_of_their_target_and_images_have_them() {
     // There are no packages for musl, and the recipe is for every Linux.
     let refused = project.xbuild(&["build", "--target", "x86_64-unknown-linux-musl"]).fails(1);
     refused.says("native.zlib-user packages: zlib1g-dev is wanted for x86_64-unknown-linux-musl");
+
+    // What can be no package's name.
+    project.write("xbuild.toml", "[native.zlib-user]\ntools = [\"CMaek\"]\n");
+    let refused = project.xbuild(&arguments("build", &[])).fails(1);
+    refused.says("native.zlib-user tools: `CMaek` is no component").says("did you mean `cmake`?");
 }
 
 #[test]

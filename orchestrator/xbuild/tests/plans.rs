@@ -32,6 +32,11 @@ fn the_ways_of_a_crate_into_an_output_are_told_with_features_and_for_whom() {
         .fails(1)
         .says("has no crate `quot` in it")
         .says("did you mean `quote`?");
+    project
+        .xbuild(&["why", "foo", "quote@0.0.1"])
+        .fails(1)
+        .says("has no crate `quote@0.0.1` in it")
+        .says("did you mean `quote@1.");
     project.xbuild(&["why", "foo", "quote@one"]).fails(1).says("names no crate").says("NAME@1.2.3");
     project.xbuild(&["why", "fooo", "quote"]).fails(1).says("did you mean `foo`?");
 

@@ -151,6 +151,9 @@ fn what_goes_wrong_with_a_step_is_said() {
         .fails(1)
         .says("the step `made` runs `no-such-program`, which the sandbox does not have")
         .says("tools = ");
+    with("argv = [\"mkdri\"]\noutputs = [\"x\"]\n")
+        .fails(1)
+        .says("did you mean `mkdir`? Else name the Debian package");
     with("argv = [\"true\"]\ninputs = [\"missing.txt\"]\noutputs = [\"x\"]\n")
         .fails(1)
         .says("[step.made] inputs names `missing.txt`");
@@ -166,6 +169,13 @@ fn what_goes_wrong_with_a_step_is_said() {
         .says("`outputs` is missing")
         .says("there is no [fetch.logo]")
         .says("it can come from one place only");
+    let step = "[step.made]\nargv = [\"true\"]\ninputs = [{ output = \"tol\" }]\noutputs = [\"x\"]\n";
+    project.write("xbuild.toml", &format!("{step}\n[image.files]\n\"/x\" = {{ step = \"made\" }}\n"));
+    project
+        .xbuild(&["image", "--target", MUSL])
+        .fails(1)
+        .says("[step.made] inputs names the output `tol`")
+        .says("did you mean `tool`?");
     // What isn't needed harms nobody.
     project.write("xbuild.toml", "[step.made]\nargv = [\"false\"]\noutputs = [\"x\"]\n");
     project.xbuild(&["build", "--target", MUSL]).ok();

@@ -258,6 +258,8 @@ fn what_a_unit_printed_is_told_again_from_the_cache_too() {
     project.xbuild(&["build", "-q", "--target", MUSL]).fails(1);
     project.xbuild(&["log", "app"]).ok().says("cannot find function `nonsense`");
     project.xbuild(&["log", "apple"]).fails(1).says("did you mean `app`?");
+    let slip = script.replace("script", "scrpt");
+    project.xbuild(&["log", &slip]).fails(1).says(&format!("did you mean `{script}`?"));
 }
 
 #[test]

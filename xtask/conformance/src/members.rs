@@ -31,8 +31,8 @@ fn manifests_alone_tell_of_a_workspace_what_cargo_tells() {
         assert!(output.status.success(), "{}: {}", fixture.name, String::from_utf8_lossy(&output.stderr));
         let lock = project::read_lock(&root).unwrap();
         let packages = Packages::parse(&String::from_utf8(output.stdout).unwrap()).unwrap();
-        let theirs = workspace::of_metadata(&packages, &lock).unwrap();
         let local = LocalSources::import(&store, &root, Listing::Kept).unwrap();
+        let theirs = workspace::of_metadata(&packages, &store, &local, &lock).unwrap();
         let ours = workspace::of_manifests(&store, &local, &lock).unwrap();
         assert_eq!(ours, theirs, "{}", fixture.name);
         compared += 1;

@@ -255,7 +255,9 @@ impl Ground {
         let project = self.gather(kit, workspace)?;
         let host = kit.composer.layers(toolchain, &[], kit.server)?.host;
         let metadata = Metadata::ask(kit.engine, &project.ground(&host))?;
-        let facts = workspace::of_metadata(metadata.packages(), &project::read_lock(workspace)?)?;
+        let local = LocalSources::import(&self.store, workspace, Listing::Kept)?;
+        let lock = project::read_lock(workspace)?;
+        let facts = workspace::of_metadata(metadata.packages(), &*self.store, &local, &lock)?;
         let asked = evaluate(description, &facts, &self.targets, request)?;
         let grounds: Vec<_> = asked.iter().map(|one| (one.target.clone(), one.glibc)).collect();
         let layers = self.layers(kit, description, &grounds)?;

@@ -164,8 +164,9 @@ fn read_toolchain(field: &Field<'_>, reader: &mut Reader) -> ToolchainWish {
     let Some(mut fields) = field.table(reader) else { return ToolchainWish::default() };
     let version_field = fields.get("version");
     let version = version_field.as_ref().and_then(|field| {
-        let channel: Channel = field.parsed(reader, VERSION_HELP)?;
-        Some(channel)
+        let text = field.text(reader)?;
+        let channel: Result<Channel, _> = text.parse();
+        channel.map_err(|error| field.invalid(reader, error, Channel::help(text, VERSION_HELP))).ok()
     });
     let distribution =
         fields.get("distribution").and_then(|field| field.choice(reader, &Distribution::CHOICES));
@@ -320,9 +321,9 @@ fn read_build(
         }
         build.targets = wanted.into_iter().map(|(triple, _)| triple).collect();
     }
-    if let Some(profile) = fields.get("profile").and_then(|field| read_profile(&field, reader)) {
-        build.profile = profile;
-    }
+    let profile =
+        fields.get("profile").and_then(|field| read_profile(&field, variant, document, origins, reader));
+    build.profile = profile.unwrap_or(build.profile);
     if let Some(field) = fields.get("features") {
         build.features = read_features(&field, variant, document, origins, reader);
     }
@@ -474,14 +475,24 @@ pub(crate) fn profile_problem(name: &str) -> Option<(String, &'static str)> {
     }
 }
 
-fn read_profile(field: &Field<'_>, reader: &mut Reader) -> Option<String> {
+/// Reads a profile's name, remembering where it stands: whether there is such a profile the workspace says.
+fn read_profile(
+    field: &Field<'_>,
+    variant: &VariantName,
+    document: &Document,
+    origins: &mut Origins,
+    reader: &mut Reader,
+) -> Option<String> {
     let name = field.text(reader)?;
     match profile_problem(name) {
         Some((why, help)) => {
             field.invalid(reader, why, help);
             None
         }
-        None => Some(name.to_owned()),
+        None => {
+            origins.remember(document, &format!("{variant}.profile.{name}"), field.at());
+            Some(name.to_owned())
+        }
     }
 }
 
@@ -585,7 +596,8 @@ fn read_target(
     let variant = VariantName::default();
     let packages = names(fields.get("packages"), (&variant, "packages"), document, origins, reader);
     let bins = names(fields.get("bins"), (&variant, "bins"), document, origins, reader);
-    let profile = fields.get("profile").and_then(|field| read_profile(&field, reader));
+    let profile =
+        fields.get("profile").and_then(|field| read_profile(&field, &variant, document, origins, reader));
     let features =
         fields.get("features").map(|field| read_features(&field, &variant, document, origins, reader));
     let rustflags = fields.get("rustflags").map(|field| rustflags(&field, reader));

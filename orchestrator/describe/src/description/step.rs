@@ -176,7 +176,8 @@ impl Named {
                     Kind::UnknownName,
                     format!("the step `{}` does not make `{}`", part.name, part.path),
                 );
-                reader.report(at, problem.help(format!("it makes {}", outputs.join(", "))));
+                let help = suggest::help(part.path.as_str(), "outputs", &outputs);
+                reader.report(at, problem.label("not made").help(help));
             }
         }
         for (part, at) in by_steps {

@@ -63,9 +63,15 @@ pub(super) fn unknown<'a>(
         let qualified = members.iter().flat_map(|(package, member)| {
             member.features.iter().map(move |feature| format!("{package}/{feature}"))
         });
-        let known: BTreeSet<String> = match feature.contains('/') {
-            false => plain.collect(),
-            true => qualified.collect(),
+        let known: BTreeSet<String> = match feature.split_once('/') {
+            None => plain.collect(),
+            Some((package, _)) if members.contains_key(package) => qualified.collect(),
+            Some((package, of_package)) => {
+                // Which features a dependency has is cargo's to say.
+                let dependencies = members.values().flat_map(|member| &member.dependencies);
+                let near = suggest::nearest(package, dependencies.map(String::as_str));
+                qualified.chain(near.map(|near| format!("{near}/{of_package}"))).collect()
+            }
         };
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         let packages: Vec<&str> = members.keys().copied().collect();

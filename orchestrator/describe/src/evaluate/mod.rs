@@ -26,11 +26,14 @@ pub use request::{
     Asked, AskedTask, Member, Output, OutputKind, PlanSettings, Request, Selected, Task, TaskKind, Workspace,
 };
 
+/// The profiles that cargo has in any case.
+const PROFILES: [&str; 4] = ["bench", "dev", "release", "test"];
+
 /// Finds the graphs that a request needs: by variant, then by target in the description's order, then by package.
 ///
 /// # Errors
-/// All problems at once: packages, programs, features or targets that do not exist, selectors that select nothing,
-/// and two outputs of one name.
+/// All problems at once: packages, programs, features, profiles or targets that do not exist, selectors that select
+/// nothing, and two outputs of one name.
 pub fn evaluate(
     description: &Description,
     workspace: &Workspace,
@@ -178,10 +181,13 @@ impl Settings {
             let source = Source::new(name, text).into();
             problems.push(Problem::new(Kind::Invalid, why).at(&source, 0..text.len()).help(help));
         };
-        let profile = request.profile.clone().inspect(|profile| {
-            if let Some((why, help)) = crate::description::profile_problem(profile) {
+        let profile = request.profile.clone().filter(|profile| {
+            let problem = crate::description::profile_problem(profile);
+            let is_name = problem.is_none();
+            if let Some((why, help)) = problem {
                 flag("--profile", profile, why, help);
             }
+            is_name
         });
         let glibc = request.glibc.as_ref().and_then(|text| match text.parse::<Glibc>() {
             Ok(glibc) => Some(glibc),
@@ -223,6 +229,7 @@ impl<'a> Ground<'_, 'a> {
             let cell = match cells.iter().find(|cell| cell.build == build) {
                 Some(same) => Cell { target, ..same.clone() },
                 None => {
+                    self.check_profile(&build, problems);
                     let before = problems.len();
                     let packages = self.packages(&build, problems);
                     // Where a package is missing, so is all that it has, which is told by that.
@@ -262,6 +269,28 @@ impl<'a> Ground<'_, 'a> {
             problems.push(self.place(problem, "packages", name));
         }
         found
+    }
+
+    /// Notes a profile that there isn't.
+    fn check_profile(&self, build: &Build, problems: &mut Vec<Problem>) {
+        let (profile, is_asked) = match &self.settings.profile {
+            Some(profile) => (profile, true),
+            None => (&build.profile, false),
+        };
+        let of_workspace = self.workspace.profiles.iter().map(String::as_str);
+        let known: BTreeSet<&str> = PROFILES.into_iter().chain(of_workspace).collect();
+        if known.contains(profile.as_str()) {
+            return;
+        }
+        let known: Vec<&str> = known.into_iter().collect();
+        let message = format!("neither Cargo.toml nor cargo's configuration has a profile `{profile}`");
+        let problem = Problem::new(Kind::UnknownName, message)
+            .label("no such profile")
+            .help(suggest::help(profile, "profiles", &known));
+        problems.push(match is_asked {
+            true => problem.at(&Source::new("--profile", profile).into(), 0..profile.len()),
+            false => self.place(problem, "profile", profile),
+        });
     }
 
     /// The outputs that there are.

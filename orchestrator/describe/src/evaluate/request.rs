@@ -19,6 +19,8 @@ pub struct Workspace {
     pub members: BTreeMap<String, Member>,
     /// The names of the default members.
     pub default_members: BTreeSet<String>,
+    /// The profiles that its manifest and cargo's configuration name, beside those that cargo has in any case.
+    pub profiles: BTreeSet<String>,
     /// The names of all packages that `Cargo.lock` holds, members or not, and their versions.
     pub packages: BTreeMap<String, BTreeSet<Version>>,
 }

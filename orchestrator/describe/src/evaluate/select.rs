@@ -300,7 +300,9 @@ fn nothing_named(flag: &str, text: &str, what: &str, plural: &str, names: &BTree
 fn unknown_package(pattern: &Pattern, packages: &BTreeSet<&str>, workspace: &Workspace) -> Problem {
     let text = pattern.text();
     let Some(name) = workspace.members.keys().find(|name| pattern.matches(name)) else {
-        return nothing_named("-p", text, "package", "packages", packages);
+        // Also those that aren't part of the build: they may be what is meant.
+        let members = workspace.members.keys().map(String::as_str).collect();
+        return nothing_named("-p", text, "package", "packages", &members);
     };
     // A selection never changes what is planned: to build more, the build must say so.
     let all: Vec<String> =

@@ -112,6 +112,7 @@ pub fn workspace() -> Workspace {
             (name.to_owned(), versions.iter().map(|version| version.parse().unwrap()).collect())
         })
         .into(),
+        profiles: ["dist-small"].map(str::to_owned).into(),
         default_members: ["foo", "bar", "muffin", "ffi"].map(str::to_owned).into(),
     }
 }

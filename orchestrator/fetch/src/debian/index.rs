@@ -141,6 +141,11 @@ impl Index {
         }))
     }
 
+    /// The names of all packages, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.packages.keys().map(AsRef::as_ref)
+    }
+
     /// The names of the packages that provide `name`, in order.
     pub fn providers(&self, name: &str) -> impl Iterator<Item = &str> {
         self.providers.get(name).into_iter().flatten().map(AsRef::as_ref)

@@ -1,6 +1,11 @@
 //! What goes wrong with Debian's archives.
 
+use xbuild_describe::suggest_or;
+
 use crate::error::Tier;
+
+/// What to do about a component that wants what is not there.
+const COMPONENT: &str = "correct `suites`, `roots` or `without` of that component in toolchains.toml";
 
 /// Why Debian's packages could not be found, resolved or trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +60,8 @@ pub enum DebianError {
         arch: String,
         /// Where it was looked for.
         suites: String,
+        /// The package there whose name is nearest to it, if one's is near.
+        near: Option<Box<str>>,
     },
     /// A dependency can't be met.
     #[error("component {component}: {package} needs {needs}, which is not for {arch} in {suites}")]
@@ -84,21 +91,23 @@ impl DebianError {
     }
 
     /// What to do about it.
-    pub(crate) const fn help(&self) -> Option<&'static str> {
-        match self {
-            Self::NoMirror { .. } => Some("name a mirror: export XBUILD_DEBIAN_MIRRORS=http://MIRROR/debian"),
+    pub(crate) fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::NoMirror { .. } => "name a mirror: export XBUILD_DEBIAN_MIRRORS=http://MIRROR/debian",
             Self::Keyring { .. } => {
-                Some("apt-get install debian-archive-keyring, or export XBUILD_DEBIAN_KEYRING=FILE.gpg")
+                "apt-get install debian-archive-keyring, or export XBUILD_DEBIAN_KEYRING=FILE.gpg"
             }
-            Self::NoSuite { .. } => Some(
-                "add a mirror that has it: export XBUILD_DEBIAN_MIRRORS='http://MIRROR/debian http://OTHER/debian'",
-            ),
+            Self::NoSuite { .. } => {
+                "add a mirror that has it: export XBUILD_DEBIAN_MIRRORS='http://MIRROR/debian http://OTHER/debian'"
+            }
             Self::Untrusted { .. } | Self::Index { .. } => {
-                Some("try another mirror: export XBUILD_DEBIAN_MIRRORS=http://MIRROR/debian")
+                "try another mirror: export XBUILD_DEBIAN_MIRRORS=http://MIRROR/debian"
             }
-            Self::NoPackage { .. } | Self::Unsatisfied { .. } => {
-                Some("correct `suites`, `roots` or `without` of that component in toolchains.toml")
+            Self::NoPackage { package, near, .. } => {
+                return Some(suggest_or(package, near.as_deref(), COMPONENT));
             }
-        }
+            Self::Unsatisfied { .. } => COMPONENT,
+        };
+        Some(text.to_owned())
     }
 }

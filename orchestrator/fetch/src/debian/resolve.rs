@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use xbuild_base::Sha256;
+use xbuild_describe::nearest;
 
 use super::index::{Index, Package};
 use super::problem::DebianError;
@@ -101,7 +102,10 @@ impl Resolver<'_> {
                 relation.as_ref().map_or(Ok(Candidate::None), |relation| self.find(relation, arch))?;
             match candidate {
                 Candidate::Package(package) => add(&mut chosen, &mut queue, arch, *package),
-                Candidate::LeftOut | Candidate::None => return Err(self.no_package(root, arch).into()),
+                Candidate::LeftOut | Candidate::None => {
+                    let name = relation.as_ref().map_or(root.as_str(), |relation| relation.name.as_str());
+                    return Err(self.no_package(root, name, arch)?.into());
+                }
             }
         }
         while let Some(key) = queue.pop_front() {
@@ -196,13 +200,18 @@ impl Resolver<'_> {
         })
     }
 
-    fn no_package(&self, package: &str, arch: &str) -> DebianError {
-        DebianError::NoPackage {
+    /// That there is no package for a root, which is called `name`.
+    fn no_package(&self, root: &str, name: &str, arch: &str) -> Result<DebianError, FetchError> {
+        let suites = self.query.suites.iter().map(|suite| self.source.index(suite, arch));
+        let indexes: Vec<Rc<Index>> = suites.collect::<Result<_, _>>()?;
+        let near = nearest(name, indexes.iter().flat_map(|index| index.names())).map(Box::from);
+        Ok(DebianError::NoPackage {
             component: self.query.component.to_owned(),
-            package: package.to_owned(),
+            package: root.to_owned(),
             arch: arch.to_owned(),
             suites: self.query.suites.join(", "),
-        }
+            near,
+        })
     }
 
     fn unsatisfied(&self, package: &Package, group: &[Relation], arch: &str) -> DebianError {

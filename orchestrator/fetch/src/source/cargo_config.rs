@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Table;
+use xbuild_describe::nearest;
 
 use super::lock::GitSource;
 use super::merge;
@@ -178,7 +179,7 @@ impl CargoConfig {
                 return Err(error(format!("its replacements go in a circle: {}", seen.join(" → "))));
             }
             origin = self.named(&next).ok_or_else(|| {
-                error(format!("it is replaced with `{next}`, but neither [source.{next}] nor [registries.{next}] says where that is"))
+                error(format!("it is replaced with `{next}`, but neither [source.{next}] nor [registries.{next}] says where that is{}", self.near(&next)))
             })?;
             seen.push(next.clone());
             name = Some(next);
@@ -217,9 +218,18 @@ impl CargoConfig {
             }
             _ => Err(FetchError::Registry {
                 registry: git.url.clone(),
-                problem: format!("it is replaced with `{name}`, which is no folder of vendored crates"),
+                problem: format!(
+                    "it is replaced with `{name}`, which is no folder of vendored crates{}",
+                    self.near(name)
+                ),
             }),
         }
+    }
+
+    /// The source or registry that is meant by a name that none has, as the end of a sentence; nothing where there is none.
+    fn near(&self, name: &str) -> String {
+        let known = self.sources.keys().chain(self.registries.keys()).map(String::as_str);
+        nearest(name, known).map(|near| format!(": did you mean `{near}`?")).unwrap_or_default()
     }
 
     /// What a lock's source is when nothing replaces it.

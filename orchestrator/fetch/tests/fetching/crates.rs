@@ -130,7 +130,15 @@ fn what_one_file_includes_counts() {
 fn replacements_that_lead_nowhere_or_round_and_round_are_errors() {
     let project = Project::new();
     for (text, word) in [
-        ("[source.crates-io]\nreplace-with = \"gone\"\n", "`gone`"),
+        ("[source.crates-io]\nreplace-with = \"gone\"\n", "says where that is"),
+        (
+            "[source.crates-io]\nreplace-with = \"miror\"\n[source.mirror]\nregistry = \"sparse+http://h.example/\"\n",
+            "says where that is: did you mean `mirror`?",
+        ),
+        (
+            "[source.crates-io]\nreplace-with = \"ours\"\n[registries.our]\nindex = \"sparse+http://h.example/\"\n",
+            "says where that is: did you mean `our`?",
+        ),
         (
             "[source.crates-io]\nreplace-with = \"a\"\n[source.a]\nreplace-with = \"b\"\nregistry = \"sparse+http://h.example/\"\n\
           [source.b]\nreplace-with = \"a\"\nregistry = \"sparse+http://h.example/\"\n",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use xbuild_base::Digest;
 use xbuild_describe::GitReference;
-use xbuild_fetch::source::git::{GitCommit, fetch, resolve_before};
+use xbuild_fetch::source::git::{GitCommit, fetch, resolve, resolve_before};
 use xbuild_fetch::source::lock::GitSource;
 use xbuild_fetch::{ArchiveError, FetchError, Fetcher, Quiet};
 
@@ -205,4 +205,27 @@ fn the_newest_commit_before_a_date_is_found_however_deep_it_lies() {
     let date = format!("GIT_COMMITTER_DATE=@{} +0000", START + 200);
     run(folder.path(), "env", &[&date, "git", "merge", "--quiet", "--no-ff", "-m", "x", "side"]);
     assert_eq!(before(&branch, 150, None), Some(commits[99].clone()));
+}
+
+#[test]
+fn a_branch_or_tag_that_is_not_there_is_told_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path().join("a"), "1");
+    let tip = commit(folder.path());
+    run(folder.path(), "git", &["branch", "feature/spoons"]);
+    run(folder.path(), "git", &["-c", "tag.gpgSign=false", "tag", "-a", "-m", "x", "Release-1"]);
+    let store = Counting::new();
+    let fetcher = Fetcher::new(&store, quick(), &Quiet);
+    let url = format!("file://{}", folder.path().display());
+    let help = |reference: GitReference| {
+        let error = resolve(&fetcher, &url, &reference).unwrap_err();
+        assert!(matches!(error, FetchError::Reference { .. }), "{error}");
+        error.help()
+    };
+    let (branch, tag) =
+        (|name: &str| GitReference::Branch(name.into()), |name: &str| GitReference::Tag(name.into()));
+    assert_eq!(help(branch("feature/spons")).unwrap(), "did you mean `feature/spoons`?");
+    assert_eq!(help(tag("relase-1")).unwrap(), "did you mean `Release-1`?");
+    assert_eq!(help(tag("feature/spons")), None, "that is a branch");
+    assert_eq!(resolve(&fetcher, &url, &branch("feature/spoons")).unwrap(), tip);
 }

@@ -144,5 +144,7 @@ fn errors_name_the_component_the_package_and_where_it_was_looked_for() {
     assert_eq!(error.to_string(), "component test: a 1 needs b (>= 2) | c, which is not for amd64 in sid");
     let error = one(&text, &["z"], &[]).unwrap_err();
     assert_eq!(error.to_string(), "component test: there is no package z for amd64 in sid");
-    assert!(error.help().unwrap().contains("toolchains.toml"));
+    assert!(error.help().unwrap().starts_with("correct `suites`"));
+    let error = one(&[stanza("libssl-dev", "1", "")], &["libsl-dev"], &[]).unwrap_err();
+    assert!(error.help().unwrap().starts_with("did you mean `libssl-dev`?"), "{:?}", error.help());
 }

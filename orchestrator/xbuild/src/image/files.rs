@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use xbuild_action::{Entry, TreeBuilder, walk};
 use xbuild_base::{Blob, Digest, RelPath, Triple};
-use xbuild_describe::{FileSource, ImageFile};
+use xbuild_describe::{FileSource, ImageFile, suggest};
 use xbuild_image::{ImageError, Kind, Node, Owner, Role, RootFs};
 use xbuild_output::Row;
 use xbuild_realise::LocalSources;
@@ -70,11 +70,7 @@ impl Files<'_> {
                     let row = found.ok_or_else(|| {
                         let there: Vec<&str> =
                             self.outputs.iter().map(|row| row.artefact.name.as_str()).collect();
-                        gone(
-                            path,
-                            &format!("the output `{name}`"),
-                            &format!("there are {}", there.join(", ")),
-                        )
+                        gone(path, &format!("the output `{name}`"), &suggest(name, "outputs", &there))
                     })?;
                     let file_of = row.artefact.file;
                     let mode = file.mode.unwrap_or(if file_of.executable { 0o755 } else { 0o644 });

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cargo_platform::Cfg;
 use xbuild_base::{RelPath, Triple};
-use xbuild_describe::{Base, FileSource, ImageSettings, LayerCompression};
+use xbuild_describe::{Base, FileSource, ImageSettings, LayerCompression, suggest};
 use xbuild_image::{
     BaseOptions, Compression, ImageError, Libraries, NONROOT, Node, Owner, Role, RootFs, Settings, add_base,
     add_libraries, check_leaks,
@@ -93,7 +93,7 @@ pub(crate) fn make(
         let programs: Vec<&str> = programs.into_iter().collect();
         return Err(XbuildError::user(
             format!("there is no program `{name}` to make an image of"),
-            format!("the programs are {}", programs.join(", ")),
+            suggest(name, "programs", &programs),
         ));
     }
     Ok(made)
@@ -129,7 +129,7 @@ impl Maker<'_> {
                 let there: Vec<&str> = there.into_iter().collect();
                 let error = XbuildError::user(
                     format!("the image {name} wants the program `{gone}`, which the build does not have"),
-                    format!("name one that it has: {}", there.join(", ")),
+                    suggest(gone, "programs", &there),
                 );
                 lacking.push((name.to_owned(), error));
                 continue;

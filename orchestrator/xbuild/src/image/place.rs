@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use xbuild_describe::suggest_or;
 use xbuild_image::Layout;
 use xbuild_store::Disk;
 
 use super::Made;
 use crate::error::XbuildError;
 use crate::ui::Ui;
+
+/// What a place begins with.
+const FORMATS: [&str; 5] = ["oci", "oci-archive", "docker-archive", "docker-daemon", "podman"];
 
 /// Where an image is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +49,10 @@ impl Place {
     /// Reads a place. A name there without a tag gets `tag`.
     pub(crate) fn parse(text: &str, tag: Option<&str>) -> Result<Self, XbuildError> {
         let wrong = || {
-            XbuildError::user(
-                format!("`{text}` is no place for an image"),
-                "write oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], docker-daemon:[NAME:TAG] or \
-                 podman:[NAME:TAG]",
-            )
+            let format = text.split(':').next().unwrap_or(text);
+            let help = "write oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG], \
+                        docker-daemon:[NAME:TAG] or podman:[NAME:TAG]";
+            XbuildError::user(format!("`{text}` is no place for an image"), suggest_or(format, FORMATS, help))
         };
         let (format, rest) = text.split_once(':').ok_or_else(wrong)?;
         let name = |name: &str| (!name.is_empty()).then(|| tagged(name, tag));
@@ -194,6 +197,8 @@ mod tests {
         for wrong in ["", "oci", "oci:", "oci:a:", "tarball:x", "oci-archive:"] {
             Place::parse(wrong, None).unwrap_err();
         }
+        let help = Place::parse("oci-archve:x", None).unwrap_err().help().unwrap();
+        assert!(help.starts_with("did you mean `oci-archive`? Else write oci:"), "{help}");
     }
 
     #[test]

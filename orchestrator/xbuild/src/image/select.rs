@@ -68,7 +68,7 @@ pub(crate) fn pairs(
                     described.description.variants.keys().map(|name| name.as_str()).collect();
                 XbuildError::user(
                     format!("there is no variant `{}`", image.variants.join("`, `")),
-                    suggest(&image.variants.join(", "), "variants", &names),
+                    suggest(&image.variants[0], "variants", &names),
                 )
             }
             None => XbuildError::user(
@@ -83,7 +83,8 @@ pub(crate) fn pairs(
 /// A target that is named; one that is unknown is told by the evaluation, with those that are known.
 fn target(described: &Described, text: &str) -> Result<Triple, XbuildError> {
     let triple: Triple = text.parse().map_err(|error: xbuild_base::TripleError| {
-        XbuildError::user(error.to_string(), "name a target such as x86_64-unknown-linux-musl")
+        let known: Vec<&str> = described.targets.iter().map(|spec| spec.triple.as_str()).collect();
+        XbuildError::user(error.to_string(), suggest(text, "targets", &known))
     })?;
     if described.targets.get(&triple).is_some_and(|spec| spec.image.is_none()) {
         return Err(XbuildError::user(
@@ -127,7 +128,10 @@ fn nothing_for(described: &Described, text: &str) -> XbuildError {
         .map(|triple| format!("--target {triple}"))
         .collect();
     let help = if could.is_empty() {
-        "the platforms are those of the targets: linux/amd64, linux/arm64, linux/arm/v7".to_owned()
+        let grounds = described.targets.iter().filter_map(|spec| spec.image.as_ref());
+        let platforms: BTreeSet<String> = grounds.map(|ground| platform(ground).to_string()).collect();
+        let platforms: Vec<&str> = platforms.iter().map(String::as_str).collect();
+        suggest(text, "platforms", &platforms)
     } else {
         could.join(", or ")
     };
@@ -201,7 +205,7 @@ pub(crate) fn request(
         let known: Vec<&str> = images.named.keys().map(String::as_str).collect();
         return Err(XbuildError::user(
             format!("there is no image `{name}`"),
-            format!("the images are {}", known.join(", ")),
+            suggest(name, "images", &known),
         ));
     }
     let bins: Option<BTreeSet<String>> = if wants_outputs(described, &image.names) {

@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use xbuild_action::Staging as _;
 use xbuild_base::RelPath;
-use xbuild_describe::{GitReference, is_commit};
+use xbuild_describe::{GitReference, is_commit, suggest_or};
 use xbuild_fetch::FetchError;
 use xbuild_fetch::source::git::{self, GitCommit};
 use xbuild_fetch::source::lock::GitSource;
@@ -17,6 +17,9 @@ use crate::session::Fetching;
 
 /// How an address begins that is one of a repository.
 const GIT: &str = "git+";
+
+/// What may be said of the project after the address.
+const KEYS: [&str; 4] = ["branch", "tag", "rev", "folder"];
 
 const HELP: &str = "write git+URL#OUTPUT; with ?branch=NAME, ?tag=NAME or ?rev=COMMIT, and &folder=PATH where the project is not at the top";
 
@@ -114,7 +117,10 @@ impl Address {
                 "rev" if is_commit(&value) => references.push(GitReference::Commit(value)),
                 "rev" => return Err(wrong(format!("`{value}` is not the whole hash of a commit"))),
                 "folder" => folder = RelPath::new(value).map_err(|error| wrong(error.to_string()))?,
-                _ => return Err(wrong(format!("nothing is called `{key}`"))),
+                _ => {
+                    let what = format!("`{text}`: nothing is called `{key}`");
+                    return Err(XbuildError::user(what, suggest_or(key, KEYS, HELP)));
+                }
             }
         }
         if references.len() > 1 {
@@ -156,6 +162,10 @@ mod tests {
             "git+u?folder=../a",
         ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
+        }
+        for (slip, near) in [("brnch", "branch"), ("tga", "tag"), ("fodler", "folder")] {
+            let help = Address::parse(&format!("git+u?{slip}=a")).unwrap_err().help().unwrap();
+            assert_eq!(help, format!("did you mean `{near}`? Else {HELP}"));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use xbuild_action::File;
 use xbuild_base::Triple;
-use xbuild_describe::InputOutput;
+use xbuild_describe::{InputOutput, suggest_or};
 
 use super::{Hands, Having, Lacking};
 use crate::cli::{Build, Execution};
@@ -60,10 +60,14 @@ pub(crate) fn output(
             format!("`{output}` is more than one output: {}, {}", one.artefact.path()?, two.artefact.path()?),
             "name one of them: PROJECT/VARIANT/TARGET/NAME",
         )),
-        (None, _) => Err(XbuildError::user(
-            format!("the input `{}` makes no `{name}` for {target}", output.input),
-            format!("see what it makes: xbuild show --project {}", other.root.display()),
-        )),
+        (None, _) => {
+            let made = rows.iter().map(|row| row.artefact.stem());
+            let help = format!("see what it makes: xbuild show --project {}", other.root.display());
+            Err(XbuildError::user(
+                format!("the input `{}` makes no `{name}` for {target}", output.input),
+                suggest_or(name, made, &help),
+            ))
+        }
     }
 }
 

@@ -241,9 +241,10 @@ impl Facts {
 /// Lays a revision of a project's repository out in a folder; the project's folder there.
 fn check_out(project: &Path, revision: &str, folder: &Path) -> Result<std::path::PathBuf, XbuildError> {
     let unknown = || {
+        let help = "name a commit, branch or tag of the repository that the project lies in, with `:` after it: main:";
         XbuildError::user(
             format!("git has no revision `{revision}` of {}", project.display()),
-            "name a commit, branch or tag of the repository that the project lies in, with `:` after it: main:",
+            revision::help(project, revision, help),
         )
     };
     let prefix = revision::check_out(project, revision, folder).map_err(|error| {

@@ -100,14 +100,18 @@ pub(crate) fn latest<'r>(runs: &'r [RunRecord], words: &str) -> Result<Vec<&'r U
         }
     }
     if found.is_empty() {
-        let names: BTreeSet<&str> =
-            runs.iter().flat_map(|run| &run.units).map(|unit| unit.label.package.as_str()).collect();
-        let names: Vec<&str> = names.into_iter().collect();
+        let (what, name): (&str, fn(&Label) -> String) = match words.contains(' ') {
+            true => ("units", ToString::to_string),
+            false => ("packages", |label| label.package.clone()),
+        };
+        let names: BTreeSet<String> =
+            runs.iter().flat_map(|run| &run.units).map(|unit| name(&unit.label)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         return Err(XbuildError::user(
             format!("no unit that was built is called `{words}`"),
             format!(
                 "{}; a unit is named by its package, or in full: \"foo 0.1.0 (bin foo)\"",
-                xbuild_describe::suggest(words, "packages", &names)
+                xbuild_describe::suggest(words, what, &names)
             ),
         ));
     }

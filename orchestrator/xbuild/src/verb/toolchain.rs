@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use indicatif::HumanBytes;
 use xbuild_base::Triple;
-use xbuild_describe::{ComponentName, PinHost, Toolchains};
+use xbuild_describe::{Channel, ComponentName, PinHost, Toolchains, suggest};
 use xbuild_fetch::official::{NoRelease, Release, Server, Wanted, add};
 use xbuild_fetch::toolchain::{
     Fetched, HOSTS, Presence, find_wheel, host_name, update, verify, with_official, with_pins,
@@ -58,8 +58,14 @@ fn show(toolchains: &Toolchains, version: Option<&str>, ui: &Ui) -> Result<ExitC
     let wanted = version.map_or_else(|| toolchains.default.to_string(), str::to_owned);
     let found = toolchains.toolchains.iter().find(|(_, toolchain)| toolchain.channel() == wanted);
     let Some((_, toolchain)) = found else {
-        let what = format!("no toolchain {wanted} is pinned");
-        return Err(XbuildError::user(what, format!("xbuild toolchain add {wanted}")));
+        let pinned: Vec<String> =
+            toolchains.toolchains.values().map(xbuild_describe::Toolchain::channel).collect();
+        let pinned: Vec<&str> = pinned.iter().map(String::as_str).collect();
+        let help = format!(
+            "{}\npin another: xbuild toolchain add {wanted}",
+            suggest(&wanted, "toolchains", &pinned)
+        );
+        return Err(XbuildError::user(format!("no toolchain {wanted} is pinned"), help));
     };
     ui.output_line(&format!("{wanted}, {}", toolchain.distribution));
     let named: Vec<&ComponentName> = toolchain.rust.iter().chain(&toolchain.source).collect();
@@ -119,10 +125,8 @@ fn add_official(
     ui: &Ui,
 ) -> Result<ExitCode, XbuildError> {
     let release: Release = version.parse().map_err(|error: NoRelease| {
-        XbuildError::user(
-            error.to_string(),
-            "write all three numbers, or a day: xbuild toolchain add 1.95.0, or nightly-2026-01-31",
-        )
+        let help = "write all three numbers, or a day: xbuild toolchain add 1.95.0, or nightly-2026-01-31";
+        XbuildError::user(error.to_string(), Channel::help(version, help))
     })?;
     let cargos = xbuild_cargo::releases().filter_map(|version| version.parse().ok()).collect();
     let (path, text) = file(global, path)?;

@@ -4,6 +4,7 @@
 //! what is in a proc macro. Below the crate itself nothing is told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::process::ExitCode;
 
 use semver::Version;
@@ -46,6 +47,14 @@ impl Crate {
     }
 }
 
+impl fmt::Display for Crate {
+    /// As it was asked for.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.version.iter().try_for_each(|version| write!(f, "@{version}"))
+    }
+}
+
 fn tell(work: &Work<'_>, planned: &Planned<'_>, asked: &Crate, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let graph = work.look(planned)?;
     // Outputs whose ways are alike, as those of several targets mostly are, are told together.
@@ -68,10 +77,9 @@ fn tell(work: &Work<'_>, planned: &Planned<'_>, asked: &Crate, ui: &Ui) -> Resul
     }
     if told.is_empty() && !without.is_empty() {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let version = asked.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
         return Err(XbuildError::user(
-            format!("{} has no crate `{}`{version} in it", without.join(", "), asked.name),
-            xbuild_describe::suggest(&asked.name, "crates", &names),
+            format!("{} has no crate `{asked}` in it", without.join(", ")),
+            xbuild_describe::suggest(&asked.to_string(), "crates", &names),
         ));
     }
     for (tree, outputs) in told {
@@ -123,7 +131,7 @@ impl<'c> Ways<'c> {
             .collect()
     }
 
-    /// The names of all crates in the output.
+    /// The names of all crates in the output, as it is asked for one: with their versions, or without.
     fn names(&self) -> BTreeSet<String> {
         let (mut seen, mut open) = (BTreeSet::new(), vec![self.root]);
         while let Some(unit) = open.pop() {
@@ -131,7 +139,14 @@ impl<'c> Ways<'c> {
                 open.extend(self.steps(unit));
             }
         }
-        seen.into_iter().map(|unit| self.context.package(unit).name.clone()).collect()
+        let name = |unit| {
+            let package = self.context.package(unit);
+            match &self.asked.version {
+                Some(_) => format!("{}@{}", package.name, package.version),
+                None => package.name.clone(),
+            }
+        };
+        seen.into_iter().map(name).collect()
     }
 
     /// What a unit is called, where it runs if that isn't the target, and its features.

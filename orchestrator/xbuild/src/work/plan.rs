@@ -57,7 +57,7 @@ impl<'w> Work<'w> {
                 &workspace::member_folders(said.packages(), &project.sources.workspace),
             )?;
         }
-        let members = workspace::of_metadata(said.packages(), &self.lock)?;
+        let members = workspace::of_metadata(said.packages(), self.content(), &self.local, &self.lock)?;
         let request = request(self.build, &self.wanted);
         let description = &described.description;
         let asked = evaluate(description, &members, &described.targets, &request)?;

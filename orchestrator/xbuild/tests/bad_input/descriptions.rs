@@ -156,9 +156,14 @@ fn a_folder_without_a_project_is_told_so() {
 #[test]
 fn a_profile_or_a_package_that_is_not_there_is_named() {
     let project = built();
-    assert_snapshot!(shown(&project, &refused(&project, 1, &["--profile", "fast"])), @"
-    error: planning with cargo failed: it ended with exit code 101
-    error: profile `fast` is not defined
+    assert_snapshot!(shown(&project, &refused(&project, 1, &["--profile", "relase"])), @"
+    error: neither Cargo.toml nor cargo's configuration has a profile `relase`
+       ╭─[--profile:1:1]
+     1 │ relase
+       · ───┬──
+       ·    ╰── no such profile
+       ╰────
+    help: did you mean `release`? The profiles are `bench`, `dev`, `release` and `test`
     ");
     assert_snapshot!(shown(&project, &refused(&project, 1, &["-p", "hallo"])), @"
     error: the build has no package `hallo`

@@ -155,6 +155,9 @@ fn a_build_script_that_reports_an_error_has_failed_although_it_ended_well() {
     assert!(again.stderr.contains("Building hello 0.1.0 (build script run)"), "{}", again.stderr);
     project.write("build.rs", "fn main() {\n    println!(\"cargo::rustc-nonsense=1\");\n}\n");
     refused(&project, 1, &[]).says("the key `rustc-nonsense` is not known");
+    let of_program = "fn main() {\n    println!(\"cargo::rustc-link-arg-bin=helo=-s\");\n}\n";
+    project.write("build.rs", of_program);
+    refused(&project, 1, &[]).says("no bin target named `helo`").says("did you mean `hello`?");
     project.write("build.rs", "fn main() {\n    println!(\"cargo::warning=foo is too old\");\n}\n");
     for _ in 0..2 {
         project.xbuild(&["build", "--target", TARGET]).ok().says("warning: hello@0.1.0: foo is too old\n");

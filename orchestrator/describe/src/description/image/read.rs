@@ -8,8 +8,11 @@ use crate::description::source::{only, read_url};
 use crate::description::step::Named;
 use crate::problem::{Kind, Problem};
 use crate::reader::{Field, Fields, Reader};
+use crate::suggest;
 use crate::units;
 
+/// What stands in a repository's name for something else.
+const WORDS: [&str; 2] = ["name", "variant"];
 const ENTRYPOINT_HELP: &str = "write the program's path in the image and its arguments: `[\"/bin/foo\"]`";
 
 /// Reads `[image]` and `[images.NAME]`.
@@ -141,6 +144,7 @@ fn read_base(field: &Field<'_>, reader: &mut Reader) -> Option<Base> {
         }
         _ => {
             let help = "write `static`, `scratch`, or an image such as `registry.example/team/base:1`";
+            let help = suggest::help_or(text, ["static", "scratch"], help);
             field.invalid(reader, format!("there is no base `{text}`"), help);
             None
         }
@@ -158,8 +162,9 @@ fn read_repository(field: &Field<'_>, reader: &mut Reader) -> Option<String> {
     let mut rest = text;
     while let Some((_, after)) = rest.split_once('{') {
         let Some((key, after)) = after.split_once('}') else { break };
-        if !["name", "variant"].contains(&key) {
+        if !WORDS.contains(&key) {
             let help = "write `{name}` for the image's name and `{variant}` for the variant's";
+            let help = suggest::help_or(key, WORDS, help);
             field.invalid(reader, format!("`{{{key}}}` can't be filled in"), help);
             return None;
         }

@@ -121,7 +121,9 @@ pub(crate) fn read_document(
         let known = toolchains.contains_key(version)
             || base.is_some_and(|base| base.toolchains.contains_key(version));
         if !known {
-            let versions: Vec<String> = toolchains.keys().map(ToString::to_string).collect();
+            let of_base = base.into_iter().flat_map(|base| base.toolchains.keys());
+            let versions: BTreeSet<&Version> = of_base.chain(toolchains.keys()).collect();
+            let versions: Vec<String> = versions.into_iter().map(ToString::to_string).collect();
             let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
             reader.report(
                 field.at(),

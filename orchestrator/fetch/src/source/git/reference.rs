@@ -1,6 +1,6 @@
 //! What references of repositories lead to.
 
-use xbuild_describe::{GitReference, is_commit};
+use xbuild_describe::{GitReference, is_commit, nearest};
 
 use super::repository::{Repository, format_of};
 use super::{is_local, of};
@@ -34,24 +34,33 @@ pub fn resolve(fetcher: &Fetcher<'_>, url: &str, reference: &GitReference) -> Re
     if fetcher.settings().offline && !is_local(url) {
         return Err(FetchError::Offline { missing: vec![format!("{shown} ({reference})")] });
     }
-    let error = |problem: String| FetchError::Reference {
+    let error = |problem: String, near: Option<&str>| FetchError::Reference {
         repository: shown.clone(),
         reference: reference.to_string(),
         problem,
+        near: near.map(str::to_owned),
     };
     let repository = Repository::empty(fetcher.store().scratch(), "sha1", shown.clone())?;
-    let mut arguments = vec!["ls-remote", "--quiet", "--end-of-options", url, &wanted];
-    arguments.extend(peeled.as_deref());
-    let listing = repository.output_of_remote(fetcher, &arguments).map_err(&error)?;
-    let listing = String::from_utf8_lossy(&listing);
+    let list = |names: &[&str]| {
+        let arguments = [&["ls-remote", "--quiet", "--end-of-options", url], names].concat();
+        let listing = repository.output_of_remote(fetcher, &arguments);
+        listing.map(|listing| String::from_utf8_lossy(&listing).into_owned())
+    };
+    let names: Vec<&str> = std::iter::once(wanted.as_str()).chain(peeled.as_deref()).collect();
+    let listing = list(&names).map_err(|problem| error(problem, None))?;
     let found = |name: &str| {
         let mut lines = listing.lines().filter_map(|line| line.split_once('\t'));
         lines.find(|(_, of)| *of == name).map(|(commit, _)| commit.to_owned())
     };
-    let commit = peeled.and_then(|peeled| found(&peeled)).or_else(|| found(&wanted));
-    commit
-        .filter(|commit| is_commit(commit))
-        .ok_or_else(|| error("the repository has no such name".to_owned()))
+    let commit = peeled.as_deref().and_then(found).or_else(|| found(&wanted));
+    commit.filter(|commit| is_commit(commit)).ok_or_else(|| {
+        let folder = if peeled.is_some() { "refs/tags/" } else { "refs/heads/" };
+        let all = list(&[&format!("{folder}*")]).unwrap_or_default();
+        let names = all.lines().filter_map(|line| line.split_once('\t')?.1.strip_prefix(folder));
+        let names = names.filter(|name| !name.ends_with("^{}"));
+        let name = wanted.strip_prefix(folder).unwrap_or(&wanted);
+        error("the repository has no such name".to_owned(), nearest(name, names))
+    })
 }
 
 /// How much of a history is fetched until a commit is found in it that is old enough: then all of it.
