@@ -23,7 +23,7 @@ use xbuild_action::{
 use xbuild_base::{Digest, Sha256, Tree};
 use xbuild_cargo::{ArtefactKind, Context, Effects, Mode, Need, TargetKind, UnitIndex};
 
-use crate::label::{Checker, Label, What};
+use crate::label::{Checker, HOST, Label, What};
 use crate::places::place;
 use crate::queue::{Node, Wait};
 use crate::sources::{PackageSources, Sources, lone_commit};
@@ -500,7 +500,7 @@ fn label(part: &Part, index: UnitIndex) -> Label {
             Some(_) => Checker::Clippy,
             None => Checker::Rustc,
         }),
-        platform: if unit.platform.is_some() { part.name.clone() } else { "host".to_owned() },
+        platform: if unit.platform.is_some() { part.name.clone() } else { HOST.to_owned() },
         local: package.is_local(),
     }
 }

@@ -1,13 +1,22 @@
 //! Why an action is not the one that it was: what of it differs. Pure, over a store of content.
 
+mod trees;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use xbuild_action::{Content, Entry, TreeError};
+use xbuild_action::{Content, Entry};
 use xbuild_base::{Blob, Digest, RelPath, Tree};
 
+use self::trees::between;
 use crate::work::Bound;
+
+/// Where all lies that is no toolchain's.
+const BUILD: &str = "build/";
+/// Where single files lie that units have made. What else is a single file is a source.
+const ARTEFACTS: [&str; 5] =
+    ["build/deps/", "build/host-deps/", "build/script/", "build/bin/", "build/emulated/"];
 
 /// What an action is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +29,9 @@ pub struct Ingredients {
     pub layers: Vec<Digest<Tree>>,
     /// Sources, by their places.
     pub mounts: BTreeMap<RelPath, Digest<Tree>>,
+    /// Those of these places that people edit: of their files it is seen which are looked at.
+    #[serde(default)]
+    pub observed: BTreeSet<RelPath>,
     /// Artefacts of dependencies and other single files, by their places.
     pub files: BTreeMap<RelPath, Digest<Blob>>,
     /// Those of these files that are programs.
@@ -31,16 +43,20 @@ pub struct Ingredients {
     /// Where it runs; unknown in older records.
     #[serde(default)]
     pub working_directory: Option<RelPath>,
+    /// The files and folders that it makes; none in older records.
+    #[serde(default)]
+    pub outputs: BTreeSet<RelPath>,
 }
 
 impl From<&Bound> for Ingredients {
     fn from(bound: &Bound) -> Self {
-        let Bound { command, inputs, observe: _, early: _, is_fingerprinted: _ } = bound;
+        let Bound { command, inputs, observe, early: _, is_fingerprinted: _ } = bound;
         Self {
             argv: command.argv.clone(),
             environment: command.environment.clone(),
             layers: inputs.layers.clone(),
             mounts: inputs.mounts.clone(),
+            observed: observe.clone(),
             files: inputs.files.iter().map(|(path, file)| (path.clone(), file.digest)).collect(),
             programs: inputs
                 .files
@@ -50,7 +66,32 @@ impl From<&Bound> for Ingredients {
                 .collect(),
             directories: inputs.directories.clone(),
             working_directory: Some(command.working_directory.clone()),
+            outputs: command.outputs.clone(),
         }
+    }
+}
+
+impl Ingredients {
+    /// The single file at a place.
+    fn file(&self, path: &RelPath) -> Option<There> {
+        let digest = *self.files.get(path)?;
+        Some(if self.programs.contains(path) { There::Program(digest) } else { There::File(digest) })
+    }
+
+    /// Whether an action of other ingredients, which has looked at just these files of what people edit, has not seen what
+    /// differs: the content of a file that both have.
+    #[must_use]
+    pub fn is_unseen(&self, reason: &Reason, seen: &BTreeSet<RelPath>) -> bool {
+        let Reason::Source(difference) = reason else { return false };
+        let Difference { path, old, new, .. } = difference;
+        let has_content = matches!(
+            (old, new),
+            (Some(There::File(_)), Some(There::File(_))) | (Some(There::Program(_)), Some(There::Program(_)))
+        );
+        // Places may lie in each other.
+        let above = self.mounts.keys().filter(|mount| path.strip_prefix(mount).is_some());
+        let place = above.max_by_key(|mount| mount.as_str().len());
+        has_content && place.is_some_and(|place| self.observed.contains(place)) && !seen.contains(path)
     }
 }
 
@@ -64,6 +105,93 @@ pub enum Change {
     Removed,
     /// It was something else.
     Changed,
+}
+
+/// What lies at a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum There {
+    /// A file.
+    File(Digest<Blob>),
+    /// A file that can be executed.
+    Program(Digest<Blob>),
+    /// A folder.
+    Folder(Digest<Tree>),
+    /// A link to this path.
+    Link(String),
+}
+
+impl From<&Entry> for There {
+    fn from(entry: &Entry) -> Self {
+        match entry {
+            Entry::File(file) if file.executable => Self::Program(file.digest),
+            Entry::File(file) => Self::File(file.digest),
+            Entry::Directory(tree) => Self::Folder(*tree),
+            Entry::Symlink(target) => Self::Link(target.clone()),
+        }
+    }
+}
+
+impl fmt::Display for There {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(digest) => write!(f, "file {digest}"),
+            Self::Program(digest) => write!(f, "program {digest}"),
+            Self::Folder(digest) => write!(f, "folder {digest}"),
+            Self::Link(target) => write!(f, "link to {target}"),
+        }
+    }
+}
+
+/// What differs at a path of the sandbox. Its alternate form says what was there, and what is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// Which; a folder where only the whole of it has come, has gone, or is known to differ.
+    pub path: RelPath,
+    /// How.
+    pub change: Change,
+    /// What was there.
+    pub old: Option<There>,
+    /// What is there.
+    pub new: Option<There>,
+}
+
+impl Difference {
+    fn new(path: RelPath, old: Option<There>, new: Option<There>) -> Self {
+        let change = match (&old, &new) {
+            (None, _) => Change::Added,
+            (_, None) => Change::Removed,
+            _ => Change::Changed,
+        };
+        Self { path, change, old, new }
+    }
+
+    /// Nothing where the two are the same.
+    fn of(path: RelPath, old: Option<There>, new: Option<There>) -> Option<Self> {
+        (old != new).then(|| Self::new(path, old, new))
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, change, old, new } = self;
+        write!(f, "/{path} {change}")?;
+        match (old, new) {
+            (Some(old), Some(new)) if f.alternate() => write!(f, ": {old} → {new}"),
+            (Some(one), None) | (None, Some(one)) if f.alternate() => write!(f, ": {one}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Added => "is new",
+            Self::Removed => "has gone",
+            Self::Changed => "has changed",
+        })
+    }
 }
 
 /// One difference between two actions.
@@ -93,36 +221,37 @@ pub enum Reason {
         /// Its value now.
         new: Option<String>,
     },
-    /// A file of the toolchain, by its path in the sandbox; `path` is the root where only the whole is known to differ.
-    Toolchain {
-        /// Which.
+    /// A file or folder that it makes.
+    Output {
+        /// Which, by its path in the sandbox.
         path: RelPath,
         /// How.
         change: Change,
     },
-    /// A file of the sources, by its path in the sandbox; a folder where only the whole of it is known to differ.
-    Source {
-        /// Which.
-        path: RelPath,
-        /// How.
-        change: Change,
-    },
-    /// What another unit made, by its path in the sandbox.
-    Artefact {
-        /// Which file.
-        path: RelPath,
-        /// How.
-        change: Change,
-    },
+    /// A file of the toolchain or of tools; the root where only the whole is known to differ.
+    Toolchain(Difference),
+    /// A file of the sources, or of what else lies beside them: what a build script or a step has made.
+    Source(Difference),
+    /// A file that another unit made.
+    Artefact(Difference),
+}
+
+impl Reason {
+    /// The path in the sandbox, where what differs has one.
+    #[must_use]
+    pub const fn path(&self) -> Option<&RelPath> {
+        match self {
+            Self::Feature { .. } | Self::Argument { .. } | Self::Variable { .. } => None,
+            Self::Output { path, .. } => Some(path),
+            Self::Toolchain(difference) | Self::Source(difference) | Self::Artefact(difference) => {
+                Some(&difference.path)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let changed = |change: &Change| match change {
-            Change::Added => "is new",
-            Change::Removed => "has gone",
-            Change::Changed => "has changed",
-        };
         let from_to = |old: &Option<String>, new: &Option<String>| match (old, new) {
             (Some(old), Some(new)) => format!("`{old}` → `{new}`"),
             (Some(old), None) => format!("`{old}` has gone"),
@@ -133,13 +262,15 @@ impl fmt::Display for Reason {
             Self::Feature { name, on } => write!(f, "feature `{name}` is {}", if *on { "on" } else { "off" }),
             Self::Argument { old, new } => write!(f, "argument {}", from_to(old, new)),
             Self::Variable { name, old, new } => write!(f, "variable {name}: {}", from_to(old, new)),
-            Self::Toolchain { path, change } if path.is_root() => {
-                write!(f, "the toolchain {}", changed(change))
+            Self::Output { path, change } => write!(f, "output /{path} {change}"),
+            Self::Toolchain(Difference { path, change, .. }) if path.is_root() => {
+                write!(f, "the toolchain {change}")
             }
-            Self::Toolchain { path, change } => write!(f, "the toolchain's /{path} {}", changed(change)),
-            Self::Source { path, change } | Self::Artefact { path, change } => {
-                write!(f, "/{path} {}", changed(change))
+            Self::Toolchain(difference) => {
+                f.write_str("the toolchain's ")?;
+                difference.fmt(f)
             }
+            Self::Source(difference) | Self::Artefact(difference) => difference.fmt(f),
         }
     }
 }
@@ -158,12 +289,19 @@ pub fn reasons(store: &dyn Content, old: &Ingredients, new: &Ingredients) -> Vec
             found.push(Reason::Variable { name: name.clone(), old, new });
         }
     }
-    let was: BTreeSet<Digest<Tree>> = old.layers.iter().copied().collect();
-    let is: BTreeSet<Digest<Tree>> = new.layers.iter().copied().collect();
-    let gone: Vec<Digest<Tree>> = was.difference(&is).copied().collect();
-    let come: Vec<Digest<Tree>> = is.difference(&was).copied().collect();
-    for (path, change) in between(store, &RelPath::root(), &gone, &come) {
-        found.push(Reason::Toolchain { path, change });
+    // In older records there are none.
+    for path in old.outputs.symmetric_difference(&new.outputs).filter(|_| !old.outputs.is_empty()) {
+        let change = if new.outputs.contains(path) { Change::Added } else { Change::Removed };
+        found.push(Reason::Output { path: path.clone(), change });
+    }
+    let only = |of: &Ingredients, other: &Ingredients| -> Vec<Digest<Tree>> {
+        of.layers.iter().copied().filter(|layer| !other.layers.contains(layer)).collect()
+    };
+    for difference in between(store, &RelPath::root(), &only(old, new), &only(new, old)) {
+        found.push(match difference.path.as_str().starts_with(BUILD) {
+            true => Reason::Source(difference),
+            false => Reason::Toolchain(difference),
+        });
     }
     let (was, is) = (named(&old.mounts), named(&new.mounts));
     for name in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
@@ -172,16 +310,20 @@ pub fn reasons(store: &dyn Content, old: &Ingredients, new: &Ingredients) -> Vec
         };
         let (before, now) = (was.get(name), is.get(name));
         let Some((place, _)) = now.or(before) else { continue };
-        for (path, change) in between(store, place, &tree(before), &tree(now)) {
-            found.push(Reason::Source { path, change });
-        }
+        found.extend(between(store, place, &tree(before), &tree(now)).into_iter().map(Reason::Source));
     }
     let (was, is) = (named(&old.files), named(&new.files));
     for name in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
         let (before, now) = (was.get(name), is.get(name));
         let Some((path, _)) = now.or(before) else { continue };
-        if let Some(change) = change(before.map(|(_, file)| file), now.map(|(_, file)| file)) {
-            found.push(Reason::Artefact { path: (*path).clone(), change });
+        if before.map(|(_, file)| file) != now.map(|(_, file)| file) {
+            let old = before.and_then(|(path, _)| old.file(path));
+            let new = now.and_then(|(path, _)| new.file(path));
+            let difference = Difference::new((*path).clone(), old, new);
+            found.push(match ARTEFACTS.iter().any(|folder| path.as_str().starts_with(folder)) {
+                true => Reason::Artefact(difference),
+                false => Reason::Source(difference),
+            });
         }
     }
     found
@@ -220,17 +362,8 @@ fn without_hashes(text: &str) -> String {
     short + rest
 }
 
-fn change<T: PartialEq>(old: Option<&T>, new: Option<&T>) -> Option<Change> {
-    match (old, new) {
-        (None, None) => None,
-        (None, Some(_)) => Some(Change::Added),
-        (Some(_), None) => Some(Change::Removed),
-        (Some(old), Some(new)) => (old != new).then_some(Change::Changed),
-    }
-}
-
 /// Arguments that only one of two command lines has. Where one stands in the place of another of the same kind
-/// (`-C opt-level=…`), it is one change.
+/// (`-C opt-level=…`), it is one change. Where all are the same in another order, it is the whole of them.
 fn arguments(old: &[String], new: &[String]) -> Vec<Reason> {
     let (old, new) = (joined(old), joined(new));
     let is_hash = |word: &String| word.starts_with("-C metadata=") || word.starts_with("-C extra-filename=");
@@ -260,6 +393,9 @@ fn arguments(old: &[String], new: &[String]) -> Vec<Reason> {
         Some(name) => Reason::Feature { name: name.to_owned(), on: false },
         None => Reason::Argument { old: Some(old), new: None },
     }));
+    if found.is_empty() && old != new {
+        found.push(Reason::Argument { old: Some(old.join(" ")), new: Some(new.join(" ")) });
+    }
     found
 }
 
@@ -294,52 +430,6 @@ fn feature(argument: &str) -> Option<&str> {
     argument.strip_prefix("--cfg feature=\"")?.strip_suffix('"')
 }
 
-/// The files that differ between two sets of trees that lie at a place. Where a tree is no longer known, the place.
-fn between(
-    store: &dyn Content,
-    place: &RelPath,
-    old: &[Digest<Tree>],
-    new: &[Digest<Tree>],
-) -> Vec<(RelPath, Change)> {
-    if old == new {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let is_known = match (old, new) {
-        ([old], [new]) => compare(store, place, *old, *new, &mut found).is_ok(),
-        _ => false,
-    };
-    if !is_known {
-        found = change(old.first(), new.first()).map(|change| (place.clone(), change)).into_iter().collect();
-    }
-    found
-}
-
-/// The files that differ between two trees. Folders that are the same are not looked into.
-fn compare(
-    store: &dyn Content,
-    place: &RelPath,
-    old: Digest<Tree>,
-    new: Digest<Tree>,
-    found: &mut Vec<(RelPath, Change)>,
-) -> Result<(), TreeError> {
-    if old == new {
-        return Ok(());
-    }
-    let (was, is) = (store.directory(old)?, store.directory(new)?);
-    for name in was.entries.keys().chain(is.entries.keys()).collect::<BTreeSet<_>>() {
-        let Ok(below) = RelPath::new(name.as_str()) else { continue };
-        let path = place.join(&below);
-        match (was.entries.get(name), is.entries.get(name)) {
-            (Some(Entry::Directory(old)), Some(Entry::Directory(new))) => {
-                compare(store, &path, *old, *new, found)?;
-            }
-            (old, new) => found.extend(change(old, new).map(|change| (path, change))),
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use xbuild_action::{ContentExt as _, Directory, File, Memory};
@@ -352,10 +442,12 @@ mod tests {
             environment: BTreeMap::new(),
             layers: Vec::new(),
             mounts: BTreeMap::new(),
+            observed: BTreeSet::new(),
             files: BTreeMap::new(),
             programs: BTreeSet::new(),
             directories: BTreeSet::new(),
             working_directory: None,
+            outputs: BTreeSet::new(),
         }
     }
 
@@ -440,6 +532,73 @@ mod tests {
             ("build/deps/liby-ffffffffffffffff.rlib", "1"),
         ]);
         assert_eq!(told(&store, &old, &new), ["/build/deps/libx-ffffffffffffffff.rlib has changed"]);
+    }
+
+    #[test]
+    fn an_order_and_what_is_made_are_differences_too() {
+        let store = Memory::default();
+        let with = |argv: &[&str], outputs: &[&str]| Ingredients {
+            outputs: outputs.iter().map(|output| path(output)).collect(),
+            ..ingredients(argv)
+        };
+        let old = with(&["/usr/bin/sort", "a", "b"], &["build/step/x"]);
+        let new = with(&["/usr/bin/sort", "b", "a"], &["build/step/y"]);
+        let expected = [
+            "argument `/usr/bin/sort a b` → `/usr/bin/sort b a`",
+            "output /build/step/x has gone",
+            "output /build/step/y is new",
+        ];
+        assert_eq!(told(&store, &old, &new), expected);
+        // An older record says nothing of what is made.
+        assert_eq!(told(&store, &with(&["a"], &[]), &with(&["a"], &["build/out"])), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_was_there_and_what_is_are_told_when_asked() {
+        let store = Memory::default();
+        let digest = |text: &str| store.put(text.as_bytes()).unwrap();
+        let with = |text: &str, is_program: bool| Ingredients {
+            files: [(path("build/bin/app"), digest(text))].into(),
+            programs: is_program.then(|| path("build/bin/app")).into_iter().collect(),
+            ..ingredients(&[])
+        };
+        let found = reasons(&store, &with("1", false), &with("2", true));
+        let (old, new) = (digest("1"), digest("2"));
+        let [reason] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(reason.to_string(), "/build/bin/app has changed");
+        assert_eq!(format!("{reason:#}"), format!("/build/bin/app has changed: file {old} → program {new}"));
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_no_reason_where_it_is_known_what_was() {
+        let store = Memory::default();
+        let file =
+            |text: &str| Entry::File(File { digest: store.put(text.as_bytes()).unwrap(), executable: false });
+        let level = |entries: &[(&str, &str)]| {
+            let entries = entries.iter().map(|(name, text)| ((*name).to_owned(), file(text))).collect();
+            store.put_directory(&Directory { entries }).unwrap()
+        };
+        let with = |ws: &[(&str, &str)], made: &str| Ingredients {
+            mounts: [(path("build/ws"), level(ws)), (path("build/ws/out"), level(&[("gen.rs", made)]))]
+                .into(),
+            observed: [path("build/ws")].into(),
+            ..ingredients(&[])
+        };
+        let old = with(&[("a", "1"), ("b", "1"), ("gone", "1")], "1");
+        let new = with(&[("a", "2"), ("b", "2"), ("come", "1")], "2");
+        let seen: BTreeSet<RelPath> = [path("build/ws/a")].into();
+        let is_unseen = |reason: &Reason| (reason.to_string(), old.is_unseen(reason, &seen));
+        let found: Vec<(String, bool)> = reasons(&store, &old, &new).iter().map(is_unseen).collect();
+        let expected = [
+            ("/build/ws/a has changed", false),
+            ("/build/ws/b has changed", true),
+            // Names are looked at wherever a folder is.
+            ("/build/ws/come is new", false),
+            ("/build/ws/gone has gone", false),
+            // Nobody has seen who looks at that.
+            ("/build/ws/out/gen.rs has changed", false),
+        ];
+        assert_eq!(found, expected.map(|(text, unseen)| (text.to_owned(), unseen)));
     }
 
     #[test]

@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 use xbuild_action::{
     ActionCache as _, ActionKey, ActionResult, Cancel, Command, Content, ContentExt as _, Executor, File,
-    InputRoot, Isolation, Limits, Missed, Observer, Outcome, Request, Running, Stream, Times, Unkeyed,
-    Unstored, merge_layers,
+    InputRoot, Isolation, Limits, Missed, Observed, Observer, Outcome, Request, Running, Stream, Times,
+    Unkeyed, Unstored, merge_layers,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
 use xbuild_plan::queue::Node;
@@ -73,6 +73,9 @@ pub struct Success<'a> {
     pub warnings: &'a [String],
     /// The result. Its times are those of its execution, now or when it was recorded.
     pub result: &'a ActionResult,
+    /// What is known of the files of [`Bound::observe`] that were looked at when it was made: nothing of a result that was
+    /// in the cache under the action's own key.
+    pub seen: &'a Observed,
 }
 
 /// A node that could not be built.
@@ -161,8 +164,52 @@ enum Event {
     Ended(Digest<Action>, Box<Executed>),
 }
 
+/// A result that is known, where from, and what is known of what was looked at when it was made.
+#[derive(Debug)]
+struct Known {
+    result: ActionResult,
+    source: Source,
+    seen: Observed,
+}
+
 /// What came of an execution: a result, or why there is none, with what the program printed.
-type Executed = Result<(ActionResult, Source), Box<(Cause, Option<ActionResult>)>>;
+type Executed = Result<Known, Box<(Cause, Option<ActionResult>)>>;
+
+/// What came of one action outside a graph.
+#[derive(Debug)]
+pub struct Ran {
+    /// Its key.
+    pub action: Digest<Action>,
+    /// Its result and how it got that, or why there is none, with what the program printed.
+    pub outcome: Result<(ActionResult, Source), (Cause, Option<ActionResult>)>,
+}
+
+impl Ran {
+    /// The result.
+    ///
+    /// # Errors
+    /// When there is none, with what the program printed; `what` is the action's name.
+    pub fn result(self, what: &str, store: &dyn Content) -> Result<ActionResult, RealiseError> {
+        match self.outcome {
+            Ok((result, _)) => Ok(result),
+            Err((Cause::Error(error), _)) => Err(error),
+            Err((cause, result)) => {
+                let (mut output, mut problem) = (String::new(), "it went over a limit".to_owned());
+                if let Some(result) = result {
+                    for stream in [result.stdout, result.stderr] {
+                        output.push_str(&String::from_utf8_lossy(&store.get(stream)?));
+                    }
+                }
+                match cause {
+                    Cause::Exit { code, .. } => problem = format!("it ended with exit code {code}"),
+                    Cause::Limit(limit) => problem = format!("it went over its limit: {limit}"),
+                    Cause::Error(_) => {}
+                }
+                Err(RealiseError::Step { what: what.to_owned(), problem, output })
+            }
+        }
+    }
+}
 
 impl std::fmt::Debug for Engine<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -196,16 +243,12 @@ impl Engine<'_> {
     }
 
     /// The result of an action, if it is known, and where from.
-    fn known(
-        &self,
-        digest: Digest<Action>,
-        bound: &Bound,
-    ) -> Result<Option<(ActionResult, Source)>, RealiseError> {
+    fn known(&self, digest: Digest<Action>, bound: &Bound) -> Result<Option<Known>, RealiseError> {
         if self.again.is_some() {
             return Ok(None);
         }
         if let Some(result) = self.store.result(digest)? {
-            return Ok(Some((result, Source::Cached)));
+            return Ok(Some(Known { result, source: Source::Cached, seen: None }));
         }
         self.learned(bound)
     }
@@ -231,10 +274,6 @@ impl Engine<'_> {
         command: &Command,
         inputs: &InputRoot,
     ) -> Result<ActionResult, RealiseError> {
-        let key = self.key(command, inputs)?;
-        if let Some(result) = self.store.result(key)? {
-            return Ok(result);
-        }
         let bound = Bound {
             command: command.clone(),
             inputs: inputs.clone(),
@@ -242,27 +281,32 @@ impl Engine<'_> {
             early: None,
             is_fingerprinted: false,
         };
-        let failed = match self.execute(key, &bound, &Unkeyed::default(), None) {
-            Ok((result, _)) => return Ok(result),
-            Err(failed) => *failed,
-        };
-        match failed {
-            (Cause::Error(error), _) => Err(error),
-            (cause, result) => {
-                let (mut output, mut problem) = (String::new(), "it went over a limit".to_owned());
-                if let Some(result) = result {
-                    for stream in [result.stdout, result.stderr] {
-                        output.push_str(&String::from_utf8_lossy(&self.store.get(stream)?));
-                    }
-                }
-                match cause {
-                    Cause::Exit { code, .. } => problem = format!("it ended with exit code {code}"),
-                    Cause::Limit(limit) => problem = format!("it went over its limit: {limit}"),
-                    Cause::Error(_) => {}
-                }
-                Err(RealiseError::Step { what: what.to_owned(), problem, output })
-            }
+        self.run_bound(&bound)?.result(what, self.store)
+    }
+
+    /// Runs one action outside a graph, whatever comes of it.
+    ///
+    /// # Errors
+    /// When its inputs can't be put together, or the cache can't be read. That it fails is none: see [`Ran`].
+    pub fn run_bound(&self, bound: &Bound) -> Result<Ran, RealiseError> {
+        let action = self.key(&bound.command, &bound.inputs)?;
+        if let Some(result) = self.store.result(action)? {
+            return Ok(Ran { action, outcome: Ok((result, Source::Cached)) });
         }
+        let outcome = match self.execute(action, bound, &Unkeyed::default(), None) {
+            Ok(Known { result, source, seen: _ }) => Ok((result, source)),
+            Err(failed) => Err(*failed),
+        };
+        Ok(Ran { action, outcome })
+    }
+
+    /// An action's key, and its result where that is in the cache.
+    ///
+    /// # Errors
+    /// As [`Self::run_bound`].
+    pub fn look_up_one(&self, bound: &Bound) -> Result<(Digest<Action>, Option<ActionResult>), RealiseError> {
+        let action = self.key(&bound.command, &bound.inputs)?;
+        Ok((action, self.store.result(action)?))
     }
 
     /// An action's key. Nothing is stored: the executor takes the parts, and nobody asks for the whole by digest.
@@ -305,7 +349,7 @@ impl Engine<'_> {
             self.store.lock(digest, &self.cancel, &mut waits).map_err(|error| broken(error.into()))?;
         let kept = self.store.result(digest).map_err(|error| broken(error.into()))?;
         let kept = match (kept, self.again) {
-            (Some(result), None) => return Ok((result, Source::Cached)),
+            (Some(result), None) => return Ok(Known { result, source: Source::Cached, seen: None }),
             (kept, _) => kept,
         };
         // What is made again may be otherwise from the first: nobody takes it before it was compared.
@@ -324,12 +368,12 @@ impl Engine<'_> {
             Outcome::Succeeded(result, observed) => {
                 if let (Some(comparison), Some(kept)) = (self.again, kept) {
                     comparison.compare(digest, &kept, &result);
-                    return Ok((kept, Source::Executed));
+                    return Ok(Known { result: kept, source: Source::Executed, seen: observed });
                 }
                 self.store.record(digest, &result).map_err(|error| broken(error.into()))?;
                 // What can't be written down costs time later, and no more.
                 let _ = self.learn(digest, bound, &observed);
-                Ok((result, Source::Executed))
+                Ok(Known { result, source: Source::Executed, seen: observed })
             }
             Outcome::Failed(result, missed) => {
                 self.keep(bound).map_err(broken)?;

@@ -129,11 +129,11 @@ pub(crate) enum Verb {
     Doc(Doc),
     /// Make minimal OCI images of programs: those named, or all
     Image(Image),
-    /// What a unit printed when it was built
+    /// What a unit, a test or a step printed
     Log(Log),
     /// Pack programs for people: archives with licence and readme, and their checksums
     Dist(Dist),
-    /// Why a unit was built again: what of it is not what it was
+    /// Why a unit, a test or a step ran again: what of it is not what it was
     Explain(Explain),
     /// By which ways a crate gets into outputs, with features, for the host or for the target
     Why(Why),

@@ -135,7 +135,7 @@ impl<'d> Composed<'d> {
             parts.push(StdRequest { layers, spec, source }.part(engine)?);
         }
         let mut graph = Graph::new(engine.store, parts).map_err(RealiseError::from)?;
-        run_graph(engine, &mut graph, (ui, history), recorder)?;
+        run_graph(engine, &mut graph, (ui, history, &[]), recorder)?;
         for (part, (ground, &(spec, ref layers, source))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
             if let Some(of_ground) = self.layers.get_mut(ground) {

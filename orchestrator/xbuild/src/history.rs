@@ -1,20 +1,24 @@
 //! What the runs over a project were made of, kept in the store: for `xbuild log` and `xbuild explain`.
 //!
-//! A run's record names each unit, its action, and all that went into it. It can be written to a file too
+//! A run's record names each unit, test and step, its action, and all that went into it. It can be written to a file too
 //! (`--record`), and held against another machine's.
 
+mod unit;
+
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use xbuild_action::{Content, ContentExt as _, Directory, Entry};
-use xbuild_base::{Action, Blob, Digest, RelPath, Sha256, Tree};
+use xbuild_base::{Blob, Digest, RelPath, Sha256, Tree};
 use xbuild_plan::label::Label;
-use xbuild_plan::reasons::Ingredients;
 use xbuild_store::{Disk, Namespace};
 
 use crate::error::XbuildError;
 use crate::ui::{Diagnostics, Said, Ui};
+
+pub(crate) use unit::{Fate, Gathered, Taken, UnitRecord};
 
 /// The memo namespace, by project. A change of what is kept takes a new name.
 const RUNS: Namespace = Namespace::new("runs-2");
@@ -24,29 +28,6 @@ const FORMAT: u32 = 1;
 
 /// So many runs are kept of a project.
 const KEPT: usize = 20;
-
-/// How a unit came to its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Fate {
-    Executed,
-    Cached,
-    Failed,
-}
-
-/// A unit of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct UnitRecord {
-    /// The graph that it is of: one unit may be there in several, each time another.
-    pub(crate) graph: String,
-    pub(crate) label: Label,
-    pub(crate) action: Digest<Action>,
-    pub(crate) fate: Fate,
-    pub(crate) ingredients: Ingredients,
-    /// What its program printed.
-    pub(crate) stdout: Option<Digest<Blob>>,
-    pub(crate) stderr: Option<Digest<Blob>>,
-}
 
 /// A run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -58,6 +39,18 @@ pub(crate) struct RunRecord {
     trees: BTreeMap<Digest<Tree>, BTreeMap<String, Level>>,
 }
 
+/// The part of a record that says of what it is.
+#[derive(Debug, Deserialize)]
+struct Names {
+    units: Vec<Name>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Name {
+    graph: String,
+    label: Label,
+}
+
 /// An entry of a level.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Level {
@@ -66,15 +59,17 @@ enum Level {
     Symlink(String),
 }
 
-/// Which project's runs are meant, and whether this one goes to a file as well.
-#[derive(Debug, Clone)]
+/// Which project's runs are meant, and what is known of this one: all that a command builds, runs and tests is one.
+#[derive(Debug)]
 pub(crate) struct History {
     project: Sha256,
+    /// The file that this run is written to as well.
     file: Option<PathBuf>,
-    /// What the graphs of this run are called, by part.
-    pub(crate) graphs: Vec<String>,
-    /// Whether a run of which everything was there counts, where none is known of its graphs.
+    /// Whether a run of which everything was there counts, where something in it is known from no other.
     keeps_cached: bool,
+    run: RefCell<RunRecord>,
+    /// What is kept of it by now.
+    kept: Cell<Option<Digest<Blob>>>,
 }
 
 /// A run that is known of a project.
@@ -111,8 +106,8 @@ impl Echo {
 }
 
 impl RunRecord {
-    pub(crate) fn new(units: Vec<UnitRecord>) -> Self {
-        Self { format: FORMAT, units, trees: BTreeMap::new() }
+    const fn new() -> Self {
+        Self { format: FORMAT, units: Vec::new(), trees: BTreeMap::new() }
     }
 
     /// Reads one that another machine may have written, and takes its levels over.
@@ -140,8 +135,7 @@ impl RunRecord {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let text = zstd::decode_all(bytes).ok()?;
-        serde_json::from_slice(&text).ok().filter(|record: &Self| record.format == FORMAT)
+        decode(bytes).filter(|record: &Self| record.format == FORMAT)
     }
 
     fn encode(&self) -> Result<Vec<u8>, XbuildError> {
@@ -180,13 +174,18 @@ impl RunRecord {
     }
 }
 
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    serde_json::from_slice(&zstd::decode_all(bytes).ok()?).ok()
+}
+
 impl History {
     pub(crate) fn new(root: &Path, file: Option<PathBuf>) -> Self {
         Self {
             project: Sha256::of(root.as_os_str().as_encoded_bytes()),
             file,
-            graphs: Vec::new(),
             keeps_cached: true,
+            run: RefCell::new(RunRecord::new()),
+            kept: Cell::new(None),
         }
     }
 
@@ -195,23 +194,34 @@ impl History {
         Self { keeps_cached: false, ..Self::new(root, None) }
     }
 
-    /// Adds a run, if anything was executed in it, or none is known of its graphs. Gives the latest that tells of them. That it
-    /// can't be kept costs an explanation later, and no more.
+    /// Notes a unit of this run, to be kept with those that are added next. What was noted first stays.
+    pub(crate) fn note(&self, unit: UnitRecord) {
+        let mut run = self.run.borrow_mut();
+        if run.units.iter().all(|other| other.identity() != unit.identity()) {
+            run.units.push(unit);
+        }
+    }
+
+    /// Adds units to this run, and keeps it if anything was executed in it, or something of it is in no run that is known.
+    /// Gives the latest that tells of its graphs. That it can't be kept costs an explanation later, and no more.
     pub(crate) fn add(&self, store: &Disk, units: Vec<UnitRecord>) -> Result<Option<Known>, XbuildError> {
-        let runs = self.known(store);
-        let record = RunRecord::new(units);
-        let is_executed = record.units.iter().any(|unit| unit.fate != Fate::Cached);
-        let graphs: BTreeSet<String> = record.units.iter().map(|unit| unit.graph.clone()).collect();
-        let mut latest = runs.iter().find(|run| run.graphs.is_superset(&graphs)).cloned();
-        if (is_executed || latest.is_none() && self.keeps_cached)
-            && let Ok(record) = store.put(&record.encode()?)
+        let mut run = self.run.borrow_mut();
+        run.units.extend(units);
+        let mut runs = self.known(store);
+        runs.retain(|known| self.kept.get() != Some(known.record));
+        let graphs: BTreeSet<String> = run.units.iter().map(|unit| unit.graph.clone()).collect();
+        let mut latest = runs.iter().find(|known| known.graphs.is_superset(&graphs)).cloned();
+        let is_executed = run.units.iter().any(|unit| unit.fate != Fate::Cached);
+        if (is_executed || self.keeps_cached && !are_known(store, &runs, &run.units))
+            && let Ok(record) = store.put(&run.encode()?)
         {
-            let run = Known { record, graphs };
-            self.keep(store, run.clone(), runs);
-            latest = Some(run);
+            let known = Known { record, graphs };
+            self.kept.set(Some(record));
+            self.keep(store, known.clone(), runs);
+            latest = Some(known);
         }
         if let Some(path) = &self.file {
-            let bytes = record.with_trees(store)?.encode()?;
+            let bytes = run.clone().with_trees(store)?.encode()?;
             fs_err::write(path, bytes).map_err(|error| XbuildError::machine(&error))?;
         }
         Ok(latest)
@@ -234,4 +244,20 @@ impl History {
         let read = |run: Known| RunRecord::decode(&store.get(run.record).ok()?);
         self.known(store).into_iter().filter_map(read).collect()
     }
+}
+
+/// Whether each of these units is in a run that is known. Of most the latest has all.
+fn are_known(store: &Disk, runs: &[Known], units: &[UnitRecord]) -> bool {
+    let mut open: Vec<&UnitRecord> = units.iter().collect();
+    for run in runs {
+        if open.is_empty() {
+            break;
+        }
+        let names = store.get(run.record).ok().and_then(|bytes| decode::<Names>(&bytes));
+        let names = names.map_or_else(Vec::new, |names| names.units);
+        let known: BTreeSet<(&str, &Label)> =
+            names.iter().map(|name| (name.graph.as_str(), &name.label)).collect();
+        open.retain(|unit| !known.contains(&unit.identity()));
+    }
+    open.is_empty()
 }

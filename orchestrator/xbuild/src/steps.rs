@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
+use xbuild_action::{ActionResult, Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_describe::{
     ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource, suggest, suggest_or,
@@ -11,11 +11,14 @@ use xbuild_describe::{
 use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
 use xbuild_output::Row;
+use xbuild_plan::Bound;
 use xbuild_plan::graph::Part;
+use xbuild_plan::label::Label;
 use xbuild_plan::places::place;
 use xbuild_plan::planning::environment;
 
 use crate::error::XbuildError;
+use crate::history::{Taken, UnitRecord};
 use crate::packages::Grounds;
 use crate::work::Work;
 
@@ -78,8 +81,23 @@ impl<'s> Steps<'s> {
 
     /// What a step makes.
     fn run(&self, name: &str, outputs: &[&Row]) -> Result<Digest<Tree>, XbuildError> {
-        let store = self.work.content();
         let step = self.work.described().description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
+        let bound = self.bind(name, step, outputs)?;
+        let ran = self.work.engine().run_bound(&bound)?;
+        let failed = ran.outcome.is_err();
+        if let Some(unit) = UnitRecord::of_ran(&Label::step(name), &bound, &ran) {
+            self.work.history().note(UnitRecord { graph: graph(outputs), takes: takes(step), ..unit });
+        }
+        if failed {
+            self.work.history().add(self.work.store(), Vec::new())?;
+        }
+        let result = ran.result(&format!("the step `{name}`"), self.work.content())?;
+        self.made(name, step, &result)
+    }
+
+    /// What a step's program is run over; the steps that it takes something of are run for it.
+    fn bind(&self, name: &str, step: &Step, outputs: &[&Row]) -> Result<Bound, XbuildError> {
+        let store = self.work.content();
         let folder = place(FOLDER);
         let mut inputs = TreeBuilder::default();
         for (to, source) in &step.inputs {
@@ -102,7 +120,12 @@ impl<'s> Steps<'s> {
             working_directory: folder.clone(),
             outputs: step.outputs.iter().map(|output| folder.join(output)).collect(),
         };
-        let result = self.work.engine().run_one(&format!("the step `{name}`"), &command, &inputs)?;
+        Ok(Bound { command, inputs, observe: BTreeSet::new(), early: None, is_fingerprinted: false })
+    }
+
+    /// The tree of what a step has made.
+    fn made(&self, name: &str, step: &Step, result: &ActionResult) -> Result<Digest<Tree>, XbuildError> {
+        let (store, folder) = (self.work.content(), place(FOLDER));
         let mut made = TreeBuilder::default();
         for output in &step.outputs {
             let entry = match result.outputs.get(&folder.join(output)) {
@@ -310,6 +333,24 @@ pub(crate) fn provide(
     Ok(())
 }
 
+/// What people call the graph that a step is run for, by its outputs; one that a package takes is run for none.
+fn graph(outputs: &[&Row]) -> String {
+    let name = |row: &&Row| format!("{}/{}", row.artefact.variant, row.artefact.target);
+    outputs.first().map(name).unwrap_or_default()
+}
+
+/// Where comes from what a step takes, by place.
+fn takes(step: &Step) -> BTreeMap<RelPath, Taken> {
+    let folder = place(FOLDER);
+    let taken = |(to, source): (&RelPath, &StepSource)| Some((folder.join(to), Taken::of(source)?));
+    step.inputs.iter().filter_map(taken).collect()
+}
+
+/// The step that has made what lies at a path of a unit's sandbox, if one has.
+pub(crate) fn provided_by(path: &RelPath) -> Option<&str> {
+    path.as_str().strip_prefix(INPUTS)?.strip_prefix('/')?.split('/').next()
+}
+
 /// A tree as it lies in the sandbox's root.
 fn layer(work: &Work<'_>, name: &str, tree: Digest<Tree>) -> Result<Digest<Tree>, XbuildError> {
     let mut root = TreeBuilder::default();
@@ -349,5 +390,14 @@ mod tests {
         assert_eq!(of("jq"), ["/usr/bin/jq", "x"]);
         assert_eq!(of("./tools/gen.sh"), ["/build/step/tools/gen.sh", "x"]);
         assert_eq!(of("/usr/lib/x"), ["/usr/lib/x", "x"]);
+    }
+
+    #[test]
+    fn what_lies_among_a_packages_inputs_is_of_the_step_that_is_called_so() {
+        let of = |text: &str| provided_by(&place(text)).map(str::to_owned);
+        assert_eq!(of("build/inputs/site/dist/index.html").as_deref(), Some("site"));
+        assert_eq!(of("build/inputs/site").as_deref(), Some("site"));
+        assert_eq!(of("build/inputs-of/site"), None);
+        assert_eq!(of("build/ws/src/main.rs"), None);
     }
 }

@@ -154,6 +154,8 @@ pub(crate) struct Work<'w> {
     inputs: inputs::Before,
     /// `xbuild.lock`, which planning may add to.
     pins: RefCell<lock::Lock>,
+    /// What this command runs.
+    history: History,
 }
 
 /// What is wanted beside what is built.
@@ -247,6 +249,7 @@ impl<'w> Work<'w> {
             key,
             inputs,
             pins,
+            history: History::new(&described.root, build.record.clone()),
         })
     }
 
@@ -266,6 +269,11 @@ impl<'w> Work<'w> {
             true => self.key(),
             false => Ok(None),
         }
+    }
+
+    /// What of this command's run is told later.
+    pub(crate) const fn history(&self) -> &History {
+        &self.history
     }
 
     /// What runs actions.

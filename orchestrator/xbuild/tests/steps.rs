@@ -131,8 +131,91 @@ fn images_and_archives_take_what_steps_have_made_of_outputs() {
     project.xbuild(&["image", "--target", MUSL, "--no-link"]).ok();
     project.xbuild(&["image", "inspect", "--target", MUSL]).ok().says("/srv/packed.gz");
 
+    let unique = project.folder.path().display().to_string();
+    project.append("src/main.rs", &format!("\n#[used]\nstatic OF: &str = {unique:?};\n"));
+    project.xbuild(&["image", "--target", MUSL, "--no-link"]).ok();
+    project
+        .xbuild(&["explain", "step packed"])
+        .ok()
+        .says("step packed [host] of default/x86_64-unknown-linux-musl is another action:")
+        .says("- /build/step/bin/packed has changed (made by packed 0.1.0 (bin packed))")
+        .says("/build/ws/src/main.rs has changed");
+
     project.write("xbuild.toml", &format!("[package.packed]\ninputs = [\"packed\"]\n\n{step}"));
     project.xbuild(&["build"]).fails(1).says("takes the output `packed`, which is built after this");
+}
+
+/// A program that holds what a step makes of what another one has made of a file.
+fn shouting() -> Project {
+    let project = Project::program(
+        "shouting",
+        "fn main() {\n    print!(\"{}\", include_str!(concat!(env!(\"XBUILD_INPUT_SHOUTED\"), \"/shouted.txt\")));\n}\n",
+    );
+    // Nothing is known of it from an earlier run.
+    project.write("words.txt", &format!("{}\n", project.folder.path().display()));
+    project
+}
+
+/// Describes the steps: the last of them is in this mode, and `then` is what it does in the end.
+fn describe(project: &Project, mode: &str, then: &str) {
+    let unique = project.folder.path().display();
+    project.write(
+        "xbuild.toml",
+        &format!(
+            "[package.shouting]\ninputs = [\"shouted\"]\n\n\
+             [step.plain]\nargv = [\"sh\", \"-c\", \"cp words.txt plain.txt; echo took the words\"]\n\
+             inputs = [\"words.txt\"]\noutputs = [\"plain.txt\"]\nenv = {{ OF = \"{unique}\" }}\n\n\
+             [step.shouted]\nargv = [\"sh\", \"-c\", \"tr a-z A-Z < plain.txt > shouted.txt; {then}\"]\n\
+             inputs = [{{ step = \"plain/plain.txt\", to = \"plain.txt\" }}]\noutputs = [\"shouted.txt\"]\n\
+             env = {{ MODE = \"{mode}\" }}\n",
+        ),
+    );
+}
+
+#[test]
+fn a_step_is_explained_and_its_words_are_told_from_the_cache_too() {
+    let project = shouting();
+    let build = || project.xbuild(&["build", "-q", "--target", MUSL]);
+    let explain = |name: &str| project.xbuild(&["explain", name]).ok();
+    let log = |name: &str| project.xbuild(&["log", name]).ok();
+    describe(&project, "quiet", "true");
+    build().ok();
+    explain("shouted").says("step shouted [host] was run for the first time");
+    log("plain").says("took the words");
+    log("step shouted").says("it printed nothing");
+
+    project.append("words.txt", "more\n");
+    build().ok();
+    let of_file = explain("shouted");
+    of_file
+        .says("step shouted [host] is another action:")
+        .says("- /build/step/plain.txt has changed (made by step plain)")
+        .says("  step plain [host] is another action:")
+        .says("    - /build/step/words.txt has changed");
+    // And the unit that takes it, which has not looked at the file itself.
+    let of_unit = explain("shouting");
+    of_unit
+        .says("- /build/inputs/shouted/shouted.txt has changed (made by step shouted)")
+        .says("and 1 file that it had not looked at");
+
+    describe(&project, "loud", "echo $MODE");
+    build().ok();
+    explain("shouted").says("variable MODE: `quiet` → `loud`").says("echo $MODE");
+    let lines = project.xbuild(&["explain", "shouted", "--message-format", "json"]).ok().json();
+    let expected = serde_json::json!({ "what": "variable", "name": "MODE", "old": "quiet", "new": "loud" });
+    assert!(lines[0]["differences"].as_array().unwrap().contains(&expected), "{lines:#?}");
+    assert_eq!(lines[0]["package_id"], serde_json::Value::Null);
+
+    let other = Project::empty();
+    common::copy(&project.root, &other.root);
+    other.xbuild(&["build", "-q", "--target", MUSL]).ok();
+    other.xbuild(&["log", "shouted"]).ok().says("loud");
+    other.xbuild(&["explain", "shouted"]).ok().says("was in the store; no other run of it is known");
+
+    describe(&project, "loud", "echo not today >&2; exit 3");
+    build().fails(1).says("the step `shouted` failed");
+    log("shouted").says("--- standard error\nnot today");
+    project.xbuild(&["log", "shoutd"]).fails(1).says("did you mean `shouted`?");
 }
 
 #[test]

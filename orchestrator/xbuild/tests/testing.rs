@@ -108,9 +108,67 @@ fn a_failure_is_shown_with_all_that_was_printed_and_the_rest_goes_on_when_asked(
     let cases = xml.matches("<testcase ").count();
     assert!(xml.contains(r#"failures="1" errors="1""#) && cases == 12, "{cases} {xml}");
 
+    project.xbuild(&["log", "app 0.1.0 (test own)"]).ok().says("--- standard error\non purpose");
+
     // What failed isn't remembered; what passed is.
     let ran = project.xbuild(&[&["test", "--no-fail-fast"][..], &target].concat()).fails(1);
     assert_eq!(ran.stderr.matches("(cached)").count(), 5, "{}", ran.stderr);
+}
+
+#[test]
+fn a_run_is_explained_by_what_it_had_looked_at_and_its_words_are_told_from_the_cache_too() {
+    let project = tested();
+    let target = ["--target", TARGETS[0]];
+    let record = project.folder.path().join("record");
+    let record = record.to_str().unwrap();
+    let test = |more: &[&str]| project.xbuild(&[&["test"][..], &target, more].concat()).ok();
+    let explain = |name: &str| project.xbuild(&["explain", name]).ok();
+    // The unit that it is the run of is called so too.
+    const IT: &str = "run of app 0.1.0 (test it)";
+    const LIBRARY: &str = "app 0.1.0 (lib)";
+    test(&["--record", record]);
+    let first = explain("app 0.1.0 (test it)");
+    first
+        .says("\nrun of app 0.1.0 (test it) [x86_64-unknown-linux-musl] of default/x86_64-unknown-linux-musl was run for the first time")
+        .says("app 0.1.0 (test it) [x86_64-unknown-linux-musl] of default/x86_64-unknown-linux-musl was built for the first time");
+    project.xbuild(&["log", LIBRARY]).ok().says("test tests::two_and_two ... ok");
+
+    // One of two files that have changed the test had read; the others had read neither.
+    project.append("README.md", "More.\n");
+    project.append("shared.txt", "and more\n");
+    test(&[]);
+    let of_file = explain(IT);
+    of_file.clone().says("- /build/ws/shared.txt has changed").says("and 1 file that it had not looked at");
+    assert!(!of_file.stdout.contains("README.md"), "{}", of_file.stdout);
+    explain(LIBRARY).says("looks at nothing that has changed").says("- /build/ws/README.md has changed");
+
+    project.append("app/src/lib.rs", "\n#[test]\nfn one_less() {\n    assert_eq!(four() - 1, 3);\n}\n");
+    test(&[]);
+    let of_program = explain(LIBRARY);
+    of_program
+        .says("- /build/bin/deps/app-")
+        .says("has changed (made by app 0.1.0 (lib test))")
+        .says("  app 0.1.0 (lib test) [x86_64-unknown-linux-musl] is another action:")
+        .says("    - /build/ws/app/src/lib.rs has changed");
+    test(&["--test", "it", "--", "--test-threads=1"]);
+    explain(IT).says("argument `--test-threads=1` is new");
+    let lines = project.xbuild(&["explain", IT, "--against", record, "--message-format", "json"]).ok().json();
+    let differences = lines[0]["differences"].as_array().unwrap();
+    let changed = differences.iter().find(|one| one["path"] == "build/ws/shared.txt").unwrap();
+    assert_eq!(changed["change"], "changed");
+    let digests = [&changed["old"]["file"], &changed["new"]["file"]].map(|digest| digest.as_str().unwrap());
+    assert!(digests[0].starts_with("sha256:") && digests[0] != digests[1], "{changed:#}");
+
+    // In another folder everything is there, and known is what a run of that folder's project has used.
+    let other = Project::empty();
+    common::copy(&project.root, &other.root);
+    other.xbuild(&[&["test", "--test", "it", "--no-run"][..], &target].concat()).ok();
+    other.xbuild(&["log", IT]).fails(1).says("nothing that was built or run is called");
+    let ran =
+        other.xbuild(&[&["test", "--test", "it"][..], &target, &["--", "--test-threads=1"]].concat()).ok();
+    ran.says("(cached)");
+    other.xbuild(&["log", IT]).ok().says("test starts_the_program ... ok");
+    other.xbuild(&["explain", IT]).ok().says("was in the store; no other run of it is known");
 }
 
 #[test]

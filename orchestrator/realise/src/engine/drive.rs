@@ -12,7 +12,7 @@ use xbuild_plan::queue::{Node, Queue};
 use xbuild_plan::{Bound, Work};
 
 use super::inbox::Inbox;
-use super::{Cause, Engine, Event, Events, Failure, Source, Success, Summary};
+use super::{Cause, Engine, Event, Events, Failure, Known, Source, Success, Summary};
 use crate::error::RealiseError;
 use crate::tokens::Tokens;
 
@@ -199,12 +199,12 @@ impl<'r> Run<'r> {
         if self.join(node, digest) {
             return Ok(None);
         }
-        if let Some((result, source)) = self.engine.known(digest, &bound)? {
-            if let Source::Learned(_) = source {
+        if let Some(known) = self.engine.known(digest, &bound)? {
+            if let Source::Learned(_) = known.source {
                 // The next time the first key knows.
-                self.engine.store.record(digest, &result)?;
+                self.engine.store.record(digest, &known.result)?;
             }
-            self.succeed(vec![node], digest, source, &result);
+            self.succeed(vec![node], digest, known);
             return Ok(None);
         }
         Ok(Some(Ready { priority: self.queue.priority(node), node, digest, bound }))
@@ -241,7 +241,7 @@ impl<'r> Run<'r> {
                 self.held += 1;
                 let Some(running) = self.in_flight.remove(&digest) else { return };
                 match *outcome {
-                    Ok((result, source)) => self.succeed(running.nodes, digest, source, &result),
+                    Ok(known) => self.succeed(running.nodes, digest, known),
                     Err(failed) => {
                         let (cause, result) = *failed;
                         self.fail(running.nodes, Some(digest), Some(running.command), cause, result);
@@ -252,34 +252,23 @@ impl<'r> Run<'r> {
     }
 
     /// Takes a result for all nodes of its action, the first of which may have executed it.
-    fn succeed(
-        &mut self,
-        nodes: Vec<Node>,
-        digest: Digest<Action>,
-        mut source: Source,
-        result: &ActionResult,
-    ) {
+    fn succeed(&mut self, nodes: Vec<Node>, digest: Digest<Action>, mut known: Known) {
         for node in nodes {
-            if let Err(error) = self.take(node, digest, source, result) {
+            if let Err(error) = self.take(node, digest, &known) {
                 // What can't be made sense of must not be met again: the next run tries anew.
                 let mut forgotten = self.engine.store.forget_result(digest);
-                if let Source::Learned(from) = source {
+                if let Source::Learned(from) = known.source {
                     forgotten = forgotten.and(self.engine.store.forget_result(from));
                 }
                 let cause = Cause::Error(forgotten.err().map_or(error, RealiseError::from));
-                self.fail(vec![node], Some(digest), None, cause, Some(result.clone()));
+                self.fail(vec![node], Some(digest), None, cause, Some(known.result.clone()));
             }
-            source = Source::Cached;
+            known.source = Source::Cached;
         }
     }
 
-    fn take(
-        &mut self,
-        node: Node,
-        digest: Digest<Action>,
-        source: Source,
-        result: &ActionResult,
-    ) -> Result<(), RealiseError> {
+    fn take(&mut self, node: Node, digest: Digest<Action>, known: &Known) -> Result<(), RealiseError> {
+        let Known { result, source, seen } = known;
         let stderr = self.engine.store.get(result.stderr)?;
         self.work.succeeded(node, result)?;
         self.queue.succeeded(node);
@@ -288,7 +277,8 @@ impl<'r> Run<'r> {
             Source::Cached | Source::Learned(_) => self.summary.cached += 1,
         }
         let warnings = self.work.warnings(node);
-        self.events.succeeded(node, &Success { action: digest, source, stderr: &stderr, warnings, result });
+        let success = Success { action: digest, source: *source, stderr: &stderr, warnings, result, seen };
+        self.events.succeeded(node, &success);
         Ok(())
     }
 

@@ -23,14 +23,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use xbuild_action::{
-    ActionCache as _, ActionResult, Content, Directory, Entry, File, InputRoot, Isolation, Observed,
-    ReadSeek, StoreError, TreeError, Unstored, lookup,
+    ActionCache as _, Content, Directory, Entry, File, InputRoot, Isolation, Observed, ReadSeek, StoreError,
+    TreeError, Unstored, lookup,
 };
 use xbuild_base::{Action, Blob, Digest, Hasher, Kind, RelPath, Sha256, Tree};
 use xbuild_plan::{Bound, PlanError};
 use xbuild_store::{Disk, Namespace};
 
-use super::{Engine, Source};
+use super::{Engine, Known, Source};
 use crate::error::RealiseError;
 
 /// The memo namespace: shape → notes. A change of what is observed, or of what a shape covers, takes a new name.
@@ -124,14 +124,15 @@ impl Content for WithListings<'_> {
 
 impl Engine<'_> {
     /// The result of an action that saw what this one would see.
-    pub(super) fn learned(&self, bound: &Bound) -> Result<Option<(ActionResult, Source)>, RealiseError> {
+    pub(super) fn learned(&self, bound: &Bound) -> Result<Option<Known>, RealiseError> {
         let Some(shape) = self.shape(bound)? else { return Ok(None) };
         for note in notes(self.store, shape).0 {
             let Ok(action) = note.action.parse() else { continue };
             if is_seen_here(self.store, &bound.inputs, &note)?
                 && let Some(result) = self.store.result(action)?
             {
-                return Ok(Some((result, Source::Learned(action))));
+                let seen = Some(note.seen.into_keys().collect());
+                return Ok(Some(Known { result, source: Source::Learned(action), seen }));
             }
         }
         Ok(None)

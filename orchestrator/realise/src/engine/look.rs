@@ -8,7 +8,7 @@ use xbuild_plan::Work;
 use xbuild_plan::queue::{Node, Queue};
 
 use super::remembered::Remembered;
-use super::{Engine, Source};
+use super::{Engine, Known, Source};
 use crate::error::RealiseError;
 use crate::threads::in_threads;
 
@@ -136,7 +136,7 @@ impl Engine<'_> {
     ) -> Result<Option<Found>, RealiseError> {
         let bound = work.bind(node)?;
         let key = self.key(&bound.command, &bound.inputs)?;
-        let Some((result, source)) = self.known(key, &bound)? else { return Ok(None) };
+        let Some(Known { result, source, seen: _ }) = self.known(key, &bound)? else { return Ok(None) };
         if always_learned && source == Source::Cached {
             self.learned(&bound)?;
         }

@@ -5,7 +5,7 @@ use xbuild_realise::engine::Source;
 
 use crate::package::{Node, Package};
 use crate::program::Step;
-use crate::world::{One, World, build};
+use crate::world::{One, World, build, path, seen};
 
 crate::tests![
     what_nobody_reads_may_change,
@@ -13,6 +13,7 @@ crate::tests![
     a_result_of_no_use_is_forgotten_at_both_levels,
     a_dry_run_knows_what_was_learned,
     several_notes_of_one_shape_are_kept,
+    what_was_looked_at_is_told,
 ];
 
 fn file(text: &'static str) -> Node {
@@ -98,4 +99,19 @@ fn several_notes_of_one_shape_are_kept() {
         let (_, source, _) = build(&engine, world.bound(&package(a, "longer"), &program()));
         assert_eq!(source, Source::Learned(action), "switched back to {a}");
     }
+}
+
+fn what_was_looked_at_is_told() {
+    let world = World::new();
+    let engine = world.engine(&world.sandbox);
+    let seen = |b| seen(&engine, world.bound(&package("one", b), &program()));
+    let (source, first) = seen("two");
+    let first = first.unwrap();
+    assert_eq!(source, Source::Executed);
+    assert!(first.contains(&path("build/ws/a")) && !first.contains(&path("build/ws/b")), "{first:?}");
+    let (source, again) = seen("longer");
+    assert!(matches!(source, Source::Learned(_)));
+    assert_eq!(again, Some(first));
+    // Whoever finds it by its own key hasn't looked.
+    assert_eq!(seen("longer"), (Source::Cached, None));
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xbuild_action::{
     ActionResult, Cancel, Command, Content as _, ContentExt as _, Entry, Executor, File, InputRoot,
-    Isolation, Limits, Outcome, Request, Silent, TreeBuilder, Unkeyed,
+    Isolation, Limits, Observed, Outcome, Request, Silent, TreeBuilder, Unkeyed,
 };
 use xbuild_base::{Action, Digest, RelPath, Tree};
 use xbuild_exec::Sandbox;
@@ -118,6 +118,13 @@ pub(crate) fn build(engine: &Engine<'_>, bound: Bound) -> (ActionResult, Source,
     (one.result.unwrap(), source, action)
 }
 
+/// Builds an action, and what is known of what was looked at for it.
+pub(crate) fn seen(engine: &Engine<'_>, bound: Bound) -> (Source, Observed) {
+    let mut heard = Heard::default();
+    engine.run(&mut One::new(bound), &mut heard).unwrap();
+    (heard.source.unwrap().0, heard.seen)
+}
+
 /// A graph of one node.
 pub(crate) struct One {
     bound: Bound,
@@ -163,6 +170,7 @@ impl Work for One {
 #[derive(Default)]
 struct Heard {
     source: Option<(Source, Digest<Action>)>,
+    seen: Observed,
     failures: Vec<String>,
 }
 
@@ -172,6 +180,7 @@ impl Events for Heard {
     fn metadata(&mut self, _: Node) {}
     fn succeeded(&mut self, _: Node, success: &Success<'_>) {
         self.source = Some((success.source, success.action));
+        self.seen.clone_from(success.seen);
     }
     fn failed(&mut self, _: Node, failure: &Failure) {
         self.failures.push(format!("{failure:?} {}", String::from_utf8_lossy(&failure.stderr)));

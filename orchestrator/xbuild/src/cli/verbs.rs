@@ -175,12 +175,15 @@ pub(crate) struct Test {
     /// Write when each action of the build began, gave out its metadata and ended, as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Write what each action was made of, for `xbuild explain --against FILE` elsewhere
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Whose words.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Log {
-    /// The unit: its package, or its name as it is shown while it is built, such as "foo 0.1.0 (bin foo)"
+    /// The unit, test or step: its package, a step's name, or as it is shown, such as "foo 0.1.0 (bin foo)"
     #[arg(value_name = "UNIT")]
     pub(crate) unit: String,
 }
@@ -188,10 +191,10 @@ pub(crate) struct Log {
 /// What is explained.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Explain {
-    /// The unit: its package, or its name as it is shown while it is built, such as "foo 0.1.0 (bin foo)"
+    /// The unit, test or step: its package, a step's name, or as it is shown, such as "foo 0.1.0 (bin foo)"
     #[arg(value_name = "UNIT")]
     pub(crate) unit: String,
-    /// Compare with the run that `xbuild build --record FILE` wrote, here or elsewhere
+    /// Compare with the run that `--record FILE` of build or test wrote, here or elsewhere
     #[arg(long, value_name = "FILE")]
     pub(crate) against: Option<PathBuf>,
 }

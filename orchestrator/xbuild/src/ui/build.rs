@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use xbuild_action::{Content, ContentExt as _, Times};
+use xbuild_action::{Content, Times};
 use xbuild_base::{Action, Digest};
 use xbuild_plan::Bound;
 use xbuild_plan::label::{Label, What};
@@ -13,7 +13,7 @@ use xbuild_realise::engine::{Cause, Events, Failure, Source, Success};
 
 use super::failure::{Why, show_action};
 use super::{Diagnostics, LocalPackages, Said, Ui};
-use crate::history::{Fate, UnitRecord};
+use crate::history::Gathered;
 
 /// Shows a run over the nodes of a graph.
 pub(crate) struct BuildDisplay<'b> {
@@ -27,7 +27,7 @@ pub(crate) struct BuildDisplay<'b> {
     /// When it began.
     pub(crate) origin: Instant,
     /// What each node was made of, and what it said.
-    pub(crate) units: BTreeMap<Node, UnitRecord>,
+    pub(crate) gathered: Gathered,
     /// When what happened to each node: for `--trace` and `--timings`.
     pub(crate) trace: Vec<Traced>,
     /// Nodes that failed for a reason of the machine's.
@@ -101,7 +101,7 @@ impl<'b> BuildDisplay<'b> {
             diagnostics: Diagnostics::default(),
             platforms,
             running: BTreeMap::new(),
-            units: BTreeMap::new(),
+            gathered: Gathered::default(),
             origin: Instant::now(),
             trace: trace.collect(),
             broken: 0,
@@ -158,11 +158,7 @@ impl<'b> BuildDisplay<'b> {
 
 impl Events for BuildDisplay<'_> {
     fn bound(&mut self, node: Node, action: Digest<Action>, bound: &Bound) {
-        let (label, ingredients) = (self.labels[node].clone(), bound.into());
-        let graph = String::new();
-        let unit =
-            UnitRecord { graph, label, action, fate: Fate::Failed, ingredients, stdout: None, stderr: None };
-        self.units.insert(node, unit);
+        self.gathered.bound(node, &self.labels[node], action, bound);
     }
 
     fn started(&mut self, node: Node, action: Digest<Action>) {
@@ -189,7 +185,7 @@ impl Events for BuildDisplay<'_> {
     }
 
     fn succeeded(&mut self, node: Node, success: &Success<'_>) {
-        let Success { action, source, stderr, warnings, result } = *success;
+        let Success { action, source, stderr, warnings, result, seen: _ } = *success;
         self.running.remove(&node);
         let label = &self.labels[node];
         self.trace[node].ended = Some(self.origin.elapsed());
@@ -197,10 +193,7 @@ impl Events for BuildDisplay<'_> {
         self.trace[node].cached = source != Source::Executed;
         self.trace[node].learned = matches!(source, Source::Learned(_));
         self.trace[node].times = Some(result.times);
-        if let Some(unit) = self.units.get_mut(&node) {
-            unit.fate = if source == Source::Executed { Fate::Executed } else { Fate::Cached };
-            (unit.stdout, unit.stderr) = (Some(result.stdout), Some(result.stderr));
-        }
+        self.gathered.succeeded(node, success);
         if let Some(platform) = self.platforms.get_mut(label.platform.as_str()) {
             platform.done += 1;
             platform.cached += usize::from(source != Source::Executed);
@@ -218,10 +211,7 @@ impl Events for BuildDisplay<'_> {
         self.running.remove(&node);
         let label = &self.labels[node];
         let Failure { cause, stdout, stderr, dependents, times, .. } = failure;
-        if let Some(unit) = self.units.get_mut(&node) {
-            // What can't be kept can't be told again, and no more.
-            [unit.stdout, unit.stderr] = [stdout, stderr].map(|text| self.store.put(text).ok());
-        }
+        self.gathered.failed(node, failure, self.store);
         let traced = &mut self.trace[node];
         (traced.ended, traced.failed, traced.times) = (Some(self.origin.elapsed()), true, *times);
         let script = label.what == What::ScriptRun;

@@ -151,6 +151,8 @@ impl Diagnostics {
             What::Docs(Some(name)) => ("bin", name.as_str()),
             What::Test(name) | What::TestRun(name) => ("test", name.as_str()),
             What::BuildScript | What::ScriptRun => ("custom-build", "build-script-build"),
+            // No compiler of cargo's.
+            What::Step => return,
         };
         let Ok(message) = serde_json::from_str::<&RawValue>(line) else { return };
         let target = Target { kind: [kind], name };

@@ -8,6 +8,7 @@ use serde_json::json;
 use xbuild_action::{Content, ContentExt as _};
 use xbuild_base::{Action, Digest};
 use xbuild_output::testing::{Case, Suite, Totals, Verdict, read};
+use xbuild_plan::Bound;
 use xbuild_plan::label::Label;
 use xbuild_plan::queue::Node;
 use xbuild_realise::engine::{Events, Failure, Source, Success};
@@ -16,6 +17,7 @@ use super::Ui;
 use super::build::with_time;
 use super::failure::{Why, show_action};
 use crate::error::counted;
+use crate::history::Gathered;
 
 /// Shows runs of tests.
 pub(crate) struct TestDisplay<'t> {
@@ -29,6 +31,8 @@ pub(crate) struct TestDisplay<'t> {
     done: usize,
     /// What has ended, in the order of the nodes.
     suites: BTreeMap<Node, Suite>,
+    /// What each was made of, and what it said.
+    pub(crate) gathered: Gathered,
     /// Runs that failed for a reason of the machine's.
     pub(crate) broken: usize,
 }
@@ -40,8 +44,8 @@ impl<'t> TestDisplay<'t> {
         labels: &'t [Label],
         variants: Vec<String>,
     ) -> Self {
-        let (running, suites) = (BTreeMap::new(), BTreeMap::new());
-        Self { ui, store, labels, variants, running, bar: None, done: 0, suites, broken: 0 }
+        let (running, suites, gathered) = (BTreeMap::new(), BTreeMap::new(), Gathered::default());
+        Self { ui, store, labels, variants, running, bar: None, done: 0, suites, gathered, broken: 0 }
     }
 
     /// Takes the live line away; what has ended, in the order of the tests.
@@ -85,6 +89,10 @@ impl<'t> TestDisplay<'t> {
 }
 
 impl Events for TestDisplay<'_> {
+    fn bound(&mut self, node: Node, action: Digest<Action>, bound: &Bound) {
+        self.gathered.bound(node, &self.labels[node], action, bound);
+    }
+
     fn started(&mut self, node: Node, _: Digest<Action>) {
         self.running.insert(node, Instant::now());
         self.ui.verbose("Testing", self.name(node));
@@ -99,6 +107,7 @@ impl Events for TestDisplay<'_> {
 
     fn succeeded(&mut self, node: Node, success: &Success<'_>) {
         let Success { result, stderr, source, .. } = *success;
+        self.gathered.succeeded(node, success);
         // What can't be read back is shown as nothing: that the tests passed is known.
         let stdout = self.store.get(result.stdout).unwrap_or_default();
         let suite = suite(&self.labels[node], None, &stdout, stderr, result.times.wall);
@@ -113,6 +122,7 @@ impl Events for TestDisplay<'_> {
     }
 
     fn failed(&mut self, node: Node, failure: &Failure) {
+        self.gathered.failed(node, failure, self.store);
         let Why { text: why, help, is_broken } = Why::of(failure);
         self.broken += usize::from(is_broken);
         let time = failure.times.unwrap_or_default().wall;

@@ -1,19 +1,20 @@
-//! `xbuild log` and `xbuild explain`: what a unit printed, and why it was built again.
+//! `xbuild log` and `xbuild explain`: what a unit, a test or a step printed, and why it was built or run again.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use xbuild_action::ContentExt as _;
-use xbuild_plan::label::Label;
+use xbuild_plan::label::{Label, What};
 use xbuild_plan::reasons::{Reason, reasons};
 use xbuild_store::Disk;
 
 use crate::cli::{Explain, Global, Log};
 use crate::description::find_workspace;
 use crate::error::{XbuildError, counted};
-use crate::history::{Fate, History, RunRecord, UnitRecord};
+use crate::history::{Fate, History, RunRecord, Taken, UnitRecord};
 use crate::session::Session;
+use crate::steps;
 use crate::ui::{Ui, rendered};
 
 /// So many differences are told of a unit.
@@ -29,8 +30,9 @@ pub(crate) fn log(global: &Global, log: &Log, ui: &Ui) -> Result<ExitCode, Xbuil
         if ui.json {
             let line = json!({
                 "reason": "xbuild-log",
-                "package_id": unit.label.package_id,
+                "package_id": unit.label.of_package(),
                 "unit": unit.label.to_string(),
+                "kind": kind(&unit.label),
                 "platform": unit.label.platform,
                 "action": unit.action,
                 "stdout": stdout,
@@ -39,7 +41,7 @@ pub(crate) fn log(global: &Global, log: &Log, ui: &Ui) -> Result<ExitCode, Xbuil
             ui.output_line(&line.to_string());
             continue;
         }
-        ui.output_line(&format!("{} [{}]", unit.label, unit.label.platform));
+        ui.output_line(&format!("{} [{}]", unit.label.in_full(), unit.label.platform));
         for (what, text) in [("output", &stdout), ("error", &stderr)] {
             if !text.trim().is_empty() {
                 ui.output_line(&format!("--- standard {what}\n{}", text.trim_end()));
@@ -77,45 +79,46 @@ pub(crate) fn runs(global: &Global, session: &Session) -> Result<Vec<RunRecord>,
     Ok(runs)
 }
 
-/// What a unit is told from others by.
-type Identity<'i> = (&'i str, &'i Label);
-
-fn identity(unit: &UnitRecord) -> Identity<'_> {
-    (&unit.graph, &unit.label)
-}
-
-/// The latest units that words mean: a package's name, a unit's whole name, each with or without its platform.
+/// The latest units that words mean: a package's or a step's name, a unit's or a test's whole name, with or without its
+/// platform.
 pub(crate) fn latest<'r>(runs: &'r [RunRecord], words: &str) -> Result<Vec<&'r UnitRecord>, XbuildError> {
     let is_meant = |label: &Label| {
-        let name = label.to_string();
-        let with_platform = format!("{name} [{}]", label.platform);
-        [name.as_str(), with_platform.as_str(), label.package.as_str()].contains(&words)
+        let names = [label.to_string(), label.in_full()];
+        let with_platform = |name: &String| format!("{name} [{}]", label.platform);
+        label.package == words || names.iter().any(|name| name == words || with_platform(name) == words)
     };
-    let mut seen: BTreeSet<Identity<'_>> = BTreeSet::new();
+    let mut seen: BTreeSet<(&str, &Label)> = BTreeSet::new();
     let mut found: Vec<&UnitRecord> = Vec::new();
     for unit in runs.iter().flat_map(|run| &run.units).filter(|unit| is_meant(&unit.label)) {
         // Graphs share actions.
-        if seen.insert(identity(unit)) && found.iter().all(|other| other.action != unit.action) {
-            found.push(unit);
+        if seen.insert(unit.identity()) && found.iter().all(|other| other.action != unit.action) {
+            found.push(as_executed(runs, unit));
         }
     }
     if found.is_empty() {
         let (what, name): (&str, fn(&Label) -> String) = match words.contains(' ') {
-            true => ("units", ToString::to_string),
-            false => ("packages", |label| label.package.clone()),
+            true => ("units, tests and steps", ToString::to_string),
+            false => ("packages and steps", |label| label.package.clone()),
         };
         let names: BTreeSet<String> =
             runs.iter().flat_map(|run| &run.units).map(|unit| name(&unit.label)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         return Err(XbuildError::user(
-            format!("no unit that was built is called `{words}`"),
+            format!("nothing that was built or run is called `{words}`"),
             format!(
-                "{}; a unit is named by its package, or in full: \"foo 0.1.0 (bin foo)\"",
+                "{}; a unit or a test is named by its package, or in full: \"foo 0.1.0 (bin foo)\"",
                 xbuild_describe::suggest(words, what, &names)
             ),
         ));
     }
     Ok(found)
+}
+
+/// The unit as the run knows it that executed it, or that knows most of it: later ones found its result.
+fn as_executed<'r>(runs: &'r [RunRecord], unit: &'r UnitRecord) -> &'r UnitRecord {
+    let same = |other: &&UnitRecord| other.action == unit.action && other.identity() == unit.identity();
+    let knows = |other: &&UnitRecord| other.fate != Fate::Cached || other.seen.is_some();
+    runs.iter().flat_map(|run| &run.units).filter(same).find(knows).unwrap_or(unit)
 }
 
 struct Explainer<'e> {
@@ -134,60 +137,70 @@ impl Explainer<'_> {
             return;
         }
         let indent = "  ".repeat(depth);
-        let graph = if depth == 0 { format!(" of {}", unit.graph) } else { String::new() };
-        let name = format!("{indent}{} [{}]{graph}", unit.label, unit.label.platform);
+        let is_named = depth == 0 && !unit.graph.is_empty();
+        let graph = if is_named { format!(" of {}", unit.graph) } else { String::new() };
+        let name = format!("{indent}{} [{}]{graph}", unit.label.in_full(), unit.label.platform);
         let Some(before) = self.before(unit) else {
+            let (built, build) = if unit.label.is_run() { ("run", "run") } else { ("built", "build") };
             let words = match (&self.against, unit.fate) {
-                (Some(_), _) => "the other run has no such unit",
-                (None, Fate::Cached) => "was in the store; no other build of it is known",
-                (None, _) => "was built for the first time over this store",
+                (Some(_), _) => "the other run does not have it".to_owned(),
+                (None, Fate::Cached) => format!("was in the store; no other {build} of it is known"),
+                (None, _) => format!("was {built} for the first time over this store"),
             };
-            self.line(&name, unit, words, &[]);
+            self.line(&name, unit, &words, &Differences::default());
             return;
         };
         if before.action == unit.action {
-            self.line(&name, unit, "is the same action", &[]);
+            self.line(&name, unit, "is the same action", &Differences::default());
             return;
         }
-        let found = reasons(self.store, &before.ingredients, &unit.ingredients);
-        let words = match found.is_empty() {
-            true => "the sandbox is another one, and nothing else",
-            false => "is another action:",
+        let found = Differences::between(self.store, &before, unit);
+        let words = match (&found.counting[..], &found.unseen[..], unit.fate) {
+            ([], [], _) => "the sandbox is another one, and nothing else",
+            ([], ..) => "is another action, and looks at nothing that has changed:",
+            (.., Fate::Cached) => "is another action, and its result was in the store:",
+            _ => "is another action:",
         };
         self.line(&name, unit, words, &found);
         // A reason of its own is enough: what it needs usually has the same.
-        if found.iter().any(|reason| !is_made(reason)) {
+        if found.counting.iter().any(|reason| !is_made(unit, reason)) {
             return;
         }
         let makers: Vec<UnitRecord> =
-            found.iter().filter_map(|reason| self.maker(unit, reason)).cloned().collect();
+            found.counting.iter().filter_map(|reason| self.maker(unit, reason)).cloned().collect();
         for maker in makers {
-            self.tell(&maker, depth + 1);
+            self.tell(as_executed(self.runs, &maker), depth + 1);
         }
     }
 
-    fn line(&self, name: &str, unit: &UnitRecord, words: &str, found: &[Reason]) {
+    fn line(&self, name: &str, unit: &UnitRecord, words: &str, found: &Differences) {
+        let Differences { counting, unseen } = found;
         if self.ui.json {
             let line = json!({
                 "reason": "xbuild-explain",
-                "package_id": unit.label.package_id,
+                "package_id": unit.label.of_package(),
                 "unit": unit.label.to_string(),
+                "kind": kind(&unit.label),
                 "platform": unit.label.platform,
                 "graph": unit.graph,
                 "action": unit.action,
                 "fate": unit.fate,
-                "differences": found,
+                "differences": counting.iter().map(|reason| self.in_json(unit, reason)).collect::<Vec<_>>(),
+                "unseen": unseen,
             });
             self.ui.output_line(&line.to_string());
             return;
         }
         let indent = name.len() - name.trim_start().len() + 2;
         self.ui.output_line(&format!("{name} {words}"));
-        let (made, own): (Vec<&Reason>, Vec<&Reason>) = found.iter().partition(|reason| is_made(reason));
-        let shown = if own.is_empty() { &made } else { &own };
+        let (made, own): (Vec<&Reason>, Vec<&Reason>) =
+            counting.iter().partition(|reason| is_made(unit, reason));
+        let rest: Vec<&Reason> = unseen.iter().collect();
+        let shown = [&own, &made, &rest].into_iter().find(|some| !some.is_empty()).unwrap_or(&own);
         for reason in shown.iter().take(MOST) {
-            let made_by = self.maker(unit, reason).map(|maker| format!(" (made by {})", maker.label));
-            self.ui.output_line(&format!("{:indent$}- {reason}{}", "", made_by.unwrap_or_default()));
+            let origin = self.origin(unit, reason).map(|origin| format!(" ({origin})")).unwrap_or_default();
+            let reason = if self.ui.verbose > 0 { format!("{reason:#}") } else { reason.to_string() };
+            self.ui.output_line(&format!("{:indent$}- {reason}{origin}", ""));
         }
         if shown.len() > MOST {
             self.ui.output_line(&format!("{:indent$}- and {} more", "", shown.len() - MOST));
@@ -196,52 +209,144 @@ impl Explainer<'_> {
             let files = counted(made.len(), "file");
             self.ui.output_line(&format!("{:indent$}- and {files} that what it needs has made", ""));
         }
+        if !counting.is_empty() && !unseen.is_empty() {
+            let files = counted(unseen.len(), "file");
+            self.ui.output_line(&format!("{:indent$}- and {files} that it had not looked at", ""));
+        }
+    }
+
+    fn in_json(&self, unit: &UnitRecord, reason: &Reason) -> Value {
+        let mut value = json!(reason);
+        if let (Some(origin), Some(fields)) = (self.origin(unit, reason), value.as_object_mut()) {
+            fields.insert("origin".to_owned(), json!(origin));
+        }
+        value
+    }
+
+    /// Where what differs comes from, in words.
+    fn origin(&self, unit: &UnitRecord, reason: &Reason) -> Option<String> {
+        if let Some(maker) = self.maker(unit, reason) {
+            return Some(format!("made by {}", maker.label.in_full()));
+        }
+        taken(unit, reason).map(|taken| format!("from {taken}"))
     }
 
     /// The same unit in the run that is compared with, or the last one in which its action was another.
     fn before(&self, unit: &UnitRecord) -> Option<UnitRecord> {
-        let same = |other: &&UnitRecord| identity(other) == identity(unit);
+        let same = |other: &&UnitRecord| other.identity() == unit.identity();
         match &self.against {
             Some(run) => run.units.iter().find(same).cloned(),
             None => {
                 // A run may have two units that are called the same: a twin is no earlier one.
                 let has_it = |run: &&RunRecord| run.units.iter().any(|other| other.action == unit.action);
                 let earlier = self.runs.iter().filter(|run| !has_it(run));
-                earlier.flat_map(|run| &run.units).find(same).cloned()
+                let before = earlier.flat_map(|run| &run.units).find(same)?;
+                Some(as_executed(self.runs, before).clone())
             }
         }
     }
 
-    /// The unit that made what differs, in the latest run that has it.
+    /// The unit that made what differs, in the latest run that has the one that takes it, or before that.
     fn maker(&self, of: &UnitRecord, reason: &Reason) -> Option<&UnitRecord> {
-        let path = match reason {
-            Reason::Artefact { path, .. } | Reason::Source { path, .. } => path.as_str(),
-            _ => return None,
-        };
-        let run = self.runs.iter().find(|run| run.units.iter().any(|unit| unit.action == of.action))?;
-        run.units.iter().find(|unit| unit.graph == of.graph && unit.label != of.label && makes(unit, path))
+        let (Reason::Artefact(difference) | Reason::Source(difference)) = reason else { return None };
+        let path = difference.path.as_str();
+        let latest =
+            self.runs.iter().position(|run| run.units.iter().any(|unit| unit.action == of.action))?;
+        let taken = taken(of, reason);
+        self.runs[latest..].iter().flat_map(|run| &run.units).find(|unit| {
+            unit.label != of.label
+                && match &taken {
+                    Some(Taken::Step(name)) => unit.label == Label::step(name) && is_beside(unit, of),
+                    Some(Taken::Output(name)) => unit.graph == of.graph && is_output(&unit.label, name),
+                    Some(Taken::Fetch(_) | Taken::Input(_)) => false,
+                    None => unit.graph == of.graph && makes(unit, of, path),
+                }
+        })
     }
 }
 
-/// Whether what differs was made by another unit.
-fn is_made(reason: &Reason) -> bool {
-    match reason {
-        Reason::Artefact { .. } => true,
-        Reason::Source { path, .. } => path.as_str().starts_with("build/script/"),
+/// What something is, for programs.
+const fn kind(label: &Label) -> &'static str {
+    match &label.what {
+        What::TestRun(_) => "test",
+        What::Step => "step",
+        _ => "unit",
+    }
+}
+
+/// What differs between a unit and an earlier one.
+#[derive(Debug, Default)]
+struct Differences {
+    counting: Vec<Reason>,
+    /// Those that can't count: the earlier one had not looked at them.
+    unseen: Vec<Reason>,
+}
+
+impl Differences {
+    fn between(store: &Disk, before: &UnitRecord, unit: &UnitRecord) -> Self {
+        let is_unseen = |reason: &Reason| {
+            before.seen.as_ref().is_some_and(|seen| before.ingredients.is_unseen(reason, seen))
+        };
+        let found = reasons(store, &before.ingredients, &unit.ingredients);
+        let (unseen, counting) = found.into_iter().partition(is_unseen);
+        Self { counting, unseen }
+    }
+}
+
+/// Where a unit takes something from that is neither a source nor another unit's.
+fn taken(unit: &UnitRecord, reason: &Reason) -> Option<Taken> {
+    let path = reason.path()?;
+    if let Some(step) = steps::provided_by(path) {
+        return Some(Taken::Step(step.to_owned()));
+    }
+    // None lies below another.
+    unit.takes.iter().find(|(place, _)| path.strip_prefix(place).is_some()).map(|(_, taken)| taken.clone())
+}
+
+/// Whether a step is one that a unit takes something of: it is of the same graph, or of none.
+fn is_beside(step: &UnitRecord, unit: &UnitRecord) -> bool {
+    step.graph == unit.graph || step.graph.is_empty()
+}
+
+/// Whether a unit is an output that is called so.
+fn is_output(label: &Label, name: &str) -> bool {
+    let stem = name.strip_suffix(".exe").unwrap_or(name);
+    match &label.what {
+        What::Binary(program) => program == stem,
+        What::Library => label.package.replace('-', "_") == stem.replace('-', "_"),
         _ => false,
     }
 }
 
-/// Whether a unit makes the file at a path of the sandbox: cargo's hash of it is in both its command and the path.
-fn makes(unit: &UnitRecord, path: &str) -> bool {
+/// Whether what differs was made by another unit.
+fn is_made(unit: &UnitRecord, reason: &Reason) -> bool {
+    match reason {
+        Reason::Artefact(_) => true,
+        Reason::Source(difference) if difference.path.as_str().starts_with("build/script/") => true,
+        Reason::Source(_) => matches!(taken(unit, reason), Some(Taken::Step(_) | Taken::Output(_))),
+        _ => false,
+    }
+}
+
+/// Whether a unit makes the file at a path of the sandbox of another one: cargo's hash of it is in both its command and the
+/// path. Where programs lie for those who start them by name, there is none.
+fn makes(unit: &UnitRecord, of: &UnitRecord, path: &str) -> bool {
     let Some(below) = path.strip_prefix("build/") else { return false };
     if let Some(script) = below.strip_prefix("script/") {
         let out = unit.ingredients.environment.get("OUT_DIR").map(String::as_str).unwrap_or_default();
         let folder = script.split('/').next().unwrap_or_default();
-        return unit.label.what == xbuild_plan::label::What::ScriptRun
+        return unit.label.what == What::ScriptRun
             && out.strip_prefix("/build/script/").and_then(|out| out.split('/').next()) == Some(folder);
     }
+    if let Some(program) = below.strip_prefix("bin/").or_else(|| below.strip_prefix("emulated/"))
+        && !program.contains('/')
+    {
+        return unit.label.package == of.label.package
+            && unit.label.platform == of.label.platform
+            && is_output(&unit.label, program);
+    }
     let suffix = unit.ingredients.argv.iter().find_map(|word| word.strip_prefix("extra-filename="));
-    let stem = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(stem, _)| stem);
-    suffix.zip(stem).is_some_and(|(suffix, stem)| stem.ends_with(suffix))
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    suffix.is_some_and(|suffix| !suffix.is_empty() && stem.ends_with(suffix))
 }

@@ -12,6 +12,7 @@ use xbuild_output::{Overrides, Status, install_folder, size};
 use crate::cli::{Build, Global, Image, ImageVerb, WantedImages};
 use crate::description::Described;
 use crate::error::XbuildError;
+use crate::history::Echo;
 use crate::image::base::Bases;
 use crate::image::place::Place;
 use crate::image::select::Pair;
@@ -127,7 +128,9 @@ fn images(
             let echo = std::mem::take(&mut realised.echo);
             let bases = Bases { global, session, pins: &ground.pins, plain_http, ui };
             let made = make(described, &wanted.names, &work, (&planned, &realised), &bases, &ground)?;
-            let record = Record { made, echo };
+            // With the steps that it took.
+            let run = work.history().add(work.store(), Vec::new())?;
+            let record = Record { made, echo: Echo { run, ..echo } };
             if let Some(work) = work.key_after()? {
                 remember(&session.store, key(work), &record);
             }

@@ -43,7 +43,7 @@ fn execute_again(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<Exit
     display.finish();
     let summary = summary?;
     let units: BTreeMap<Digest<Action>, &Label> =
-        display.units.values().map(|unit| (unit.action, &unit.label)).collect();
+        display.gathered.units().map(|unit| (unit.action, &unit.label)).collect();
     if summary.failed > 0 {
         let (failed, skipped, broken) = (summary.failed, summary.skipped, display.broken);
         return Err(XbuildError::Failed { failed, skipped, total: labels.len(), broken });

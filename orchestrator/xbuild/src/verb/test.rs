@@ -45,11 +45,14 @@ fn run_tests(
     let runners = runners(work, &planned.asked)?;
     let variants = tests.iter().map(|of| planned.asked[of.part].variant.to_string()).collect();
     let arguments = test.filter.iter().chain(&test.arguments).cloned().collect();
+    let (names, parts) = (work.graph_names(planned), tests.iter().map(|of| of.part).collect::<Vec<_>>());
     let mut runs = TestRuns::new(&mut graph, tests, runners, arguments);
     let labels = runs.labels().to_vec();
     let mut display = TestDisplay::new(ui, work.content(), &labels, variants);
     let summary = work.engine().run(&mut runs, &mut display);
     let suites = display.finish();
+    let units = display.gathered.take(|node| names[parts[node]].clone());
+    work.history().add(work.store(), units)?;
     if let Some(file) = &test.junit {
         let text = junit(&suites)?;
         fs_err::write(file, text).map_err(|error| XbuildError::machine(&error))?;
@@ -95,6 +98,7 @@ fn build(test: &Test) -> Build {
         execution: test.execution,
         keep_going: test.no_fail_fast,
         trace: test.trace.clone(),
+        record: test.record.clone(),
         ..test.of.clone().into()
     }
 }

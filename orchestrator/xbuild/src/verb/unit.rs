@@ -39,11 +39,14 @@ pub(crate) fn run(
         let others: Vec<String> = units
             .iter()
             .skip(1)
-            .map(|unit| format!("\"{} [{}]\"", unit.label, unit.label.platform))
+            .map(|unit| format!("\"{} [{}]\"", unit.label.in_full(), unit.label.platform))
             .collect();
         ui.note(format!("there are others: {}", others.join(", ")));
     }
-    ui.status("Entering", format!("{} [{}]; its command line: /{COMMAND}", unit.label, unit.label.platform));
+    ui.status(
+        "Entering",
+        format!("{} [{}]; its command line: /{COMMAND}", unit.label.in_full(), unit.label.platform),
+    );
     let folder = unit.ingredients.working_directory.clone().unwrap_or_else(|| place("build"));
     let mut argv = vec![SHELL.to_owned()];
     argv.extend(line.into_iter().flat_map(|line| ["-c".to_owned(), line.to_owned()]));

@@ -13,7 +13,7 @@ use super::{Finished, Planned, Realised, Work};
 use crate::affected::Changes;
 use crate::composed::{Ground, spec};
 use crate::error::{XbuildError, counted};
-use crate::history::{Echo, History, UnitRecord};
+use crate::history::{Echo, History};
 use crate::native::{self, Supplied};
 use crate::timings::Recorder;
 use crate::ui::{BuildDisplay, LocalPackages, Traced, Ui};
@@ -27,14 +27,13 @@ impl Work<'_> {
         recorder: &mut Recorder,
     ) -> Result<Finished<'_>, XbuildError> {
         let Self { build, ui, engine, .. } = self;
-        let history = History::of_std(&self.described.root);
-        planned.composed.build_std(engine, (ui, &history), recorder)?;
+        let of_std = History::of_std(&self.described.root);
+        planned.composed.build_std(engine, (ui, &of_std), recorder)?;
         recorder.stage("plan");
         let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
         recorder.stage("build");
-        let mut history = History::new(&self.described.root, build.record.clone());
-        history.graphs = planned.asked.iter().map(|one| self.graph_name(one)).collect();
-        let (trace, echo) = run_graph(engine, &mut graph, (ui, &history), recorder)?;
+        let names = self.graph_names(planned);
+        let (trace, echo) = run_graph(engine, &mut graph, (ui, &self.history, &names), recorder)?;
         if let Some(path) = &build.trace {
             let text = serde_json::to_string_pretty(&trace).unwrap_or_default();
             fs_err::write(path, text).map_err(|error| XbuildError::machine(&error))?;
@@ -84,6 +83,11 @@ impl Work<'_> {
     /// The graph of what is planned, and not built: std may be missing in it.
     pub(crate) fn look(&self, planned: &Planned<'_>) -> Result<Graph<'_>, XbuildError> {
         Ok(self.graph(planned, &planned.asked)?.0)
+    }
+
+    /// What people call the graphs, by part.
+    pub(crate) fn graph_names(&self, planned: &Planned<'_>) -> Vec<String> {
+        planned.asked.iter().map(|one| self.graph_name(one)).collect()
     }
 
     /// What people call the graph of a variant and target, and of a package where each is planned alone.
@@ -163,11 +167,11 @@ pub(super) fn tell_dry_run(ui: &Ui, would_build: usize, cached: usize) {
     ui.output_line(&if ui.json { what.to_string() } else { text });
 }
 
-/// Runs a graph on the display. Tells what happened to each node, and what there is to be told again.
+/// Runs a graph on the display, its parts called so. Tells what happened to each node, and what there is to be told again.
 pub(crate) fn run_graph(
     engine: &Engine<'_>,
     graph: &mut Graph<'_>,
-    (ui, history): (&Ui, &History),
+    (ui, history, names): (&Ui, &History, &[String]),
     recorder: &mut Recorder,
 ) -> Result<(Vec<Traced>, Echo), XbuildError> {
     let labels = graph.labels().to_vec();
@@ -176,11 +180,8 @@ pub(crate) fn run_graph(
     display.finish();
     recorder.ran(graph, &display);
     let summary = summary?;
-    let units = std::mem::take(&mut display.units).into_iter().map(|(node, unit)| {
-        let graph = history.graphs.get(graph.unit(node).part).cloned().unwrap_or_default();
-        UnitRecord { graph, ..unit }
-    });
-    let run = history.add(engine.store, units.collect())?;
+    let name = |node| names.get(graph.unit(node).part).cloned().unwrap_or_default();
+    let run = history.add(engine.store, display.gathered.take(name))?;
     if summary.failed > 0 {
         return Err(XbuildError::Failed {
             failed: summary.failed,

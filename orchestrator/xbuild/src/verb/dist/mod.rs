@@ -115,6 +115,9 @@ pub(crate) fn run(global: &Global, dist: &Dist, ui: &Ui) -> Result<ExitCode, Xbu
             programs.files.insert(path, file);
         }
     }
+    if let Some(work) = &work {
+        work.history().add(&session.store, Vec::new())?;
+    }
     let folder = dist.out_dir.clone().unwrap_or_else(|| described.results().join("result/dist"));
     let (mut all, mut packages) = (Vec::new(), Vec::new());
     let names = archives.values().flat_map(|(_, programs)| programs.names());
