@@ -26,4 +26,4 @@ pub mod sources;
 mod work;
 
 pub use skeleton::skeleton;
-pub use work::{Bound, Files, PlanError, Work};
+pub use work::{Bound, Files, Independent, PlanError, Work};

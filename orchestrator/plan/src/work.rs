@@ -101,5 +101,29 @@ pub trait Work: Sync {
     fn warnings(&self, node: Node) -> &[String];
 }
 
+/// Actions whose inputs are all known: none waits for another, and nobody takes their results.
+#[derive(Debug)]
+pub struct Independent(pub Vec<Bound>);
+
+impl Work for Independent {
+    fn nodes(&self) -> Vec<(u64, Vec<(Node, Wait)>)> {
+        self.0.iter().map(|_| (1, Vec::new())).collect()
+    }
+
+    fn bind(&self, node: Node) -> Result<Bound, PlanError> {
+        Ok(self.0[node].clone())
+    }
+
+    fn early(&mut self, _: Node, _: File) {}
+
+    fn succeeded(&mut self, _: Node, _: &ActionResult) -> Result<(), PlanError> {
+        Ok(())
+    }
+
+    fn warnings(&self, _: Node) -> &[String] {
+        &[]
+    }
+}
+
 /// The files of a result's output folder, by name.
 pub type Files = BTreeMap<String, File>;

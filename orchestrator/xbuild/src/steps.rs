@@ -1,18 +1,22 @@
 //! `[step.NAME]` and `[fetch.NAME]`: programs that are run, in the sandbox and cached like units, where something needs
 //! what they make: a package's build, an image, an archive.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{ActionResult, Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
+use xbuild_action::{
+    ActionResult, Command, ContentExt as _, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup,
+};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_describe::{
-    ComponentName, Fetch, InputOutput, PackageSettings, Step, StepPart, StepSource, suggest, suggest_or,
+    ComponentName, Fetch, InputOutput, PackageSettings, PackageVersion, Step, StepPart, StepSource, suggest,
+    suggest_or,
 };
 use xbuild_fetch::toolchain::beside;
 use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
 use xbuild_output::Row;
 use xbuild_plan::Bound;
-use xbuild_plan::graph::Part;
+use xbuild_plan::graph::{Part, UnitOf};
 use xbuild_plan::label::Label;
 use xbuild_plan::places::place;
 use xbuild_plan::planning::environment;
@@ -29,22 +33,58 @@ const INPUTS: &str = "build/inputs";
 /// Where the sandbox has its programs.
 const PROGRAMS: &str = "usr/bin";
 
+/// What becomes of steps that something is needed of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Making {
+    /// They are run where what they make is not there.
+    Run,
+    /// What is not there is not made: a file that no step makes stands in for it, so that nothing that was ever made of what
+    /// steps make can be taken for what would be made of it.
+    LookUp,
+    /// Nothing is looked at: who takes what is all that is wanted.
+    Skip,
+}
+
+/// The steps of which units find what they make.
+pub(crate) type Takers = BTreeMap<UnitOf, BTreeSet<String>>;
+
+/// What the units of graphs are given of steps.
+#[derive(Debug, Default)]
+pub(crate) struct Provided {
+    pub(crate) takers: Takers,
+    /// The actions of all steps that are needed for it, unless nothing was looked at.
+    pub(crate) actions: Vec<StepAction>,
+}
+
+/// The action of a step.
+#[derive(Debug)]
+pub(crate) struct StepAction {
+    pub(crate) label: Label,
+    pub(crate) bound: Bound,
+    /// Whether what it makes is there.
+    pub(crate) is_made: bool,
+}
+
 /// What steps make, for those who need it.
 pub(crate) struct Steps<'s> {
     work: &'s Work<'s>,
     /// The sandbox's root without a step's own tools.
     layers: Vec<Digest<Tree>>,
+    making: Making,
+    /// What was looked at by now.
+    actions: RefCell<Vec<StepAction>>,
 }
 
 impl<'s> Steps<'s> {
     /// Fetches what the sandbox needs.
     pub(crate) fn new(work: &'s Work<'s>) -> Result<Self, XbuildError> {
-        Ok(Self { work, layers: work.host_layers()? })
+        let (making, actions) = (Making::Run, RefCell::default());
+        Ok(Self { work, layers: work.host_layers()?, making, actions })
     }
 
     /// What a step makes, or a part of it, for a variant and target that have these outputs.
     pub(crate) fn part(&self, part: &StepPart, outputs: &[&Row]) -> Result<Entry, XbuildError> {
-        let made = self.run(&part.name, outputs)?;
+        let Some(made) = self.make(&part.name, outputs)? else { return self.stand_in(&part.name) };
         let mut tree = TreeBuilder::from_tree(made);
         let found = if part.path.is_root() {
             Some(Entry::Directory(made))
@@ -79,20 +119,52 @@ impl<'s> Steps<'s> {
         Ok(())
     }
 
-    /// What a step makes.
-    fn run(&self, name: &str, outputs: &[&Row]) -> Result<Digest<Tree>, XbuildError> {
+    /// What a step makes; nothing where that is not there, and isn't made now.
+    fn make(&self, name: &str, outputs: &[&Row]) -> Result<Option<Digest<Tree>>, XbuildError> {
         let step = self.work.described().description.steps.steps.get(name).ok_or_else(|| unknown(name))?;
         let bound = self.bind(name, step, outputs)?;
-        let ran = self.work.engine().run_bound(&bound)?;
-        let failed = ran.outcome.is_err();
-        if let Some(unit) = UnitRecord::of_ran(&Label::step(name), &bound, &ran) {
-            self.work.history().note(UnitRecord { graph: graph(outputs), takes: takes(step), ..unit });
+        let made = match self.making {
+            Making::Run => Some(self.run(name, step, &bound, outputs)?),
+            Making::LookUp | Making::Skip => {
+                let (_, result) = self.work.engine().look_up_one(&bound)?;
+                result.map(|result| self.made(name, step, &result)).transpose()?
+            }
+        };
+        let (label, is_made) = (Label::step(name), made.is_some());
+        let mut actions = self.actions.borrow_mut();
+        if actions.iter().all(|known| known.label != label) {
+            actions.push(StepAction { label, bound, is_made });
         }
-        if failed {
-            self.work.history().add(self.work.store(), Vec::new())?;
+        Ok(made)
+    }
+
+    /// Runs a step's program, if its result is not there.
+    fn run(
+        &self,
+        name: &str,
+        step: &Step,
+        bound: &Bound,
+        outputs: &[&Row],
+    ) -> Result<Digest<Tree>, XbuildError> {
+        let (work, history) = (self.work, self.work.history());
+        let ran = work.engine().run_bound(bound)?;
+        if let Some(unit) = UnitRecord::of_ran(&Label::step(name), bound, &ran) {
+            history.note(UnitRecord { graph: graph(outputs), takes: takes(step), ..unit });
         }
-        let result = ran.result(&format!("the step `{name}`"), self.work.content())?;
-        self.made(name, step, &result)
+        let result = ran.result(&format!("the step `{name}`"), work.content());
+        let made = result.map_err(XbuildError::from).and_then(|result| self.made(name, step, &result));
+        if made.is_err() {
+            // Nothing is built now that it could be kept with.
+            history.add(work.store(), Vec::new())?;
+        }
+        made
+    }
+
+    /// The file that stands in for what a step would make.
+    fn stand_in(&self, name: &str) -> Result<Entry, XbuildError> {
+        let text = format!("what the step `{name}` would make, if xbuild had run it\n");
+        let digest = self.work.content().put(text.as_bytes())?;
+        Ok(Entry::File(File { digest, executable: false }))
     }
 
     /// What a step's program is run over; the steps that it takes something of are run for it.
@@ -299,38 +371,64 @@ fn names(
     Ok(names)
 }
 
+/// The steps of which units find what they make: their packages name them.
+fn takers(packages: &BTreeMap<PackageVersion, PackageSettings>, parts: &[Part]) -> Takers {
+    let mut takers = Takers::new();
+    for (index, part) in parts.iter().enumerate() {
+        for unit in part.needed() {
+            let package = part.context.package(unit);
+            let settings = packages.get(&(package.name.clone(), package.version.clone()));
+            if let Some(settings) = settings.filter(|settings| !settings.inputs.is_empty()) {
+                takers.insert(UnitOf { part: index, unit }, settings.inputs.clone());
+            }
+        }
+    }
+    takers
+}
+
 /// Gives units the files that steps make for their packages: each finds them in the folder that the variable
 /// `XBUILD_INPUT_<NAME>` names.
 pub(crate) fn provide(
     work: &Work<'_>,
-    packages: &BTreeMap<xbuild_describe::PackageVersion, PackageSettings>,
+    packages: &BTreeMap<PackageVersion, PackageSettings>,
     parts: &mut [Part],
-) -> Result<(), XbuildError> {
-    let mut steps = None;
-    let mut made: BTreeMap<String, Digest<Tree>> = BTreeMap::new();
-    for part in parts {
-        for unit in part.needed() {
-            let package = part.context.package(unit);
-            let key = (package.name.clone(), package.version.clone());
-            let Some(settings) = packages.get(&key).filter(|settings| !settings.inputs.is_empty()) else {
-                continue;
+    making: Making,
+) -> Result<Provided, XbuildError> {
+    let takers = takers(packages, parts);
+    if takers.is_empty() || making == Making::Skip {
+        return Ok(Provided { takers, actions: Vec::new() });
+    }
+    let steps = Steps { making, ..Steps::new(work)? };
+    let mut layers: BTreeMap<&str, Digest<Tree>> = BTreeMap::new();
+    for name in takers.values().flatten() {
+        if !layers.contains_key(name.as_str()) {
+            let made = match steps.make(name, &[])? {
+                Some(tree) => Entry::Directory(tree),
+                None => steps.stand_in(name)?,
             };
-            for name in &settings.inputs {
-                if !made.contains_key(name) {
-                    let steps = match &steps {
-                        Some(steps) => steps,
-                        None => steps.insert(Steps::new(work)?),
-                    };
-                    made.insert(name.clone(), layer(work, name, steps.run(name, &[])?)?);
-                }
-                let native = part.native.entry(unit).or_default();
-                native.layers.push(made[name]);
-                let variable = format!("XBUILD_INPUT_{}", name.to_uppercase().replace('-', "_"));
-                native.environment.insert(variable, format!("/{INPUTS}/{name}"));
-            }
+            layers.insert(name, layer(work, name, made)?);
         }
     }
-    Ok(())
+    for (of, names) in &takers {
+        let native = parts[of.part].native.entry(of.unit).or_default();
+        for name in names {
+            native.layers.push(layers[name.as_str()]);
+            let variable = format!("XBUILD_INPUT_{}", name.to_uppercase().replace('-', "_"));
+            native.environment.insert(variable, format!("/{INPUTS}/{name}"));
+        }
+    }
+    let actions = steps.actions.into_inner();
+    Ok(Provided { takers, actions })
+}
+
+/// Fetches all that the steps are made from that units take something of; nothing is run.
+pub(crate) fn fetch(work: &Work<'_>, takers: &Takers) -> Result<(), XbuildError> {
+    let names: BTreeSet<&String> = takers.values().flatten().collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let steps = Steps::new(work)?;
+    names.into_iter().try_for_each(|name| steps.fetch(name, work.host()))
 }
 
 /// What people call the graph that a step is run for, by its outputs; one that a package takes is run for none.
@@ -351,11 +449,11 @@ pub(crate) fn provided_by(path: &RelPath) -> Option<&str> {
     path.as_str().strip_prefix(INPUTS)?.strip_prefix('/')?.split('/').next()
 }
 
-/// A tree as it lies in the sandbox's root.
-fn layer(work: &Work<'_>, name: &str, tree: Digest<Tree>) -> Result<Digest<Tree>, XbuildError> {
+/// The tree of the sandbox's root in which lies what a step has made.
+fn layer(work: &Work<'_>, name: &str, made: Entry) -> Result<Digest<Tree>, XbuildError> {
     let mut root = TreeBuilder::default();
     let at = place(INPUTS).join(&path(name)?);
-    root.insert(work.content(), &at, Entry::Directory(tree)).map_err(FetchError::from)?;
+    root.insert(work.content(), &at, made).map_err(FetchError::from)?;
     Ok(root.build(work.content()).map_err(FetchError::from)?)
 }
 

@@ -33,6 +33,7 @@ use crate::native::Supplied;
 use crate::record::Recalled;
 use crate::session::Session;
 use crate::stamp::Stamp;
+use crate::steps::Provided;
 use crate::timings::{self, Recorder};
 use crate::ui::{Traced, Ui};
 use crate::{inputs, lock, record};
@@ -61,7 +62,7 @@ pub(crate) fn make(
     let known = known.and_then(|key| record::recall(&session.store, key));
     if let Some(Recalled { units, rows, echo }) = known {
         if build.dry_run {
-            realise::tell_dry_run(ui, 0, units);
+            realise::tell_dry_run(ui, 0, 0, units);
             return Ok(None);
         }
         echo.repeat(ui, &session.store, &described.root);
@@ -182,6 +183,15 @@ pub(crate) struct Planned<'w> {
     pub(crate) components: BTreeMap<ComponentName, Digest<Tree>>,
     /// The files that were asked for besides, in their order.
     pub(crate) files: Vec<Digest<Blob>>,
+}
+
+/// A graph of what is planned.
+pub(crate) struct Laid<'g> {
+    pub(crate) graph: Graph<'g>,
+    /// The libraries that packages bring, by part.
+    supplied: Vec<Supplied>,
+    /// What its units are given of steps.
+    pub(crate) steps: Provided,
 }
 
 /// A graph that has been built.

@@ -1,4 +1,5 @@
-//! `[step.NAME]` and `[fetch.NAME]`: what programs make of files goes into packages, images and archives.
+//! `[step.NAME]` and `[fetch.NAME]`: what programs make of files goes into packages, images and archives; and steps are
+//! explained, planned and reproduced as units are.
 
 mod common;
 
@@ -10,6 +11,8 @@ use flate2::write::GzEncoder;
 use xbuild_base::Sha256;
 
 const MUSL: &str = TARGETS[0];
+/// It has a std that needn't be built.
+const GNU: &str = "x86_64-unknown-linux-gnu";
 
 #[test]
 fn a_package_reads_what_steps_have_made_of_sources_of_others_and_of_the_net() {
@@ -131,8 +134,8 @@ fn images_and_archives_take_what_steps_have_made_of_outputs() {
     project.xbuild(&["image", "--target", MUSL, "--no-link"]).ok();
     project.xbuild(&["image", "inspect", "--target", MUSL]).ok().says("/srv/packed.gz");
 
-    let unique = project.folder.path().display().to_string();
-    project.append("src/main.rs", &format!("\n#[used]\nstatic OF: &str = {unique:?};\n"));
+    let unique = project.folder.path().display();
+    project.write("src/main.rs", &format!("fn main() {{\n    println!(\"packed in {unique}\");\n}}\n"));
     project.xbuild(&["image", "--target", MUSL, "--no-link"]).ok();
     project
         .xbuild(&["explain", "step packed"])
@@ -216,6 +219,74 @@ fn a_step_is_explained_and_its_words_are_told_from_the_cache_too() {
     build().fails(1).says("the step `shouted` failed");
     log("shouted").says("--- standard error\nnot today");
     project.xbuild(&["log", "shoutd"]).fails(1).says("did you mean `shouted`?");
+}
+
+#[test]
+fn steps_are_actions_of_a_plan_and_of_a_dry_run_and_neither_runs_one() {
+    let project = shouting();
+    describe(&project, "quiet", "true");
+    let target = ["--target", GNU];
+    let plan = |options: &[&str]| project.xbuild(&[&["plan"][..], &target, options].concat()).ok().stdout;
+    let json: serde_json::Value = serde_json::from_str(&plan(&[])).unwrap();
+    let needs = |action: &serde_json::Value| {
+        let needs = action["needs"].as_array().unwrap().iter();
+        needs.map(|need| (need["action"].as_u64().unwrap(), need["until"] == "end")).collect::<Vec<_>>()
+    };
+    let actions = json["actions"].as_array().unwrap().iter();
+    let actions: Vec<_> = actions.map(|action| (action["unit"].as_str().unwrap(), needs(action))).collect();
+    let expected = [
+        ("step plain", vec![]),
+        ("step shouted", vec![(0, true)]),
+        ("shouting 0.1.0 (bin shouting)", vec![(1, true)]),
+    ];
+    assert_eq!(actions, expected);
+    assert_eq!(json["actions"][0]["package_id"], serde_json::Value::Null);
+    assert_eq!(json["actions"][0]["platform"], "host");
+    // Two targets' programs take one step's files.
+    let both: serde_json::Value = serde_json::from_str(&plan(&["--target", TARGETS[1]])).unwrap();
+    let both = both["actions"].as_array().unwrap();
+    assert_eq!((both.len(), needs(&both[2]), needs(&both[3])), (4, vec![(1, true)], vec![(1, true)]));
+    let dot = plan(&["--format", "dot"]);
+    assert!(dot.contains("[label=\"step plain\\nhost\"]") && dot.contains("a0 -> a1;\n"), "{dot}");
+    assert!(dot.contains("a1 -> a2;\n"), "{dot}");
+    assert!(plan(&["--format", "svg"]).contains("step shouted"));
+
+    let dry_run = || project.xbuild(&[&["build", "--dry-run"][..], &target].concat()).ok();
+    let all = "2 steps would be run; 1 unit would be built, 0 cached";
+    for _ in 0..2 {
+        dry_run().says("would run step plain [host]\nwould run step shouted [host]\n").says(all);
+    }
+    project.xbuild(&["explain", "shouted"]).fails(1).says("it was not built over this store");
+    project.xbuild(&[&["build", "-q"][..], &target].concat()).ok();
+    assert!(!dry_run().says("0 units would be built, 1 cached").stdout.contains("step"));
+    project.append("words.txt", "more\n");
+    dry_run().says(all);
+    let lines = project.xbuild(&[&["build", "--dry-run", "--message-format", "json"][..], &target].concat());
+    let last = lines.ok().json().pop().unwrap();
+    assert_eq!((&last["would-run"], &last["would-build"]), (&2.into(), &1.into()), "{last}");
+    // What the last of them alone would run is known when what it takes is there.
+    project.xbuild(&[&["build", "-q"][..], &target].concat()).ok();
+    describe(&project, "loud", "true");
+    dry_run().says("1 step would be run; 1 unit would be built, 0 cached");
+}
+
+#[test]
+fn a_step_is_run_again_and_compared_with_the_units_that_take_it() {
+    let project = shouting();
+    let reproduce = || project.xbuild(&["reproduce", "--target", GNU]);
+    // What it prints goes nowhere.
+    describe(&project, "quiet", "date +%N");
+    reproduce().ok().says("Reproduced 1 unit and 2 steps, all the same bits");
+    describe(&project, "quiet", "date +%N >> shouted.txt");
+    let ran = reproduce().fails(1);
+    ran.clone().says("step shouted [host] made something else:").says("build/step/shouted.txt: byte ");
+    ran.says("1 of 1 unit and 2 steps made something else when executed again");
+    let lines = project.xbuild(&["reproduce", "--target", GNU, "--message-format", "json"]).fails(1).json();
+    let line = lines.iter().find(|line| line["reason"] == "xbuild-not-reproducible").unwrap();
+    assert_eq!(
+        (line["unit"].as_str(), &line["package_id"]),
+        (Some("step shouted"), &serde_json::Value::Null)
+    );
 }
 
 #[test]

@@ -232,6 +232,25 @@ impl Steps {
         false
     }
 
+    /// Steps and all that these need of others, those that others need first.
+    #[must_use]
+    pub fn in_order<'s>(&'s self, names: impl IntoIterator<Item = &'s str>) -> Vec<&'s str> {
+        let (mut order, mut seen) = (Vec::new(), BTreeSet::new());
+        for name in names {
+            self.add_in_order(name, &mut seen, &mut order);
+        }
+        order
+    }
+
+    fn add_in_order<'s>(&'s self, name: &'s str, seen: &mut BTreeSet<&'s str>, order: &mut Vec<&'s str>) {
+        if seen.insert(name) {
+            for part in self.steps.get(name).into_iter().flat_map(Step::steps) {
+                self.add_in_order(&part.name, seen, order);
+            }
+            order.push(name);
+        }
+    }
+
     /// An output that a step takes, itself or by what it needs.
     #[must_use]
     pub fn output_of(&self, step: &str) -> Option<&str> {
@@ -443,5 +462,7 @@ mod tests {
         };
         assert!(tables.needs("a", "b") && !tables.needs("b", "a") && tables.needs("c", "c"));
         assert_eq!((tables.output_of("a"), tables.output_of("c")), (Some("foo"), None));
+        assert_eq!(tables.in_order(["a", "b"]), ["b", "a"]);
+        assert_eq!(tables.in_order(["c"]), ["c"]);
     }
 }

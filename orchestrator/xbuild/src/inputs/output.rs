@@ -9,6 +9,7 @@ use crate::cli::{Build, Execution};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::Lock;
+use crate::steps::{self, Making};
 use crate::timings::Recorder;
 use crate::work::{Extra, Wanted, Work, make};
 
@@ -38,7 +39,7 @@ pub(crate) fn fetch(
     let ui = hands.ui.of_input();
     let work = Work::new(&global, &build, Wanted::Everything, &other, hands.session, &ui)?;
     let planned = work.plan(&Extra::default(), &mut Recorder::default())?;
-    work.look(&planned).map(drop)
+    steps::fetch(&work, &work.look(&planned, Making::Skip)?.steps.takers)
 }
 
 /// An output of another project, for a target.

@@ -15,7 +15,7 @@ use crate::cli::{Build, Develop, Global};
 use crate::composed::spec;
 use crate::error::XbuildError;
 use crate::settings;
-use crate::steps::Steps;
+use crate::steps::{Making, Steps};
 use crate::ui::Ui;
 use crate::work::{Planned, Wanted, Work, planned};
 
@@ -46,7 +46,7 @@ fn entry(work: &Work<'_>, planned: &mut Planned<'_>, name: Option<&str>) -> Resu
     let mut trees: Vec<Digest<Tree>> = Vec::new();
     let mut environment: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut emulators: BTreeSet<ComponentName> = BTreeSet::new();
-    let graph = work.look(planned)?;
+    let graph = work.look(planned, Making::Run)?.graph;
     for (part, one) in graph.parts().iter().zip(&planned.asked) {
         let spec = spec(described, &one.target)?;
         emulators.extend(spec.run.components.iter().cloned());

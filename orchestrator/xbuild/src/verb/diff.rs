@@ -22,6 +22,7 @@ use crate::error::XbuildError;
 use crate::lock;
 use crate::native::recipes_of;
 use crate::revision;
+use crate::steps::Making;
 use crate::timings::Recorder;
 use crate::ui::Ui;
 use crate::work::{Planned, Wanted, Work, planned};
@@ -171,7 +172,7 @@ fn of_planned(work: &Work<'_>, planned: &mut Planned<'_>) -> Result<Facts, Xbuil
     let prefix = |variant: &VariantName, target: &Triple, name: &str| {
         if is_one { String::new() } else { format!("{variant}/{target}/{name}: ") }
     };
-    let graph = work.look(planned)?;
+    let graph = work.look(planned, Making::Skip)?.graph;
     for (part, one) in graph.parts().iter().zip(&planned.asked) {
         for selected in &one.selected {
             let at = prefix(&one.variant, &one.target, &selected.output.name);

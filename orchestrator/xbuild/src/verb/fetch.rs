@@ -13,10 +13,10 @@ use crate::error::{XbuildError, counted};
 use crate::image::base::{self, Bases};
 use crate::image::select;
 use crate::inputs::Hands;
-use crate::steps::Steps;
+use crate::steps::{self, Making, Steps};
 use crate::timings::Recorder;
 use crate::ui::Ui;
-use crate::work::{Extra, Planned, Wanted, Work, with_work};
+use crate::work::{Extra, Laid, Planned, Wanted, Work, with_work};
 
 pub(crate) fn run(global: &Global, fetch: &Fetch, ui: &Ui) -> Result<ExitCode, XbuildError> {
     let build: Build = fetch.outputs.clone().into();
@@ -37,7 +37,8 @@ pub(super) fn fetch_all(work: &Work<'_>) -> Result<usize, XbuildError> {
     let extra = Extra { development: true, ..extra };
     let planned = work.plan(&extra, &mut Recorder::default())?;
     // Which packages of Debian's the crates need is known when it is known which crates are built.
-    let graph = work.look(&planned)?;
+    let Laid { graph, steps, .. } = work.look(&planned, Making::Skip)?;
+    steps::fetch(work, &steps.takers)?;
     fetch_bases(work, &planned, &graph)?;
     fetch_beside(work, &planned)?;
     Ok(graph.len())

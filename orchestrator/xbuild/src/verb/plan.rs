@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use layout::backends::svg::SVGWriter;
 use layout::gv::{DotParser, GraphBuilder};
 use serde_json::{Value, json};
+use xbuild_describe::{Step, Steps};
 use xbuild_plan::Work as _;
 use xbuild_plan::graph::Graph;
 use xbuild_plan::label::Label;
@@ -14,13 +15,17 @@ use xbuild_plan::queue::Wait;
 
 use crate::cli::{Global, Plan, PlanFormat};
 use crate::error::XbuildError;
+use crate::steps::{Making, Takers};
 use crate::ui::Ui;
-use crate::work::{Wanted, planned};
+use crate::work::{Laid, Wanted, planned};
 
 pub(crate) fn run(global: &Global, plan: &Plan, ui: &Ui) -> Result<ExitCode, XbuildError> {
     planned(global, &plan.outputs.clone().into(), Wanted::Everything, ui, |work, planned| {
-        let graph = work.look(planned)?;
-        let actions = actions(&graph);
+        let Laid { graph, steps, .. } = work.look(planned, Making::Skip)?;
+        let described = &work.described().description.steps;
+        let names = described.in_order(steps.takers.values().flatten().map(String::as_str));
+        let labels: Vec<Label> = names.into_iter().map(Label::step).collect();
+        let actions = actions((described, &labels), &graph, &steps.takers);
         let text = match plan.format {
             PlanFormat::Json => format!("{:#}", in_json(&actions)),
             PlanFormat::Dot => in_dot(&actions),
@@ -40,9 +45,21 @@ struct Action<'g> {
     needs: BTreeMap<usize, Wait>,
 }
 
-/// The actions of a graph. What several targets share is one, by what tells units apart in any graph.
-fn actions<'g>(graph: &'g Graph<'_>) -> Vec<Action<'g>> {
-    let mut actions: Vec<Action<'g>> = Vec::new();
+/// The actions of steps, in an order in which they can be run, and of a graph. What several targets share is one, by what
+/// tells units apart in any graph.
+fn actions<'g>(
+    (described, steps): (&Steps, &'g [Label]),
+    graph: &'g Graph<'_>,
+    takers: &Takers,
+) -> Vec<Action<'g>> {
+    let places = steps.iter().enumerate().map(|(place, label)| (label.package.as_str(), place));
+    let places_of_steps: BTreeMap<&str, usize> = places.collect();
+    let of_step = |name: &str| places_of_steps.get(name).map(|&place| (place, Wait::End));
+    let step = |label: &'g Label| {
+        let taken = described.steps.get(&label.package).into_iter().flat_map(Step::steps);
+        Action { label, needs: taken.filter_map(|part| of_step(&part.name)).collect() }
+    };
+    let mut actions: Vec<Action<'g>> = steps.iter().map(step).collect();
     let mut known: BTreeMap<(&Label, &str), usize> = BTreeMap::new();
     let mut places = Vec::new();
     for (node, (_, needs)) in graph.nodes().into_iter().enumerate() {
@@ -54,7 +71,8 @@ fn actions<'g>(graph: &'g Graph<'_>) -> Vec<Action<'g>> {
         });
         places.push(place);
         let needs = needs.into_iter().map(|(node, wait)| (places[node], wait));
-        actions[place].needs.extend(needs);
+        let taken = takers.get(&of).into_iter().flatten().filter_map(|name| of_step(name));
+        actions[place].needs.extend(needs.chain(taken));
     }
     actions
 }
@@ -68,7 +86,7 @@ fn in_json(actions: &[Action<'_>]) -> Value {
         json!({
             "action": id,
             "unit": label.to_string(),
-            "package_id": label.package_id,
+            "package_id": label.of_package(),
             "platform": label.platform,
             "needs": needs.collect::<Vec<_>>(),
         })

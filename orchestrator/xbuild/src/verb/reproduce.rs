@@ -1,5 +1,5 @@
-//! `xbuild reproduce`: outputs are built, then every unit of theirs is executed once more, and what comes of it compared
-//! with what came of it before, byte for byte.
+//! `xbuild reproduce`: outputs are built, then every unit of theirs, and every step that one takes something of, is executed
+//! once more, and what comes of it compared with what came of it before, byte for byte.
 //!
 //! Each unit is given what its dependencies made the first time: so one that differs is told, and not all that need it.
 
@@ -10,16 +10,18 @@ use serde_json::{Value, json};
 use xbuild_action::{ContentExt as _, File, StoreError};
 use xbuild_base::{Action, Digest};
 use xbuild_output::differing_places;
-use xbuild_plan::label::Label;
+use xbuild_plan::label::{Label, What};
+use xbuild_plan::{Bound, Independent};
 use xbuild_realise::RealiseError;
-use xbuild_realise::engine::{Comparison, Difference, differing_files};
+use xbuild_realise::engine::{Comparison, Difference, Engine, Summary, differing_files};
 use xbuild_store::Disk;
 
 use crate::cli::{Global, Reproduce};
 use crate::error::{XbuildError, counted};
+use crate::steps::Making;
 use crate::timings::Recorder;
 use crate::ui::{BuildDisplay, LocalPackages, Ui};
-use crate::work::{Planned, Wanted, Work, planned};
+use crate::work::{Laid, Planned, Wanted, Work, planned};
 
 /// So many places are told of a file.
 const MOST: usize = 12;
@@ -32,28 +34,33 @@ pub(crate) fn run(global: &Global, wanted: &Reproduce, ui: &Ui) -> Result<ExitCo
 }
 
 fn execute_again(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    ui.status("Again", "each unit is executed once more");
-    let mut graph = work.look(planned)?;
-    let labels = graph.labels().to_vec();
+    ui.status("Again", "each unit and step is executed once more");
+    let Laid { mut graph, steps, .. } = work.look(planned, Making::Run)?;
     let comparison = Comparison::default();
     let again = work.engine_again(&comparison);
-    let sources = LocalPackages::of(again.store, &graph);
-    let mut display = BuildDisplay::new(ui, &labels, again.store, sources);
-    let summary = again.run(&mut graph, &mut display);
-    display.finish();
-    let summary = summary?;
-    let units: BTreeMap<Digest<Action>, &Label> =
-        display.gathered.units().map(|unit| (unit.action, &unit.label)).collect();
-    if summary.failed > 0 {
-        let (failed, skipped, broken) = (summary.failed, summary.skipped, display.broken);
-        return Err(XbuildError::Failed { failed, skipped, total: labels.len(), broken });
-    }
+    let store = again.store;
+    // Each is given what the others made the first time.
+    let (labels, actions): (Vec<Label>, Vec<Bound>) =
+        steps.actions.into_iter().map(|step| (step.label, step.bound)).unzip();
+    let display = BuildDisplay::new(ui, &labels, store, LocalPackages::of(store, &graph));
+    let (steps, mut known) = run_again(&again, &mut Independent(actions), display, labels.len())?;
+    let labels = graph.labels().to_vec();
+    let display = BuildDisplay::new(ui, &labels, store, LocalPackages::of(store, &graph));
+    let (units, of_units) = run_again(&again, &mut graph, display, labels.len())?;
+    known.extend(of_units);
 
-    let differences = comparison.differences();
+    let mut differences = comparison.differences();
+    let label = |difference: &Difference| known.get(&difference.action);
+    let is_step = |difference: &Difference| label(difference).is_some_and(|label| label.what == What::Step);
+    // Nobody takes what a step prints.
+    differences.retain(|one| !is_step(one) || one.kept.outputs != one.again.outputs);
     for difference in &differences {
-        tell(work.engine().store, difference, units.get(&difference.action).copied(), ui)?;
+        tell(work.engine().store, difference, label(difference), ui)?;
     }
-    let executed = counted(summary.executed, "unit");
+    let mut executed = counted(units, "unit");
+    if steps > 0 {
+        executed = format!("{executed} and {}", counted(steps, "step"));
+    }
     if differences.is_empty() {
         ui.status("Reproduced", format!("{executed}, all the same bits"));
         return Ok(ExitCode::SUCCESS);
@@ -64,6 +71,22 @@ fn execute_again(work: &Work<'_>, planned: &Planned<'_>, ui: &Ui) -> Result<Exit
     ))
 }
 
+/// Executes so many actions again. How many were, and what each is called.
+fn run_again(
+    again: &Engine<'_>,
+    actions: &mut dyn xbuild_plan::Work,
+    mut display: BuildDisplay<'_>,
+    total: usize,
+) -> Result<(usize, BTreeMap<Digest<Action>, Label>), XbuildError> {
+    let summary = again.run(actions, &mut display);
+    display.finish();
+    let Summary { executed, failed, skipped, .. } = summary?;
+    if failed > 0 {
+        return Err(XbuildError::Failed { failed, skipped, total, broken: display.broken });
+    }
+    Ok((executed, display.gathered.units().map(|unit| (unit.action, unit.label.clone())).collect()))
+}
+
 fn tell(store: &Disk, difference: &Difference, unit: Option<&Label>, ui: &Ui) -> Result<(), XbuildError> {
     let mut files: Vec<(String, Vec<String>)> = Vec::new();
     for (path, sides) in differing_files(store, difference).map_err(RealiseError::from)? {
@@ -71,7 +94,7 @@ fn tell(store: &Disk, difference: &Difference, unit: Option<&Label>, ui: &Ui) ->
     }
     let [kept, again] = [&difference.kept, &difference.again].map(|result| store.get(result.stdout));
     let printed = differing_places(&kept?, &again?);
-    if !printed.is_empty() {
+    if !printed.is_empty() && unit.is_none_or(|unit| unit.what != What::Step) {
         files.push(("what it prints".to_owned(), printed));
     }
     let name = unit.map_or_else(|| "a unit".to_owned(), ToString::to_string);
@@ -82,7 +105,7 @@ fn tell(store: &Disk, difference: &Difference, unit: Option<&Label>, ui: &Ui) ->
         let line = json!({
             "reason": "xbuild-not-reproducible",
             "unit": name,
-            "package_id": unit.map(|label| label.package_id.as_str()),
+            "package_id": unit.and_then(Label::of_package),
             "platform": platform,
             "action": difference.action,
             "files": files,

@@ -12,6 +12,7 @@ use xbuild_store::{Held, Policy, Repair, Sweeping, names_in_pack};
 
 use crate::cli::{Export, Gc, Global, Store};
 use crate::error::{XbuildError, counted};
+use crate::steps::Making;
 use crate::ui::Ui;
 use crate::work::{Wanted, planned};
 use crate::{record, settings};
@@ -49,7 +50,7 @@ fn export(global: &Global, wanted: &Export, ui: &Ui) -> Result<ExitCode, XbuildE
         if let Some(ground) = missing.first() {
             return Err(unbuilt(format!("the std for {} is", ground.target)));
         }
-        let mut graph = work.look(planned)?;
+        let mut graph = work.look(planned, Making::Run)?.graph;
         let missing = engine.missing_of_all_lookups(&mut graph)?;
         if !missing.is_empty() {
             return Err(unbuilt(format!("{} are", counted(missing.len(), "unit"))));

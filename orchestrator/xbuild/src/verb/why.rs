@@ -14,6 +14,7 @@ use xbuild_realise::project;
 
 use crate::cli::{Global, Outputs, Why};
 use crate::error::XbuildError;
+use crate::steps::Making;
 use crate::ui::Ui;
 use crate::work::{Planned, Wanted, Work, planned};
 
@@ -56,7 +57,7 @@ impl fmt::Display for Crate {
 }
 
 fn tell(work: &Work<'_>, planned: &Planned<'_>, asked: &Crate, ui: &Ui) -> Result<ExitCode, XbuildError> {
-    let graph = work.look(planned)?;
+    let graph = work.look(planned, Making::Skip)?.graph;
     // Outputs whose ways are alike, as those of several targets mostly are, are told together.
     let mut told: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     let (mut names, mut without) = (BTreeSet::new(), Vec::new());

@@ -6,18 +6,20 @@ use serde_json::json;
 use xbuild_base::Triple;
 use xbuild_describe::{Asked, Unify};
 use xbuild_plan::graph::{Graph, Part};
+use xbuild_plan::label::Label;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::{RealiseError, in_threads};
 
-use super::{Finished, Planned, Realised, Work};
+use super::{Finished, Laid, Planned, Realised, Work};
 use crate::affected::Changes;
 use crate::composed::{Ground, spec};
 use crate::error::{XbuildError, counted};
 use crate::history::{Echo, History};
 use crate::native::{self, Supplied};
+use crate::outputs;
+use crate::steps::{self, Making};
 use crate::timings::Recorder;
 use crate::ui::{BuildDisplay, LocalPackages, Traced, Ui};
-use crate::{outputs, steps};
 
 impl Work<'_> {
     /// Builds what is planned.
@@ -30,7 +32,7 @@ impl Work<'_> {
         let of_std = History::of_std(&self.described.root);
         planned.composed.build_std(engine, (ui, &of_std), recorder)?;
         recorder.stage("plan");
-        let (mut graph, supplied) = self.graph(planned, &planned.asked)?;
+        let Laid { mut graph, supplied, .. } = self.look(planned, Making::Run)?;
         recorder.stage("build");
         let names = self.graph_names(planned);
         let (trace, echo) = run_graph(engine, &mut graph, (ui, &self.history, &names), recorder)?;
@@ -70,7 +72,7 @@ impl Work<'_> {
         let count = |planned: &Planned<'_>| planned.asked.iter().map(|one| one.selected.len()).sum::<usize>();
         let all = count(planned);
         if !changes.is_global {
-            let graph = self.look(planned)?;
+            let Laid { graph, .. } = self.look(planned, Making::Skip)?;
             for (one, part) in planned.asked.iter_mut().zip(graph.parts()) {
                 changes.keep(self.described, &self.local, part, one);
             }
@@ -81,8 +83,8 @@ impl Work<'_> {
     }
 
     /// The graph of what is planned, and not built: std may be missing in it.
-    pub(crate) fn look(&self, planned: &Planned<'_>) -> Result<Graph<'_>, XbuildError> {
-        Ok(self.graph(planned, &planned.asked)?.0)
+    pub(crate) fn look(&self, planned: &Planned<'_>, making: Making) -> Result<Laid<'_>, XbuildError> {
+        self.graph(planned, &planned.asked, making)
     }
 
     /// What people call the graphs, by part.
@@ -99,12 +101,8 @@ impl Work<'_> {
         format!("{}/{}{packages}", one.variant, one.target)
     }
 
-    /// One graph over what is asked for, and for each the libraries that packages bring.
-    fn graph(
-        &self,
-        planned: &Planned<'_>,
-        asked: &[Asked],
-    ) -> Result<(Graph<'_>, Vec<Supplied>), XbuildError> {
+    /// One graph over what is asked for.
+    fn graph(&self, planned: &Planned<'_>, asked: &[Asked], making: Making) -> Result<Laid<'_>, XbuildError> {
         let (described, engine) = (self.described, &self.engine);
         let include = described.description.includes();
         let Planned { project, composed, metadata, .. } = planned;
@@ -117,14 +115,15 @@ impl Work<'_> {
         let parts = in_threads(engine.jobs, asked, part);
         let mut parts: Vec<Part> = parts.into_iter().collect::<Result<_, _>>()?;
         let supplied = native::provide(self, self.described, asked, &mut parts)?;
-        steps::provide(self, &planned.packages, &mut parts)?;
+        let steps = steps::provide(self, &planned.packages, &mut parts, making)?;
         let variants = &self.described.description.variants;
         for (part, one) in parts.iter_mut().zip(asked) {
             let stamp = self.stamp.as_ref();
             let stamp = stamp.filter(|_| variants.get(&one.variant).is_some_and(|build| build.stamp));
             stamp.inspect(|stamp| stamp.tell(self.described, one, part));
         }
-        Ok((Graph::new(self.engine.store, parts).map_err(RealiseError::from)?, supplied))
+        let graph = Graph::new(self.engine.store, parts).map_err(RealiseError::from)?;
+        Ok(Laid { graph, supplied, steps })
     }
 
     /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
@@ -144,26 +143,34 @@ impl Work<'_> {
                 known.push(one.clone());
             }
         }
-        let (mut graph, _) = self.graph(planned, &known)?;
-        let nodes = engine.missing(&mut graph)?;
-        for &node in &nodes {
-            let label = &graph.labels()[node];
-            let what = json!({
+        let Laid { mut graph, steps, .. } = self.graph(planned, &known, Making::LookUp)?;
+        let would = |what: &str, label: &Label| {
+            let line = json!({
                 "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform
             });
-            said(what, format!("would build {label} [{}]", label.platform));
-        }
-        tell_dry_run(ui, nodes.len(), graph.len() - nodes.len());
+            said(line, format!("would {what} {label} [{}]", label.platform));
+        };
+        let would_run = steps.actions.iter().filter(|step| !step.is_made);
+        let would_run = would_run.inspect(|step| would("run", &step.label)).count();
+        let nodes = engine.missing(&mut graph)?;
+        nodes.iter().for_each(|&node| would("build", &graph.labels()[node]));
+        tell_dry_run(ui, would_run, nodes.len(), graph.len() - nodes.len());
         // Its memory goes back with all the rest in a moment: piece by piece takes longer.
         std::mem::forget(graph);
         Ok(())
     }
 }
 
-/// Says how much would be built, and how much is there.
-pub(super) fn tell_dry_run(ui: &Ui, would_build: usize, cached: usize) {
-    let what = json!({ "reason": "xbuild-dry-run", "would-build": would_build, "cached": cached });
-    let text = format!("{} would be built, {cached} cached", counted(would_build, "unit"));
+/// Says how many steps would be run and how much would be built, and how much is there.
+pub(super) fn tell_dry_run(ui: &Ui, would_run: usize, would_build: usize, cached: usize) {
+    let what = json!({
+        "reason": "xbuild-dry-run", "would-run": would_run, "would-build": would_build, "cached": cached
+    });
+    let steps = match would_run {
+        0 => String::new(),
+        count => format!("{} would be run; ", counted(count, "step")),
+    };
+    let text = format!("{steps}{} would be built, {cached} cached", counted(would_build, "unit"));
     ui.output_line(&if ui.json { what.to_string() } else { text });
 }
 
