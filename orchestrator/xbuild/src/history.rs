@@ -261,3 +261,55 @@ fn are_known(store: &Disk, runs: &[Known], units: &[UnitRecord]) -> bool {
     }
     open.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use xbuild_action::{Command, InputRoot};
+    use xbuild_plan::Bound;
+
+    use super::*;
+
+    fn unit(name: &str, fate: Fate) -> UnitRecord {
+        let command = Command {
+            argv: vec![name.to_owned()],
+            environment: BTreeMap::new(),
+            working_directory: RelPath::root(),
+            outputs: BTreeSet::new(),
+        };
+        let bound = Bound {
+            command,
+            inputs: InputRoot::default(),
+            observe: BTreeSet::new(),
+            early: None,
+            is_fingerprinted: false,
+        };
+        UnitRecord { fate, ..UnitRecord::new(&Label::step(name), Digest::of(name.as_bytes()), &bound) }
+    }
+
+    /// The names in the runs that are kept, the latest first.
+    fn kept(history: &History, store: &Disk) -> Vec<Vec<String>> {
+        let names = |run: RunRecord| run.units.into_iter().map(|unit| unit.label.package).collect();
+        history.runs(store).into_iter().map(names).collect()
+    }
+
+    #[test]
+    fn a_command_is_one_run_and_what_is_known_from_another_makes_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Disk::open(&folder.path().join("store"), None).unwrap();
+        let command = || History::new(folder.path(), None);
+        let first = command();
+        first.note(unit("a", Fate::Executed));
+        first.note(unit("a", Fate::Cached));
+        assert!(kept(&first, &store).is_empty());
+        first.add(&store, vec![unit("b", Fate::Cached)]).unwrap();
+        first.add(&store, vec![unit("c", Fate::Executed)]).unwrap();
+        assert_eq!(kept(&first, &store), [["a", "b", "c"]]);
+        assert_eq!(first.runs(&store)[0].units[0].fate, Fate::Executed);
+
+        command().add(&store, vec![unit("c", Fate::Cached), unit("a", Fate::Cached)]).unwrap();
+        History::of_std(folder.path()).add(&store, vec![unit("std", Fate::Cached)]).unwrap();
+        assert_eq!(kept(&first, &store), [["a", "b", "c"]]);
+        command().add(&store, vec![unit("c", Fate::Cached), unit("d", Fate::Cached)]).unwrap();
+        assert_eq!(kept(&first, &store), [vec!["c", "d"], vec!["a", "b", "c"]]);
+    }
+}

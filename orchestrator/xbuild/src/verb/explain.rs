@@ -350,3 +350,18 @@ fn makes(unit: &UnitRecord, of: &UnitRecord, path: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     suffix.is_some_and(|suffix| !suffix.is_empty() && stem.ends_with(suffix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_output_is_the_program_or_the_library_that_is_called_so() {
+        let label = |package: &str, what| Label { package: package.to_owned(), what, ..Label::step("") };
+        let program = label("app", What::Binary("foo".to_owned()));
+        assert!(is_output(&program, "foo") && is_output(&program, "foo.exe") && !is_output(&program, "app"));
+        assert!(is_output(&label("my-lib", What::Library), "my_lib"));
+        assert!(!is_output(&label("foo", What::Test("bin foo".to_owned())), "foo"));
+        assert!(!is_output(&label("foo", What::TestRun("bin foo".to_owned())), "foo"));
+    }
+}
