@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use xbuild_action::{Cancel, Content, Directory, Entry, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree};
 
+use crate::deferred::Deferred;
 use crate::download::Downloader;
 use crate::error::FetchError;
 use crate::output::{FixedOutput, Place, Unpack};
@@ -68,6 +69,7 @@ pub struct Fetcher<'s> {
     settings: Settings,
     downloader: Downloader,
     noted: Option<&'s Noted>,
+    deferred: Option<&'s Deferred>,
 }
 
 impl std::fmt::Debug for Fetcher<'_> {
@@ -81,7 +83,7 @@ impl<'s> Fetcher<'s> {
     #[must_use]
     pub fn new(store: &'s dyn Store, settings: Settings, progress: &'s dyn Progress) -> Self {
         let downloader = Downloader::new(&settings);
-        Self { store, progress, settings, downloader, noted: None }
+        Self { store, progress, settings, downloader, noted: None, deferred: None }
     }
 
     /// Lets `cancel` stop it: then everything that is asked for is [`FetchError::Cancelled`].
@@ -95,6 +97,19 @@ impl<'s> Fetcher<'s> {
     #[must_use]
     pub fn noting(self, noted: Option<&'s Noted>) -> Self {
         Self { noted, ..self }
+    }
+
+    /// Has the files of components noted instead of fetched, unless the network may not be used: then it is an error that
+    /// they are missing, as ever.
+    #[must_use]
+    pub fn deferring(self, deferred: Option<&'s Deferred>) -> Self {
+        Self { deferred: deferred.filter(|_| !self.settings.offline), ..self }
+    }
+
+    /// Where it is noted what would be fetched.
+    #[must_use]
+    pub const fn deferred(&self) -> Option<&'s Deferred> {
+        self.deferred
     }
 
     /// Notes what would be wanted if nothing made of it were remembered.

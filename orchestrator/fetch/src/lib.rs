@@ -10,6 +10,7 @@
 //! | `fetcher` | [`Fetcher`]: present, or fetched, checked, unpacked and remembered |
 //! | `settings` | [`Settings`] and how the environment gives them |
 //! | `store` | [`Store`]: what a fetcher needs of a store; [`InMemory`]: one for tests |
+//! | `deferred` | [`Deferred`]: what would be fetched, and what stands in its place |
 //! | `progress` | [`Progress`]: what a display is told |
 //! | `mirror` | places by hash, asked before all others |
 //! | `download` | HTTP: retries, resumption, checks |
@@ -20,6 +21,7 @@
 //! | [`official`] | the channel manifest of the official Rust distribution |
 
 pub mod debian;
+mod deferred;
 mod download;
 mod error;
 mod fetcher;
@@ -34,6 +36,7 @@ mod store;
 pub mod toolchain;
 mod unpack;
 
+pub use deferred::{Deferred, DeferredFile, is_stand_in, stand_in};
 pub use error::{FetchError, Tier};
 pub use fetcher::{Fetcher, Noted};
 pub use output::{FixedOutput, Locate, Place, Secret, Unpack};

@@ -10,6 +10,7 @@ use xbuild_base::{Digest, RelPath, Sha256, Tree, Triple};
 use xbuild_describe::Toolchain;
 
 use super::server::Server;
+use crate::deferred::{Deferred, stand_in};
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::{FixedOutput, Unpack};
@@ -38,16 +39,36 @@ pub struct Official<'o> {
 
 impl Official<'_> {
     /// The trees of archives, in order: each a package (`rustc`, `cargo`, `rust-std`, `rust-src`) for a target.
-    /// What is not in the store yet is fetched, all of it at once.
+    /// What is not in the store yet is fetched, all of it at once; by a fetcher that [defers](Fetcher::deferring), it has a
+    /// stand-in.
     ///
     /// # Errors
     /// [`ToolchainError::NoArchive`], [`ToolchainError::NoServer`], or when an archive can't be had or laid out.
     pub fn trees(&self, wanted: &[(&str, &Triple)]) -> Result<Vec<Digest<Tree>>, FetchError> {
+        self.trees_or(self.fetcher.deferred(), wanted)
+    }
+
+    /// As [`Self::trees`], with nothing deferred.
+    pub(crate) fn trees_now(&self, wanted: &[(&str, &Triple)]) -> Result<Vec<Digest<Tree>>, FetchError> {
+        self.trees_or(None, wanted)
+    }
+
+    fn trees_or(
+        &self,
+        deferred: Option<&Deferred>,
+        wanted: &[(&str, &Triple)],
+    ) -> Result<Vec<Digest<Tree>>, FetchError> {
         let (mut trees, mut missing) = (Vec::new(), Vec::new());
         for (package, target) in wanted {
             let output = self.output(package, target)?;
             self.fetcher.note(std::slice::from_ref(&output));
-            let known = self.fetcher.remembered_tree(REPACKED, key(&output))?;
+            let mut known = self.fetcher.remembered_tree(REPACKED, key(&output))?;
+            if let (Some(deferred), None) = (deferred, known)
+                && !self.fetcher.missing(std::slice::from_ref(&output))?.is_empty()
+            {
+                deferred.add(&output.name, [output.clone()]);
+                known = Some(stand_in(self.fetcher.store(), &key(&output).to_hex())?);
+            }
             if known.is_none() {
                 missing.push(output.clone());
             }

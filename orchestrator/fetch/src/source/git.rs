@@ -81,6 +81,14 @@ pub fn fetch(fetcher: &Fetcher<'_>, commits: &[GitCommit]) -> Result<Vec<Digest<
     Ok(trees)
 }
 
+/// Whether [`fetch`] would find a commit in the store.
+///
+/// # Errors
+/// When the store can't be read.
+pub fn is_fetched(fetcher: &Fetcher<'_>, source: &GitSource) -> Result<bool, FetchError> {
+    Ok(fetcher.remembered_tree(TREES, key(source))?.is_some())
+}
+
 /// The bytes of a commit object (`git cat-file commit`) that [`fetch`] has brought.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! From component names to trees.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use xbuild_action::{Content, ContentExt as _, Entry, File, TreeBuilder, TreeError};
@@ -12,6 +12,7 @@ use super::problem::ToolchainError;
 use super::shape::{Patterns, below, choose, find, put_over};
 use super::{key, pins};
 use crate::debian::Mirrors;
+use crate::deferred::{Deferred, stand_in};
 use crate::error::FetchError;
 use crate::fetcher::Fetcher;
 use crate::output::FixedOutput;
@@ -54,12 +55,29 @@ struct Part<'c> {
 
 impl<'c> Composer<'c> {
     /// The trees of components, each laid out from the root (`usr/…`). What is not in the store yet is fetched,
-    /// all of it at once, and composed.
+    /// all of it at once, and composed; by a fetcher that [defers](Fetcher::deferring), what can't be composed of what is
+    /// there has a stand-in.
     ///
     /// # Errors
     /// When a component is unknown, not pinned for the host, can't be fetched or can't be composed.
     pub fn trees<'n>(
         &self,
+        names: impl IntoIterator<Item = &'n ComponentName>,
+    ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, FetchError> {
+        self.trees_or(self.fetcher.deferred(), names)
+    }
+
+    /// As [`Self::trees`], with nothing deferred.
+    pub(super) fn trees_now<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n ComponentName>,
+    ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, FetchError> {
+        self.trees_or(None, names)
+    }
+
+    fn trees_or<'n>(
+        &self,
+        deferred: Option<&Deferred>,
         names: impl IntoIterator<Item = &'n ComponentName>,
     ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, FetchError> {
         let names: Vec<&ComponentName> = names.into_iter().collect();
@@ -72,6 +90,9 @@ impl<'c> Composer<'c> {
             for part in parts.values() {
                 self.fetcher.note(&self.sources(part)?);
             }
+        }
+        if let Some(deferred) = deferred {
+            missing = self.defer(missing, &parts, &mut done, deferred)?;
         }
         if !missing.is_empty() {
             let mut wanted = Vec::new();
@@ -173,6 +194,36 @@ impl<'c> Composer<'c> {
         }
         missing.push(name.clone());
         Ok(())
+    }
+
+    /// Puts stand-ins for those of `missing` that take a download or a compiler, and for what uses them. Those that are
+    /// left can be composed.
+    fn defer(
+        &self,
+        missing: Vec<ComponentName>,
+        parts: &BTreeMap<ComponentName, Part<'_>>,
+        done: &mut BTreeMap<ComponentName, Digest<Tree>>,
+        deferred: &Deferred,
+    ) -> Result<Vec<ComponentName>, FetchError> {
+        let (mut left, mut absent) = (Vec::new(), BTreeSet::new());
+        for name in missing {
+            let part = &parts[&name];
+            let sources = self.sources(part)?;
+            let unfetched = self.fetcher.missing(&sources)?;
+            deferred.add(name.as_str(), unfetched.iter().map(|&index| sources[index].clone()));
+            let Component { archives, uses, .. } = part.component;
+            if !archives.is_empty() {
+                deferred.add_compiled(name.as_str());
+            }
+            let is_ready = unfetched.is_empty() && archives.is_empty();
+            if is_ready && uses.iter().all(|used| !absent.contains(used)) {
+                left.push(name);
+                continue;
+            }
+            done.insert(name.clone(), stand_in(self.fetcher.store(), &part.key.to_hex())?);
+            absent.insert(name);
+        }
+        Ok(left)
     }
 
     /// What a component's own tree is made of, in the order of its pins: packages, then wheels.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use xbuild_base::{Digest, Tree};
+use xbuild_base::{Digest, Tree, Triple};
 use xbuild_describe::{ComponentName, Distribution, Glibc, Std, TargetSpec, Toolchain};
 
 use super::composer::Composer;
@@ -25,6 +25,8 @@ pub struct Layers {
     pub source: Option<Digest<Tree>>,
     /// The trees of all components in them, by name.
     pub components: BTreeMap<ComponentName, Digest<Tree>>,
+    /// The trees of an official distribution's archives in them, by package and target.
+    pub archives: BTreeMap<(&'static str, Triple), Digest<Tree>>,
 }
 
 /// What work for a target sees beside the host's layers.
@@ -66,25 +68,33 @@ impl Composer<'_> {
         if needs_source {
             names.extend(&toolchain.source);
         }
+        // Who plans runs what is for host work: that can't wait.
+        let is_deferring = self.fetcher.deferred().is_some();
+        if is_deferring {
+            self.trees_now(&toolchain.rust)?;
+        }
         let components = self.trees(names)?;
         let tree = |name: &ComponentName| components.get(name).copied();
 
+        let official = Official { fetcher: self.fetcher, server, toolchain };
         let mut wanted = Vec::new();
         if is_official {
             wanted.extend(["rustc", "cargo", "rust-std"].map(|package| (package, self.host)));
+            if is_deferring {
+                official.trees_now(&wanted)?;
+            }
             let others = targets.iter().filter(|(spec, _)| prebuilt(spec));
             wanted.extend(others.map(|(spec, _)| ("rust-std", &spec.triple)));
             if needs_source && toolchain.source.is_none() {
                 wanted.push(("rust-src", self.host));
             }
         }
-        let archives = Official { fetcher: self.fetcher, server, toolchain }.trees(&wanted)?;
-        let archive = |package: &str, triple| {
-            wanted.iter().position(|of| *of == (package, triple)).and_then(|at| archives.get(at)).copied()
-        };
+        let names = wanted.iter().map(|&(package, triple)| (package, triple.clone()));
+        let archives: BTreeMap<_, Digest<Tree>> = names.zip(official.trees(&wanted)?).collect();
+        let archive = |package, triple: &Triple| archives.get(&(package, triple.clone())).copied();
 
         let mut host: Vec<Digest<Tree>> = toolchain.rust.iter().filter_map(tree).collect();
-        host.extend(["rustc", "cargo", "rust-std"].iter().filter_map(|package| archive(package, self.host)));
+        host.extend(["rustc", "cargo", "rust-std"].iter().filter_map(|&package| archive(package, self.host)));
         let layers = targets.iter().map(|(spec, glibc)| TargetLayers {
             sysroot: spec.sysroot(*glibc).into_iter().filter_map(tree).collect(),
             std: match (&spec.std, is_official) {
@@ -97,7 +107,7 @@ impl Composer<'_> {
         let source = needs_source
             .then(|| toolchain.source.as_ref().map_or_else(|| archive("rust-src", self.host), tree))
             .flatten();
-        Ok(Layers { host, targets, source, components })
+        Ok(Layers { host, targets, source, components, archives })
     }
 
     /// The tree of a toolchain's clippy, which lies over its host's layers.

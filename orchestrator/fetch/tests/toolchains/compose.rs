@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use xbuild_action::{ActionResult, Command, ContentExt as _, File, InputRoot, Isolation, Output, Times};
-use xbuild_base::{Sha256, Triple};
+use xbuild_base::{Digest, Sha256, Tree, Triple};
 use xbuild_describe::{ComponentName, Toolchains, Wheel};
 use xbuild_fetch::debian::Mirrors;
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_fetch::toolchain::{BuildError, Builder, Composer, find_wheel};
-use xbuild_fetch::{FetchError, Fetcher, InMemory, Quiet, Settings};
+use xbuild_fetch::{Deferred, FetchError, Fetcher, InMemory, Quiet, Settings, is_stand_in};
 
 use crate::server::{Reply, Server};
 use crate::support::{deb, listing, settings, toolchains};
@@ -177,12 +177,24 @@ impl Run {
         fail: bool,
     ) -> Result<(Vec<String>, Vec<String>), FetchError> {
         let fetcher = Fetcher::new(&self.store, settings, &Quiet);
+        let (tree, seen) = self.tree(pool, toolchains, name, &fetcher, fail)?;
+        Ok((listing(&self.store, tree), seen))
+    }
+
+    fn tree(
+        &self,
+        pool: &Pool,
+        toolchains: &Toolchains,
+        name: &str,
+        fetcher: &Fetcher<'_>,
+        fail: bool,
+    ) -> Result<(Digest<Tree>, Vec<String>), FetchError> {
         let mirrors = Mirrors::of("debian", &[&format!("{}/debian", pool.server.url)], &[]);
         let index = format!("{}/simple", pool.server.url);
         let wheels = Arc::new(PackageIndex::load(&BTreeMap::new(), Some(&index))?);
         let builder = Recorder { store: &self.store, seen: Mutex::default(), fail };
         let composer = Composer {
-            fetcher: &fetcher,
+            fetcher,
             mirrors: &mirrors,
             wheels: &wheels,
             toolchains,
@@ -193,7 +205,23 @@ impl Run {
         let tree = composer.tree(&name)?;
         let mut seen = builder.seen.into_inner().unwrap();
         seen.sort();
-        Ok((listing(&self.store, tree), seen))
+        Ok((tree, seen))
+    }
+
+    /// What a fetcher that defers gives for a component, and which files it tells of.
+    fn deferred(
+        &self,
+        pool: &Pool,
+        toolchains: &Toolchains,
+        name: &str,
+    ) -> (Digest<Tree>, Vec<String>, Deferred) {
+        let deferred = Deferred::default();
+        let fetcher = Fetcher::new(&self.store, settings(), &Quiet).deferring(Some(&deferred));
+        let (tree, seen) = self.tree(pool, toolchains, name, &fetcher, true).unwrap();
+        assert_eq!(seen, [""; 0], "nothing is compiled");
+        let told = |file: &xbuild_fetch::DeferredFile| format!("{}: {}", file.needed_for, file.output.name);
+        let files = deferred.files().iter().map(told).collect();
+        (tree, files, deferred)
     }
 }
 
@@ -270,6 +298,47 @@ fn what_was_composed_is_not_fetched_or_composed_again() {
     let error = run.compose_with(&pool, &toolchains, "y", offline, true).unwrap_err();
     assert!(matches!(&error, FetchError::Offline { missing } if missing.len() == 1), "{error:?}");
     assert!(error.to_string().contains("b 1 (amd64)"), "{error}");
+}
+
+#[test]
+fn whoever_only_wants_to_know_is_told_what_would_be_fetched_and_nothing_is() {
+    let pool = pool();
+    let library = "uses = [\"x\"]\n[[component.lib.archive]]\noutput = \"l.a\"\nsources = [\"usr/bin/b\"]\n\
+                   compiler = \"cc\"\nflags = []";
+    let toolchains = pool.toolchains(&[
+        pool.component("x", &["a", "same"], ""),
+        pool.component("y", &["b"], "uses = [\"x\"]"),
+        pool.component("lib", &["b"], library),
+        pool.component("half", &["a", "b"], ""),
+    ]);
+    let run = Run::new();
+    let (y, files, _) = run.deferred(&pool, &toolchains, "y");
+    assert_eq!(files, ["x: a 1 (amd64)", "x: same 1 (amd64)", "y: b 1 (amd64)"]);
+    let (x, ..) = run.deferred(&pool, &toolchains, "x");
+    assert!(is_stand_in(&run.store, y) && is_stand_in(&run.store, x) && x != y);
+    assert_eq!(pool.downloads.load(Ordering::SeqCst), 0);
+
+    // What is there is no more asked for.
+    let fetched = run.compose(&pool, &toolchains, "x").unwrap();
+    assert_eq!(run.deferred(&pool, &toolchains, "half").1, ["half: b 1 (amd64)"]);
+    let (x, files, _) = run.deferred(&pool, &toolchains, "x");
+    assert_eq!((listing(&run.store, x), files.len()), (fetched.0, 0));
+
+    // With all files there a component is put together, but nothing is compiled.
+    run.compose(&pool, &toolchains, "y").unwrap();
+    let (half, files, _) = run.deferred(&pool, &toolchains, "half");
+    assert_eq!((is_stand_in(&run.store, half), files.len()), (false, 0));
+    let (library, files, deferred) = run.deferred(&pool, &toolchains, "lib");
+    assert_eq!((is_stand_in(&run.store, library), files.len()), (true, 0));
+    assert_eq!(deferred.compiled(), ["lib"]);
+    assert_eq!(pool.downloads.load(Ordering::SeqCst), 3);
+
+    // Without a network it is an error, as it is for a build.
+    let (run, deferred) = (Run::new(), Deferred::default());
+    let offline = Settings { offline: true, ..settings() };
+    let fetcher = Fetcher::new(&run.store, offline, &Quiet).deferring(Some(&deferred));
+    let error = run.tree(&pool, &toolchains, "x", &fetcher, true).unwrap_err();
+    assert!(matches!(&error, FetchError::Offline { missing } if missing.len() == 2), "{error:?}");
 }
 
 #[test]

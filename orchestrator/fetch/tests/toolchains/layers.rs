@@ -10,7 +10,7 @@ use xbuild_fetch::debian::Mirrors;
 use xbuild_fetch::official::Server as Distribution;
 use xbuild_fetch::source::wheel::PackageIndex;
 use xbuild_fetch::toolchain::{BuildError, Builder, Composer, Layers, WantedTarget, with_official};
-use xbuild_fetch::{Fetcher, InMemory, Quiet};
+use xbuild_fetch::{Deferred, Fetcher, InMemory, Quiet, is_stand_in};
 
 use crate::official::{added, distribution};
 use crate::support::{listing, settings, toolchains};
@@ -99,10 +99,19 @@ fn layers(
     targets: &[WantedTarget<'_>],
     server: &Distribution,
 ) -> Layers {
-    let fetcher = Fetcher::new(store, settings(), &Quiet);
+    layers_by(&Fetcher::new(store, settings(), &Quiet), toolchains, version, targets, server)
+}
+
+fn layers_by(
+    fetcher: &Fetcher<'_>,
+    toolchains: &Toolchains,
+    version: &str,
+    targets: &[WantedTarget<'_>],
+    server: &Distribution,
+) -> Layers {
     let wheels = Arc::new(PackageIndex::load(&BTreeMap::new(), None).unwrap());
     let composer = Composer {
-        fetcher: &fetcher,
+        fetcher,
         mirrors: &Mirrors::default(),
         wheels: &wheels,
         toolchains,
@@ -161,4 +170,33 @@ fn the_official_toolchain_brings_its_own_rust_and_std() {
     assert_eq!(std, ["usr/lib/rustlib/x86_64-unknown-linux-musl/lib/libstd-1.rlib std"]);
     assert_eq!(layers.targets[1].std, None, "the test's distribution has no std for arm: it is built");
     assert_eq!(files(&store, &[layers.source.unwrap()]), ["usr/lib/rustlib/src/rust/library/x src"]);
+    let archives = layers.archives.keys().map(|(package, triple)| format!("{package} {triple}"));
+    assert_eq!(
+        archives.collect::<Vec<_>>(),
+        [
+            "cargo x86_64-unknown-linux-gnu",
+            "rust-src x86_64-unknown-linux-gnu",
+            "rust-std x86_64-unknown-linux-gnu",
+            "rust-std x86_64-unknown-linux-musl",
+            "rustc x86_64-unknown-linux-gnu",
+        ]
+    );
+}
+
+#[test]
+fn of_a_toolchain_that_is_only_asked_about_host_work_has_its_part_and_targets_are_told() {
+    let loopback = distribution(false);
+    let server = Distribution::at(&loopback.url);
+    let added = added(&server, None, "1.95.0").unwrap();
+    let text =
+        with_official("t.toml", TEXT, &added.version, &["base".parse().unwrap()], &added.archives).unwrap();
+    let (store, toolchains) = (InMemory::new().unwrap(), toolchains(&text));
+    let musl = musl(&toolchains);
+    let deferred = Deferred::default();
+    let fetcher = Fetcher::new(&store, settings(), &Quiet).deferring(Some(&deferred));
+    let layers = layers_by(&fetcher, &toolchains, "1.95.0", &[(&musl, None)], &server);
+    assert!(files(&store, &layers.host).contains(&"usr/bin/cargo* #!cargo".to_owned()));
+    assert!(is_stand_in(&store, layers.targets[0].std.unwrap()));
+    let told: Vec<String> = deferred.files().into_iter().map(|file| file.output.name).collect();
+    assert_eq!(told, ["rust-std 1.95.0 for x86_64-unknown-linux-musl"]);
 }
