@@ -1,8 +1,10 @@
 //! Why an action is not the one that it was: what of it differs. Pure, over a store of content.
 
+mod components;
 #[cfg(test)]
 mod tests;
 mod trees;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,7 +14,11 @@ use xbuild_action::{Content, Entry};
 use xbuild_base::{Blob, Digest, RelPath, Tree};
 
 use self::trees::between;
+use crate::label::Label;
 use crate::work::Bound;
+
+pub use components::{Component, Components};
+pub use versions::predecessor;
 
 /// Where all lies that is no toolchain's.
 const BUILD: &str = "build/";
@@ -95,6 +101,15 @@ impl Ingredients {
         let place = above.max_by_key(|mount| mount.as_str().len());
         has_content && place.is_some_and(|place| self.observed.contains(place)) && !seen.contains(path)
     }
+}
+
+/// A unit's action, as it was or as it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'s> {
+    /// What the unit is called.
+    pub label: &'s Label,
+    /// What the action is made of.
+    pub ingredients: &'s Ingredients,
 }
 
 /// How something differs.
@@ -200,6 +215,20 @@ impl fmt::Display for Change {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum Reason {
+    /// The package is of another version.
+    Version {
+        /// As it was.
+        old: String,
+        /// As it is.
+        new: String,
+    },
+    /// The package comes from somewhere else.
+    Package {
+        /// Cargo's id of it before.
+        old: String,
+        /// Cargo's id of it now.
+        new: String,
+    },
     /// A cargo feature of the package went on or off.
     Feature {
         /// Its name.
@@ -223,6 +252,22 @@ pub enum Reason {
         /// Its value now.
         new: Option<String>,
     },
+    /// What is pinned for the toolchain, for what crates need beside it, or of a repository.
+    Pin {
+        /// A package's name, or a repository's address.
+        name: String,
+        /// The version before, or the commit.
+        old: Option<String>,
+        /// The one now.
+        new: Option<String>,
+    },
+    /// A component of the toolchain, or what crates need beside it; what is pinned for it is the same.
+    Component {
+        /// What it is called.
+        name: String,
+        /// How.
+        change: Change,
+    },
     /// A file or folder that it makes.
     Output {
         /// Which, by its path in the sandbox.
@@ -243,7 +288,13 @@ impl Reason {
     #[must_use]
     pub const fn path(&self) -> Option<&RelPath> {
         match self {
-            Self::Feature { .. } | Self::Argument { .. } | Self::Variable { .. } => None,
+            Self::Version { .. }
+            | Self::Package { .. }
+            | Self::Feature { .. }
+            | Self::Argument { .. }
+            | Self::Variable { .. }
+            | Self::Pin { .. }
+            | Self::Component { .. } => None,
             Self::Output { path, .. } => Some(path),
             Self::Toolchain(difference) | Self::Source(difference) | Self::Artefact(difference) => {
                 Some(&difference.path)
@@ -261,6 +312,14 @@ impl fmt::Display for Reason {
             (None, None) => "is the same".to_owned(),
         };
         match self {
+            Self::Version { old, new } => write!(f, "version {old} → {new}"),
+            Self::Package { old, new } => write!(f, "package `{old}` → `{new}`"),
+            Self::Pin { name, old, new } => match (old, new) {
+                (Some(old), Some(new)) => write!(f, "{name} {old} → {new}"),
+                (Some(old), None) => write!(f, "{name} {old} has gone"),
+                (None, new) => write!(f, "{name} {} is new", new.as_deref().unwrap_or_default()),
+            },
+            Self::Component { name, change } => write!(f, "{name} {change}"),
             Self::Feature { name, on } => write!(f, "feature `{name}` is {}", if *on { "on" } else { "off" }),
             Self::Argument { old, new } => write!(f, "argument {}", from_to(old, new)),
             Self::Variable { name, old, new } => write!(f, "variable {name}: {}", from_to(old, new)),
@@ -280,9 +339,26 @@ impl fmt::Display for Reason {
 /// What differs between an action and an earlier one of the same unit; nothing where only the sandbox does.
 ///
 /// Cargo names a unit's files by a hash of what it is made of. What differs by that hash alone is no reason but what
-/// follows from one, and left out; an artefact of another hash has changed.
+/// follows from one, and left out; an artefact of another hash has changed. So is what another version of a package says
+/// of itself, and the files of a moved pin.
 #[must_use]
-pub fn reasons(store: &dyn Content, old: &Ingredients, new: &Ingredients) -> Vec<Reason> {
+pub fn reasons(store: &dyn Content, components: &Components, old: Side<'_>, new: Side<'_>) -> Vec<Reason> {
+    let renames = versions::renames(components, old, new);
+    let renamed = versions::renamed(old.ingredients, &renames);
+    let mut found = differences(store, components, &renamed, new.ingredients);
+    if old.label.version != new.label.version {
+        found.retain(|reason| !versions::is_of_version(reason, new.label));
+    }
+    versions::of_package(old.label, new.label).into_iter().chain(found).collect()
+}
+
+/// What differs between what two actions are made of.
+fn differences(
+    store: &dyn Content,
+    components: &Components,
+    old: &Ingredients,
+    new: &Ingredients,
+) -> Vec<Reason> {
     let mut found = arguments(&old.argv, &new.argv);
     for name in old.environment.keys().chain(new.environment.keys()).collect::<BTreeSet<_>>() {
         let (was, is) = (old.environment.get(name), new.environment.get(name));
@@ -299,12 +375,7 @@ pub fn reasons(store: &dyn Content, old: &Ingredients, new: &Ingredients) -> Vec
     let only = |of: &Ingredients, other: &Ingredients| -> Vec<Digest<Tree>> {
         of.layers.iter().copied().filter(|layer| !other.layers.contains(layer)).collect()
     };
-    for difference in between(store, &RelPath::root(), &only(old, new), &only(new, old)) {
-        found.push(match difference.path.as_str().starts_with(BUILD) {
-            true => Reason::Source(difference),
-            false => Reason::Toolchain(difference),
-        });
-    }
+    found.extend(components::differences(store, components, only(old, new), only(new, old)));
     let (was, is) = (named(&old.mounts), named(&new.mounts));
     for name in was.keys().chain(is.keys()).collect::<BTreeSet<_>>() {
         let tree = |side: Option<&(&RelPath, &Digest<Tree>)>| {
@@ -312,6 +383,14 @@ pub fn reasons(store: &dyn Content, old: &Ingredients, new: &Ingredients) -> Vec
         };
         let (before, now) = (was.get(name), is.get(name));
         let Some((place, _)) = now.or(before) else { continue };
+        let component = |side: Option<&(&RelPath, &Digest<Tree>)>| components.get(side?.1);
+        if let (Some(old), Some(new)) = (component(before), component(now)) {
+            let moved = new.moved_from(old);
+            if !moved.is_empty() {
+                found.extend(moved);
+                continue;
+            }
+        }
         found.extend(between(store, place, &tree(before), &tree(now)).into_iter().map(Reason::Source));
     }
     let (was, is) = (named(&old.files), named(&new.files));

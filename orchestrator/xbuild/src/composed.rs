@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_describe::{Asked, Glibc, TargetSpec, TaskKind, Toolchain};
+use xbuild_fetch::is_stand_in;
 use xbuild_fetch::official::Server;
 use xbuild_fetch::toolchain::Composer;
 use xbuild_plan::graph::Graph;
+use xbuild_plan::reasons::{Component, Components};
 use xbuild_realise::RealiseError;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::platform::Layers;
@@ -16,6 +18,7 @@ use xbuild_realise::std_library::StdRequest;
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::history::History;
+use crate::pinned;
 use crate::timings::Recorder;
 use crate::ui::Ui;
 use crate::work::run_graph;
@@ -39,6 +42,8 @@ impl Ground {
 /// The trees of each target, std not yet built where it must be.
 pub(crate) struct Composed<'d> {
     pub(crate) layers: BTreeMap<Ground, Layers>,
+    /// What these trees are.
+    pub(crate) components: Components,
     described: &'d Described,
     /// std's source, by Rust version, where some std must be built.
     sources: BTreeMap<Version, Digest<Tree>>,
@@ -52,7 +57,8 @@ impl<'d> Composed<'d> {
         server: &Server,
         asked: &[Asked],
     ) -> Result<Self, XbuildError> {
-        let mut composed = Self { layers: BTreeMap::new(), described, sources: BTreeMap::new() };
+        let (layers, components, sources) = Default::default();
+        let mut composed = Self { layers, components, described, sources };
         let mut grounds: BTreeMap<&Version, (&Toolchain, BTreeSet<Ground>)> = BTreeMap::new();
         let mut with_clippy: BTreeSet<&Version> = BTreeSet::new();
         for one in asked {
@@ -71,6 +77,13 @@ impl<'d> Composed<'d> {
             let layers = composer.layers(toolchain, &wanted, server)?;
             let clippy =
                 with_clippy.contains(version).then(|| composer.clippy(toolchain, server)).transpose()?;
+            composed.components.extend(pinned::layers(composer, toolchain, &layers));
+            if let Some(tree) = clippy {
+                let versions = [("clippy".to_owned(), toolchain.channel())].into();
+                let is_pending = is_stand_in(composer.fetcher.store(), tree);
+                let name = pinned::component("clippy");
+                composed.components.insert(tree, Component { name, versions, is_pending });
+            }
             composed.sources.extend(layers.source.map(|source| ((*version).clone(), source)));
             let host = &layers.host;
             composed.layers.extend(grounds.iter().zip(layers.targets).map(|(ground, of_target)| {
@@ -91,8 +104,8 @@ impl<'d> Composed<'d> {
 
     /// The grounds whose std is neither there nor prebuilt; those that are there are filled in.
     pub(crate) fn without_std(&mut self, engine: &Engine<'_>) -> Result<Vec<Ground>, XbuildError> {
-        let mut missing = Vec::new();
-        for (ground, layers) in &mut self.layers {
+        let (mut missing, mut known) = (Vec::new(), Vec::new());
+        for (ground, layers) in &self.layers {
             if layers.std.is_some() {
                 continue;
             }
@@ -105,11 +118,24 @@ impl<'d> Composed<'d> {
                 )
             })?;
             match (StdRequest { layers, spec, source }).known(engine) {
-                Some(tree) => layers.std = Some(tree),
+                Some(tree) => known.push((ground.clone(), tree)),
                 None => missing.push(ground.clone()),
             }
         }
+        known.into_iter().for_each(|(ground, tree)| self.set_std(&ground, tree));
         Ok(missing)
+    }
+
+    /// What a target's std is, and that it was made with the toolchain's trees.
+    fn set_std(&mut self, ground: &Ground, tree: Digest<Tree>) {
+        let Some(layers) = self.layers.get_mut(ground) else { return };
+        let made_with = layers.target().into_iter().filter_map(|tree| self.components.get(&tree));
+        let mut versions: BTreeMap<String, String> =
+            made_with.flat_map(|component| component.versions.clone()).collect();
+        versions.insert("std".to_owned(), ground.rust.to_string());
+        layers.std = Some(tree);
+        let name = pinned::std_of(&ground.target);
+        self.components.insert(tree, Component { name, versions, is_pending: false });
     }
 
     /// Builds each std that is missing, all targets' in one go.
@@ -138,9 +164,7 @@ impl<'d> Composed<'d> {
         run_graph(engine, &mut graph, (ui, history, &[]), recorder)?;
         for (part, (ground, &(spec, ref layers, source))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
-            if let Some(of_ground) = self.layers.get_mut(ground) {
-                of_ground.std = Some(tree);
-            }
+            self.set_std(ground, tree);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! A run's record names each unit, test and step, its action, and all that went into it. It can be written to a file too
 //! (`--record`), and held against another machine's.
 
+mod differences;
 mod unit;
 
 use std::cell::{Cell, RefCell};
@@ -13,11 +14,13 @@ use serde::{Deserialize, Serialize};
 use xbuild_action::{Content, ContentExt as _, Directory, Entry};
 use xbuild_base::{Blob, Digest, RelPath, Sha256, Tree};
 use xbuild_plan::label::Label;
+use xbuild_plan::reasons::{Component, Components, predecessor};
 use xbuild_store::{Disk, Namespace};
 
 use crate::error::XbuildError;
 use crate::ui::{Diagnostics, Said, Ui};
 
+pub(crate) use differences::Differences;
 pub(crate) use unit::{Fate, Gathered, Taken, UnitRecord};
 
 /// The memo namespace, by project. A change of what is kept takes a new name.
@@ -34,6 +37,9 @@ const KEPT: usize = 20;
 pub(crate) struct RunRecord {
     format: u32,
     pub(crate) units: Vec<UnitRecord>,
+    /// What the trees are that units ran over; older records don't say it.
+    #[serde(default, skip_serializing_if = "Components::is_empty")]
+    pub(crate) components: Components,
     /// The levels of the project's own sources; in a file alone: the store has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     trees: BTreeMap<Digest<Tree>, BTreeMap<String, Level>>,
@@ -105,9 +111,21 @@ impl Echo {
     }
 }
 
+/// The unit of an earlier run that one of a graph is held against: the same, or that of another version whose place it has
+/// taken. `is_there` says which labels there are in that graph now.
+pub(crate) fn earlier<'r>(
+    before: &'r [UnitRecord],
+    (graph, label): (&str, &Label),
+    is_there: impl Fn(&Label) -> bool,
+) -> Option<&'r UnitRecord> {
+    let of_graph = || before.iter().filter(|unit| unit.graph == graph);
+    let find = |label: &Label| of_graph().find(|unit| unit.label == *label);
+    find(label).or_else(|| find(predecessor(label, of_graph().map(|unit| &unit.label), is_there)?))
+}
+
 impl RunRecord {
     const fn new() -> Self {
-        Self { format: FORMAT, units: Vec::new(), trees: BTreeMap::new() }
+        Self { format: FORMAT, units: Vec::new(), components: Components::new(), trees: BTreeMap::new() }
     }
 
     /// Reads one that another machine may have written, and takes its levels over.
@@ -192,6 +210,16 @@ impl History {
     /// Of what is built before a project's own units, and is not the project's: it must not pass for its first run.
     pub(crate) fn of_std(root: &Path) -> Self {
         Self { keeps_cached: false, ..Self::new(root, None) }
+    }
+
+    /// Takes note of what trees are that units of this run run over.
+    pub(crate) fn know(&self, components: Components) {
+        self.run.borrow_mut().components.extend(components);
+    }
+
+    /// What a tree is.
+    pub(crate) fn component(&self, tree: Digest<Tree>) -> Option<Component> {
+        self.run.borrow().components.get(&tree).cloned()
     }
 
     /// Notes a unit of this run, to be kept with those that are added next. What was noted first stays.

@@ -20,6 +20,7 @@ mod lock;
 mod native;
 mod outputs;
 mod packages;
+mod pinned;
 mod proof;
 mod record;
 mod revision;

@@ -56,7 +56,7 @@ pub(crate) fn provide(
         let layers = parts.first().map_or(&[][..], |part| &part.host_layers);
         programs.insert(output.clone(), steps::program(work, layers, output)?);
     }
-    let trees = Trees { store: work.content(), components, packages, programs };
+    let trees = Trees { work, components, packages, programs };
     let mut supplied = Vec::new();
     for ((part, one), wants) in parts.iter_mut().zip(asked).zip(wants) {
         supplied.push(trees.supply(part, spec(described, &one.target)?.packages.as_ref(), wants)?);
@@ -208,7 +208,7 @@ impl Supplied {
 
 /// What was fetched, to be given to units.
 struct Trees<'t> {
-    store: &'t dyn Content,
+    work: &'t Work<'t>,
     components: BTreeMap<ComponentName, Digest<Tree>>,
     packages: BTreeMap<PackageSet, Digest<Tree>>,
     programs: BTreeMap<InputOutput, Digest<Tree>>,
@@ -222,6 +222,7 @@ impl Trees<'_> {
         ground: Option<&PackageGround>,
         wants: BTreeMap<UnitIndex, Wants>,
     ) -> Result<Supplied, XbuildError> {
+        let store = self.work.content();
         let mut supplied = Supplied::default();
         let mut laid = BTreeMap::new();
         for (&run, wants) in &wants {
@@ -233,11 +234,11 @@ impl Trees<'_> {
                 (true, None) => continue,
                 (false, _) => (path(USR)?, &part.host_layers),
             };
-            let tree =
-                with_usr_at(self.store, tree, &place).and_then(|tree| beside(self.store, tree, layers));
-            let tree = tree.map_err(FetchError::from)?;
+            let laid_out = with_usr_at(store, tree, &place).map_err(FetchError::from)?;
+            self.work.note_part(tree, laid_out);
+            let tree = self.beside(laid_out, layers)?;
             if part.context.unit(run).platform.is_some() {
-                supplied.add(self.store, tree, &place)?;
+                supplied.add(store, tree, &place)?;
             }
             laid.insert(run, tree);
         }
@@ -253,7 +254,7 @@ impl Trees<'_> {
                 wants.components.iter().filter_map(|name| self.components.get(name)).copied().collect();
             // What both have, of two versions perhaps, a component has as it was tried.
             for tree in std::mem::take(&mut native.layers) {
-                let tree = beside(self.store, tree, &components).map_err(FetchError::from)?;
+                let tree = self.beside(tree, &components)?;
                 native.layers.extend(Some(tree).filter(is_some_tree));
             }
             native.layers.extend(components);
@@ -265,12 +266,19 @@ impl Trees<'_> {
                 let mut others =
                     if is_for_target { part.target_layers.clone() } else { part.host_layers.clone() };
                 others.extend(&native.layers);
-                let tree = beside(self.store, tools, &others).map_err(FetchError::from)?;
+                let tree = self.beside(tools, &others)?;
                 native.layers.extend(Some(tree).filter(is_some_tree));
             }
         }
         part.native = native;
         Ok(supplied)
+    }
+
+    /// What of a tree has no place in others yet, which is still called like it.
+    fn beside(&self, tree: Digest<Tree>, others: &[Digest<Tree>]) -> Result<Digest<Tree>, FetchError> {
+        let rest = beside(self.work.content(), tree, others)?;
+        self.work.note_part(tree, rest);
+        Ok(rest)
     }
 }
 

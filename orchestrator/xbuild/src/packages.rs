@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use xbuild_base::{Digest, Hasher, Sha256, Tree};
 use xbuild_describe::{ComponentName, Develop, Natives, PackagePin, suggest_or};
-use xbuild_fetch::FetchError;
 use xbuild_fetch::debian::{DebianError, IndexSource, Query};
 use xbuild_fetch::toolchain::{Taken, add_packages, package_pins};
+use xbuild_fetch::{FetchError, is_stand_in};
+use xbuild_plan::reasons::Component;
 
 use crate::cli::Global;
 use crate::description::Described;
 use crate::error::{XbuildError, counted};
 use crate::lock::{Lock, PackageSet, PackageSets, Purpose};
+use crate::pinned;
 use crate::session::{Fetching, Session};
 use crate::ui::Ui;
 use crate::work::Work;
@@ -254,8 +256,18 @@ pub(crate) fn trees(
         names.insert(set.clone(), name);
     }
     let trees = work.trees(&toolchains, names.values())?;
-    let found = names.into_iter().filter_map(|(set, name)| Some((set, *trees.get(&name)?)));
-    Ok(found.collect())
+    let mut found = BTreeMap::new();
+    for (set, name) in names {
+        let Some(&tree) = trees.get(&name) else { continue };
+        let component = Component {
+            name: set.to_string(),
+            versions: pinned::versions(&toolchains, &name, work.host()),
+            is_pending: is_stand_in(work.content(), tree),
+        };
+        work.note(tree, component);
+        found.insert(set, tree);
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use xbuild_plan::graph::{Part, UnitOf};
 use xbuild_plan::label::Label;
 use xbuild_plan::places::place;
 use xbuild_plan::planning::environment;
+use xbuild_plan::reasons::Component;
 
 use crate::error::XbuildError;
 use crate::history::{Taken, UnitRecord};
@@ -261,7 +262,9 @@ impl<'s> Steps<'s> {
             let set = Grounds::new(described, toolchain, work.host())?.tools(programs);
             for tree in work.packages(&[set].into())?.into_values() {
                 let others = [&self.layers[..], &trees].concat();
-                trees.push(beside(work.content(), tree, &others).map_err(FetchError::from)?);
+                let rest = beside(work.content(), tree, &others).map_err(FetchError::from)?;
+                work.note_part(tree, rest);
+                trees.push(rest);
             }
         }
         Ok(trees)
@@ -343,7 +346,9 @@ pub(crate) fn program(
     let file = File { executable: true, ..work.input(output, work.host())? };
     let mut root = TreeBuilder::default();
     root.insert(work.content(), &at, Entry::File(file)).map_err(FetchError::from)?;
-    Ok(root.build(work.content()).map_err(FetchError::from)?)
+    let tree = root.build(work.content()).map_err(FetchError::from)?;
+    work.note(tree, Component { name: format!("input {output}"), ..Component::default() });
+    Ok(tree)
 }
 
 /// Whether one of the layers of a sandbox's root has a file.
@@ -454,7 +459,9 @@ fn layer(work: &Work<'_>, name: &str, made: Entry) -> Result<Digest<Tree>, Xbuil
     let mut root = TreeBuilder::default();
     let at = place(INPUTS).join(&path(name)?);
     root.insert(work.content(), &at, made).map_err(FetchError::from)?;
-    Ok(root.build(work.content()).map_err(FetchError::from)?)
+    let tree = root.build(work.content()).map_err(FetchError::from)?;
+    work.note(tree, Component { name: format!("step {name}"), ..Component::default() });
+    Ok(tree)
 }
 
 /// The program by its place in the sandbox, and its arguments.

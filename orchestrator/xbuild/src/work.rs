@@ -18,6 +18,7 @@ use xbuild_fetch::FixedOutput;
 use xbuild_fetch::source::lock::Lock;
 use xbuild_output::Row;
 use xbuild_plan::graph::Graph;
+use xbuild_plan::reasons::Component;
 use xbuild_realise::engine::{Comparison, Engine};
 use xbuild_realise::project::Project;
 use xbuild_realise::{LocalSources, Metadata, Patches, project};
@@ -309,8 +310,26 @@ impl<'w> Work<'w> {
 
     /// Builds each std that is missing.
     pub(crate) fn build_std(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
-        let history = History::of_std(&self.described.root);
+        let history = self.history_of_std(planned);
         planned.composed.build_std(&self.engine, (self.ui, &history), &mut Recorder::default())
+    }
+
+    fn history_of_std(&self, planned: &Planned<'_>) -> History {
+        let history = History::of_std(&self.described.root);
+        history.know(planned.composed.components.clone());
+        history
+    }
+
+    /// Takes note of what a tree is that units run over.
+    pub(crate) fn note(&self, tree: Digest<Tree>, component: Component) {
+        self.history.know([(tree, component)].into());
+    }
+
+    /// As [`Self::note`], of what is made of a tree that is known.
+    pub(crate) fn note_part(&self, of: Digest<Tree>, part: Digest<Tree>) {
+        if let Some(component) = self.history.component(of) {
+            self.note(part, component);
+        }
     }
 
     /// An output of another project, for a target.

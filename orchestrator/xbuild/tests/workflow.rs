@@ -231,6 +231,23 @@ fn a_build_is_explained_by_what_has_changed() {
 }
 
 #[test]
+fn a_package_of_another_version_is_told_with_both() {
+    let project = layered();
+    project.xbuild(&["build", "-q", "--target", MUSL]).ok();
+    for (path, start) in [("base/Cargo.toml", "name = \"base\"\n"), ("Cargo.lock", "name = \"base\"\n")] {
+        let versions = ["0.1.0", "0.2.0"].map(|version| format!("{start}version = \"{version}\""));
+        project.write(path, &project.read(path).replace(&versions[0], &versions[1]));
+    }
+    project.xbuild(&["build", "-q", "--target", MUSL]).ok();
+    let of_app = project.xbuild(&["explain", "app"]).ok();
+    of_app.says("(made by base 0.2.0)").says("- version 0.1.0 → 0.2.0\n");
+    let lines = project.xbuild(&["explain", "base 0.2.0", "--message-format", "json"]).ok().json();
+    let expected = serde_json::json!([{ "what": "version", "old": "0.1.0", "new": "0.2.0" }]);
+    assert_eq!(lines[0]["differences"], expected);
+    assert_eq!(lines[0]["unseen"][0]["path"], "build/ws/base/Cargo.toml");
+}
+
+#[test]
 fn what_a_unit_printed_is_told_again_from_the_cache_too() {
     let project = layered();
     project.xbuild(&["build", "-q", "--target", MUSL]).ok();

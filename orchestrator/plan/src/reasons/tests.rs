@@ -2,7 +2,19 @@ use xbuild_action::{ContentExt as _, Directory, File, Memory};
 
 use super::*;
 
-fn ingredients(argv: &[&str]) -> Ingredients {
+pub(super) fn label(package: &str, version: &str) -> Label {
+    Label {
+        package: package.to_owned(),
+        version: version.to_owned(),
+        package_id: format!("registry+r#{package}@{version}"),
+        what: crate::label::What::Library,
+        checker: None,
+        platform: "x86_64-unknown-linux-musl".to_owned(),
+        local: false,
+    }
+}
+
+pub(super) fn ingredients(argv: &[&str]) -> Ingredients {
     Ingredients {
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
         environment: BTreeMap::new(),
@@ -17,8 +29,14 @@ fn ingredients(argv: &[&str]) -> Ingredients {
     }
 }
 
+fn found(store: &Memory, old: &Ingredients, new: &Ingredients) -> Vec<Reason> {
+    let label = label("foo", "1.0.0");
+    let [old, new] = [old, new].map(|ingredients| Side { label: &label, ingredients });
+    reasons(store, &Components::new(), old, new)
+}
+
 fn told(store: &Memory, old: &Ingredients, new: &Ingredients) -> Vec<String> {
-    reasons(store, old, new).iter().map(ToString::to_string).collect()
+    found(store, old, new).iter().map(ToString::to_string).collect()
 }
 
 fn path(text: &str) -> RelPath {
@@ -128,7 +146,7 @@ fn what_was_there_and_what_is_are_told_when_asked() {
         programs: is_program.then(|| path("build/bin/app")).into_iter().collect(),
         ..ingredients(&[])
     };
-    let found = reasons(&store, &with("1", false), &with("2", true));
+    let found = found(&store, &with("1", false), &with("2", true));
     let (old, new) = (digest("1"), digest("2"));
     let [reason] = &found[..] else { panic!("{found:?}") };
     assert_eq!(reason.to_string(), "/build/bin/app has changed");
@@ -153,7 +171,7 @@ fn what_was_not_looked_at_is_no_reason_where_it_is_known_what_was() {
     let new = with(&[("a", "2"), ("b", "2"), ("come", "1")], "2");
     let seen: BTreeSet<RelPath> = [path("build/ws/a")].into();
     let is_unseen = |reason: &Reason| (reason.to_string(), old.is_unseen(reason, &seen));
-    let found: Vec<(String, bool)> = reasons(&store, &old, &new).iter().map(is_unseen).collect();
+    let found: Vec<(String, bool)> = found(&store, &old, &new).iter().map(is_unseen).collect();
     let expected = [
         ("/build/ws/a has changed", false),
         ("/build/ws/b has changed", true),

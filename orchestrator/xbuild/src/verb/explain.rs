@@ -6,15 +6,14 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use xbuild_action::ContentExt as _;
 use xbuild_plan::label::{Label, What};
-use xbuild_plan::reasons::{Reason, reasons};
+use xbuild_plan::reasons::{Components, Reason};
 use xbuild_store::Disk;
 
 use crate::cli::{Explain, Global, Log};
 use crate::description::find_workspace;
 use crate::error::{XbuildError, counted};
-use crate::history::{Fate, History, RunRecord, Taken, UnitRecord};
+use crate::history::{Differences, Fate, History, RunRecord, Taken, UnitRecord, earlier};
 use crate::session::Session;
-use crate::steps;
 use crate::ui::{Ui, rendered};
 
 /// So many differences are told of a unit.
@@ -59,7 +58,10 @@ pub(crate) fn explain(global: &Global, explain: &Explain, ui: &Ui) -> Result<Exi
     let runs = runs(global, &session)?;
     let against = explain.against.as_ref().map(|path| RunRecord::read(&session.store, path)).transpose()?;
     let wanted = latest(&runs, &explain.unit)?;
-    let mut explainer = Explainer { store: &session.store, ui, runs: &runs, against, told: BTreeSet::new() };
+    // A tree is the same in all of them.
+    let components = runs.iter().chain(&against).flat_map(|run| run.components.clone()).collect();
+    let store = &session.store;
+    let mut explainer = Explainer { store, ui, runs: &runs, against, components, told: BTreeSet::new() };
     for unit in wanted {
         explainer.tell(unit, 0);
     }
@@ -127,6 +129,7 @@ struct Explainer<'e> {
     runs: &'e [RunRecord],
     /// What is compared with; else each unit's own run before.
     against: Option<RunRecord>,
+    components: Components,
     told: BTreeSet<(String, Label)>,
 }
 
@@ -154,27 +157,28 @@ impl Explainer<'_> {
             self.line(&name, unit, "is the same action", &Differences::default());
             return;
         }
-        let found = Differences::between(self.store, &before, unit);
-        let words = match (&found.counting[..], &found.unseen[..], unit.fate) {
-            ([], [], _) => "the sandbox is another one, and nothing else",
-            ([], ..) => "is another action, and looks at nothing that has changed:",
-            (.., Fate::Cached) => "is another action, and its result was in the store:",
-            _ => "is another action:",
+        let found = Differences::between(self.store, &self.components, before, unit);
+        let is_counting = found.counting().next().is_some();
+        let words = match (is_counting, &found.unseen[..], unit.fate) {
+            (false, [], _) => "the sandbox is another one, and nothing else",
+            (false, ..) => "is another action, and looks at nothing that has changed:",
+            (true, _, Fate::Cached) => "is another action, and its result was in the store:",
+            (true, ..) => "is another action:",
         };
         self.line(&name, unit, words, &found);
         // A reason of its own is enough: what it needs usually has the same.
-        if found.counting.iter().any(|reason| !is_made(unit, reason)) {
+        if !found.own.is_empty() {
             return;
         }
         let makers: Vec<UnitRecord> =
-            found.counting.iter().filter_map(|reason| self.maker(unit, reason)).cloned().collect();
+            found.made.iter().filter_map(|reason| self.maker(unit, reason)).cloned().collect();
         for maker in makers {
             self.tell(as_executed(self.runs, &maker), depth + 1);
         }
     }
 
     fn line(&self, name: &str, unit: &UnitRecord, words: &str, found: &Differences) {
-        let Differences { counting, unseen } = found;
+        let Differences { own, made, unseen } = found;
         if self.ui.json {
             let line = json!({
                 "reason": "xbuild-explain",
@@ -185,7 +189,7 @@ impl Explainer<'_> {
                 "graph": unit.graph,
                 "action": unit.action,
                 "fate": unit.fate,
-                "differences": counting.iter().map(|reason| self.in_json(unit, reason)).collect::<Vec<_>>(),
+                "differences": found.counting().map(|reason| self.in_json(unit, reason)).collect::<Vec<_>>(),
                 "unseen": unseen,
             });
             self.ui.output_line(&line.to_string());
@@ -193,10 +197,7 @@ impl Explainer<'_> {
         }
         let indent = name.len() - name.trim_start().len() + 2;
         self.ui.output_line(&format!("{name} {words}"));
-        let (made, own): (Vec<&Reason>, Vec<&Reason>) =
-            counting.iter().partition(|reason| is_made(unit, reason));
-        let rest: Vec<&Reason> = unseen.iter().collect();
-        let shown = [&own, &made, &rest].into_iter().find(|some| !some.is_empty()).unwrap_or(&own);
+        let shown = found.shown();
         for reason in shown.iter().take(MOST) {
             let origin = self.origin(unit, reason).map(|origin| format!(" ({origin})")).unwrap_or_default();
             let reason = if self.ui.verbose > 0 { format!("{reason:#}") } else { reason.to_string() };
@@ -209,7 +210,7 @@ impl Explainer<'_> {
             let files = counted(made.len(), "file");
             self.ui.output_line(&format!("{:indent$}- and {files} that what it needs has made", ""));
         }
-        if !counting.is_empty() && !unseen.is_empty() {
+        if !unseen.is_empty() && shown != unseen {
             let files = counted(unseen.len(), "file");
             self.ui.output_line(&format!("{:indent$}- and {files} that it had not looked at", ""));
         }
@@ -228,20 +229,24 @@ impl Explainer<'_> {
         if let Some(maker) = self.maker(unit, reason) {
             return Some(format!("made by {}", maker.label.in_full()));
         }
-        taken(unit, reason).map(|taken| format!("from {taken}"))
+        unit.taken(reason).map(|taken| format!("from {taken}"))
     }
 
-    /// The same unit in the run that is compared with, or the last one in which its action was another.
-    fn before(&self, unit: &UnitRecord) -> Option<UnitRecord> {
-        let same = |other: &&UnitRecord| other.identity() == unit.identity();
+    /// The same unit in the run that is compared with, or the last one in which its action was another; or the unit of
+    /// another version whose place it has taken.
+    fn before<'r>(&'r self, unit: &UnitRecord) -> Option<&'r UnitRecord> {
+        // A run may have two units that are called the same: a twin is no earlier one.
+        let has_it = |run: &&RunRecord| run.units.iter().any(|other| other.action == unit.action);
+        let now = self.runs.iter().find(has_it);
+        let is_there = |label: &Label| {
+            now.is_some_and(|run| run.units.iter().any(|other| other.identity() == (&unit.graph, label)))
+        };
+        let in_run = |run: &'r RunRecord| earlier(&run.units, unit.identity(), is_there);
         match &self.against {
-            Some(run) => run.units.iter().find(same).cloned(),
+            Some(run) => in_run(run),
             None => {
-                // A run may have two units that are called the same: a twin is no earlier one.
-                let has_it = |run: &&RunRecord| run.units.iter().any(|other| other.action == unit.action);
-                let earlier = self.runs.iter().filter(|run| !has_it(run));
-                let before = earlier.flat_map(|run| &run.units).find(same)?;
-                Some(as_executed(self.runs, before).clone())
+                let mut earlier = self.runs.iter().skip_while(|run| !has_it(run)).filter(|run| !has_it(run));
+                earlier.find_map(in_run).map(|before| as_executed(self.runs, before))
             }
         }
     }
@@ -252,7 +257,7 @@ impl Explainer<'_> {
         let path = difference.path.as_str();
         let latest =
             self.runs.iter().position(|run| run.units.iter().any(|unit| unit.action == of.action))?;
-        let taken = taken(of, reason);
+        let taken = of.taken(reason);
         self.runs[latest..].iter().flat_map(|run| &run.units).find(|unit| {
             unit.label != of.label
                 && match &taken {
@@ -274,35 +279,6 @@ const fn kind(label: &Label) -> &'static str {
     }
 }
 
-/// What differs between a unit and an earlier one.
-#[derive(Debug, Default)]
-struct Differences {
-    counting: Vec<Reason>,
-    /// Those that can't count: the earlier one had not looked at them.
-    unseen: Vec<Reason>,
-}
-
-impl Differences {
-    fn between(store: &Disk, before: &UnitRecord, unit: &UnitRecord) -> Self {
-        let is_unseen = |reason: &Reason| {
-            before.seen.as_ref().is_some_and(|seen| before.ingredients.is_unseen(reason, seen))
-        };
-        let found = reasons(store, &before.ingredients, &unit.ingredients);
-        let (unseen, counting) = found.into_iter().partition(is_unseen);
-        Self { counting, unseen }
-    }
-}
-
-/// Where a unit takes something from that is neither a source nor another unit's.
-fn taken(unit: &UnitRecord, reason: &Reason) -> Option<Taken> {
-    let path = reason.path()?;
-    if let Some(step) = steps::provided_by(path) {
-        return Some(Taken::Step(step.to_owned()));
-    }
-    // None lies below another.
-    unit.takes.iter().find(|(place, _)| path.strip_prefix(place).is_some()).map(|(_, taken)| taken.clone())
-}
-
 /// Whether a step is one that a unit takes something of: it is of the same graph, or of none.
 fn is_beside(step: &UnitRecord, unit: &UnitRecord) -> bool {
     step.graph == unit.graph || step.graph.is_empty()
@@ -314,16 +290,6 @@ fn is_output(label: &Label, name: &str) -> bool {
     match &label.what {
         What::Binary(program) => program == stem,
         What::Library => label.package.replace('-', "_") == stem.replace('-', "_"),
-        _ => false,
-    }
-}
-
-/// Whether what differs was made by another unit.
-fn is_made(unit: &UnitRecord, reason: &Reason) -> bool {
-    match reason {
-        Reason::Artefact(_) => true,
-        Reason::Source(difference) if difference.path.as_str().starts_with("build/script/") => true,
-        Reason::Source(_) => matches!(taken(unit, reason), Some(Taken::Step(_) | Taken::Output(_))),
         _ => false,
     }
 }

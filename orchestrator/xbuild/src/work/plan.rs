@@ -9,7 +9,8 @@ use xbuild_describe::{ComponentName, Toolchains, evaluate};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::toolchain::Composer;
-use xbuild_fetch::{FetchError, Fetcher, FixedOutput};
+use xbuild_fetch::{FetchError, Fetcher, FixedOutput, is_stand_in};
+use xbuild_plan::reasons::Component;
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::gather::Gathering;
 use xbuild_realise::project::{DescribedVariables, Project};
@@ -22,7 +23,7 @@ use crate::error::XbuildError;
 use crate::lock::PackageSet;
 use crate::session::Fetching;
 use crate::timings::Recorder;
-use crate::{packages, settings};
+use crate::{packages, pinned, settings};
 
 impl<'w> Work<'w> {
     /// Fetches and composes what is needed, and evaluates the request.
@@ -137,7 +138,9 @@ impl<'w> Work<'w> {
     pub(crate) fn host_layers(&self) -> Result<Vec<Digest<Tree>>, XbuildError> {
         let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
         self.compose(&self.described.toolchains, |composer| {
-            Ok(composer.layers(first, &[], &Server::from_environment(&settings::variable))?.host)
+            let layers = composer.layers(first, &[], &Server::from_environment(&settings::variable))?;
+            self.history.know(pinned::layers(composer, first, &layers));
+            Ok(layers.host)
         })
     }
 
@@ -205,7 +208,15 @@ impl<'w> Work<'w> {
         toolchains: &Toolchains,
         names: impl IntoIterator<Item = &'n ComponentName>,
     ) -> Result<BTreeMap<ComponentName, Digest<Tree>>, XbuildError> {
-        self.compose(toolchains, |composer| composer.trees(names))
+        let names: Vec<&ComponentName> = names.into_iter().collect();
+        let trees = self.compose(toolchains, |composer| composer.trees(names))?;
+        for (name, &tree) in &trees {
+            let (name, versions) =
+                (pinned::component(name.as_str()), pinned::versions(toolchains, name, &self.host));
+            let is_pending = is_stand_in(self.content(), tree);
+            self.note(tree, Component { name, versions, is_pending });
+        }
+        Ok(trees)
     }
 
     /// The trees of packages that only planning has shown to be needed, as their packages have them; pinned where they

@@ -7,6 +7,7 @@ use xbuild_base::Triple;
 use xbuild_describe::{Asked, Unify};
 use xbuild_plan::graph::{Graph, Part};
 use xbuild_plan::label::Label;
+use xbuild_plan::reasons::{Component, Components};
 use xbuild_realise::engine::Engine;
 use xbuild_realise::{RealiseError, in_threads};
 
@@ -29,8 +30,9 @@ impl Work<'_> {
         recorder: &mut Recorder,
     ) -> Result<Finished<'_>, XbuildError> {
         let Self { build, ui, engine, .. } = self;
-        let of_std = History::of_std(&self.described.root);
+        let of_std = self.history_of_std(planned);
         planned.composed.build_std(engine, (ui, &of_std), recorder)?;
+        self.history.know(self.components(planned));
         recorder.stage("plan");
         let Laid { mut graph, supplied, .. } = self.look(planned, Making::Run)?;
         recorder.stage("build");
@@ -80,6 +82,16 @@ impl Work<'_> {
         }
         self.ui.status("Affected", format!("{} of {}", count(planned), counted(all, "output")));
         Ok(())
+    }
+
+    /// What the trees are that units run over, but for what is composed for some of them besides.
+    fn components(&self, planned: &Planned<'_>) -> Components {
+        let mut components = planned.composed.components.clone();
+        components.extend(planned.project.sources.git.iter().map(|git| {
+            let (name, versions) = (git.url.clone(), BTreeMap::from([(git.url.clone(), git.commit.clone())]));
+            (git.tree, Component { name, versions, is_pending: false })
+        }));
+        components
     }
 
     /// The graph of what is planned, and not built: std may be missing in it.
