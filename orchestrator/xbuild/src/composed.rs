@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use xbuild_base::{Digest, Tree, Triple};
 use xbuild_describe::{Asked, Glibc, TargetSpec, TaskKind, Toolchain};
-use xbuild_fetch::is_stand_in;
 use xbuild_fetch::official::Server;
 use xbuild_fetch::toolchain::Composer;
+use xbuild_fetch::{FetchError, is_stand_in, stand_in};
 use xbuild_plan::graph::Graph;
 use xbuild_plan::reasons::{Component, Components};
 use xbuild_realise::RealiseError;
 use xbuild_realise::engine::Engine;
 use xbuild_realise::platform::Layers;
 use xbuild_realise::std_library::StdRequest;
+use xbuild_store::Disk;
 
 use crate::description::Described;
 use crate::error::XbuildError;
@@ -122,12 +123,19 @@ impl<'d> Composed<'d> {
                 None => missing.push(ground.clone()),
             }
         }
-        known.into_iter().for_each(|(ground, tree)| self.set_std(&ground, tree));
+        known.into_iter().for_each(|(ground, tree)| self.set_std(&ground, tree, false));
         Ok(missing)
     }
 
+    /// Lets something stand in the place of a std that is not built.
+    pub(crate) fn set_no_std(&mut self, ground: &Ground, store: &Disk) -> Result<(), XbuildError> {
+        let tree = stand_in(store, &format!("std {ground:?}")).map_err(FetchError::from)?;
+        self.set_std(ground, tree, true);
+        Ok(())
+    }
+
     /// What a target's std is, and that it was made with the toolchain's trees.
-    fn set_std(&mut self, ground: &Ground, tree: Digest<Tree>) {
+    fn set_std(&mut self, ground: &Ground, tree: Digest<Tree>, is_pending: bool) {
         let Some(layers) = self.layers.get_mut(ground) else { return };
         let made_with = layers.target().into_iter().filter_map(|tree| self.components.get(&tree));
         let mut versions: BTreeMap<String, String> =
@@ -135,7 +143,7 @@ impl<'d> Composed<'d> {
         versions.insert("std".to_owned(), ground.rust.to_string());
         layers.std = Some(tree);
         let name = pinned::std_of(&ground.target);
-        self.components.insert(tree, Component { name, versions, is_pending: false });
+        self.components.insert(tree, Component { name, versions, is_pending });
     }
 
     /// Builds each std that is missing, all targets' in one go.
@@ -164,7 +172,7 @@ impl<'d> Composed<'d> {
         run_graph(engine, &mut graph, (ui, history, &[]), recorder)?;
         for (part, (ground, &(spec, ref layers, source))) in missing.iter().zip(&requests).enumerate() {
             let tree = StdRequest { layers, spec, source }.finish(engine, &graph, part)?;
-            self.set_std(ground, tree);
+            self.set_std(ground, tree, false);
         }
         Ok(())
     }

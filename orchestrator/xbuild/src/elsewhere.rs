@@ -56,7 +56,7 @@ pub(crate) fn find(cli: &mut Cli, ui: &Ui) -> Result<(), XbuildError> {
     }
     let session = Session::open(ui)?;
     let execution = Execution::default();
-    let hands = Hands { global: &cli.global, session: &session, ui, execution, is_dry: false };
+    let hands = Hands { global: &cli.global, session: &session, ui, execution };
     let (project, commit) = address.bring(hands)?;
     cli.global.project = project;
     cli.global.commit = Some(commit);

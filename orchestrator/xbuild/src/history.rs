@@ -4,6 +4,7 @@
 //! (`--record`), and held against another machine's.
 
 mod differences;
+mod outline;
 mod unit;
 
 use std::cell::{Cell, RefCell};
@@ -21,6 +22,7 @@ use crate::error::XbuildError;
 use crate::ui::{Diagnostics, Said, Ui};
 
 pub(crate) use differences::Differences;
+pub(crate) use outline::Outline;
 pub(crate) use unit::{Fate, Gathered, Taken, UnitRecord};
 
 /// The memo namespace, by project. A change of what is kept takes a new name.
@@ -215,6 +217,11 @@ impl History {
     /// Takes note of what trees are that units of this run run over.
     pub(crate) fn know(&self, components: Components) {
         self.run.borrow_mut().components.extend(components);
+    }
+
+    /// What trees are, as far as it is known.
+    pub(crate) fn components(&self) -> Components {
+        self.run.borrow().components.clone()
     }
 
     /// What a tree is.

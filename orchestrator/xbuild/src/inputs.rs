@@ -32,7 +32,7 @@ use crate::session::Session;
 use crate::ui::Ui;
 
 pub(crate) use commit::{Address, Commit};
-pub(crate) use output::{fetch, output};
+pub(crate) use output::{fetch, known, output};
 pub(crate) use state::{Before, pins};
 pub(crate) use update::update;
 
@@ -46,8 +46,6 @@ pub(crate) struct Hands<'h> {
     pub(crate) session: &'h Session,
     pub(crate) ui: &'h Ui,
     pub(crate) execution: Execution,
-    /// Whether nothing is to be written of what is pinned.
-    pub(crate) is_dry: bool,
 }
 
 /// What becomes of a pin that a lock has not.
@@ -59,13 +57,6 @@ enum Lacking {
     Lent,
     /// It is an error: the lock is another project's own.
     Refused,
-}
-
-impl Lacking {
-    /// The same, where nothing is to be written.
-    fn unless(self, is_dry: bool) -> Self {
-        if is_dry && self == Self::Written { Self::Lent } else { self }
-    }
 }
 
 /// What becomes of a pin that a lock has.
@@ -356,6 +347,17 @@ impl Input {
         }
     }
 
+    /// Whether [`Self::find`] takes neither the net nor a pin that the lock has not.
+    fn is_at_hand(&self, lock: &Lock, hands: Hands<'_>) -> Result<bool, XbuildError> {
+        let InputPlace::Repository { url, reference, folder: _ } = &self.place else { return Ok(true) };
+        let pin = lock.inputs.get(&self.name).filter(|pin| pin.is_of(url, reference));
+        match (reference, pin) {
+            (GitReference::Commit(hash), _) => commit::is_fetched(url, hash, hands),
+            (_, Some(pin)) => commit::is_fetched(url, &pin.commit, hands),
+            (_, None) => Ok(false),
+        }
+    }
+
     fn own_folder(&self) -> Result<&Path, XbuildError> {
         self.folder.as_deref().ok_or_else(|| {
             XbuildError::user(
@@ -425,7 +427,6 @@ impl Input {
         (project, commit): Found,
         beside: &Arc<Inputs>,
         depth: usize,
-        is_dry: bool,
     ) -> Result<Described, XbuildError> {
         if depth >= DEEPEST {
             return Err(XbuildError::user(
@@ -443,7 +444,7 @@ impl Input {
         let standing = Standing {
             commit,
             keeper,
-            lacking: lacking.unless(is_dry),
+            lacking,
             prefix,
             way: format!("{}/", self.way),
             followed: self.follows.iter().map(follow).collect(),

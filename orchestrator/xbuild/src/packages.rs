@@ -52,7 +52,7 @@ fn is_named(described: &Described, set: &PackageSet) -> bool {
     is_known && set.roots.iter().all(|root| !named_by(described, root).is_empty())
 }
 
-/// Pins what is asked for and has no pin yet, and writes the lock, unless `is_dry`.
+/// Pins what is asked for and has no pin yet, and writes the lock. When `is_dry`, it is only told where that is refused.
 pub(crate) fn pin_missing(
     (global, session, ui): (&Global, &Session, &Ui),
     grounds: Grounds<'_>,
@@ -64,6 +64,9 @@ pub(crate) fn pin_missing(
     if let Some(help) = grounds.described.refuses_pins(global, "their versions")? {
         return Err(XbuildError::user(format!("{missing} has no pin in xbuild.lock"), help));
     }
+    if is_dry {
+        return Ok(());
+    }
     let fetching = Fetching::new(session, global, ui)?;
     let fetcher = fetching.fetcher();
     let indexes = fetching.indexes(&fetcher, &grounds.described.toolchains)?;
@@ -71,7 +74,7 @@ pub(crate) fn pin_missing(
     pin(&mut lock.packages, asked, grounds, &Choice::of_all(&indexes))?;
     fetching.display.finish();
     tell(&before.packages, &lock.packages, ui);
-    if is_dry { Ok(()) } else { grounds.described.write_lock(lock, &before) }
+    grounds.described.write_lock(lock, &before)
 }
 
 /// What there is to choose from.

@@ -86,6 +86,8 @@ pub(crate) fn key(
         timings: _,
         trace: _,
         record: _,
+        // They are remembered by themselves.
+        images: _,
     } = build;
     key.update_framed(&format!("{outputs:?} {packages:?} {bins:?} {targets:?} {variants:?} {features:?}"));
     key.update_framed(&format!("{all_features} {no_default_features} {:?} {isolation:?}", profile.name()));

@@ -4,16 +4,14 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use xbuild_action::{
-    ActionResult, Command, ContentExt as _, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup,
-};
+use xbuild_action::{ActionResult, Command, Entry, File, InputRoot, Output, TreeBuilder, TreeError, lookup};
 use xbuild_base::{Digest, RelPath, Tree, Triple};
 use xbuild_describe::{
     ComponentName, Fetch, InputOutput, PackageSettings, PackageVersion, Step, StepPart, StepSource, suggest,
     suggest_or,
 };
 use xbuild_fetch::toolchain::beside;
-use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack};
+use xbuild_fetch::{FetchError, FixedOutput, Place, Unpack, is_stand_in};
 use xbuild_output::Row;
 use xbuild_plan::Bound;
 use xbuild_plan::graph::{Part, UnitOf};
@@ -25,7 +23,7 @@ use xbuild_plan::reasons::Component;
 use crate::error::XbuildError;
 use crate::history::{Taken, UnitRecord};
 use crate::packages::Grounds;
-use crate::work::Work;
+use crate::work::{Undone, Work};
 
 /// Where a step runs.
 const FOLDER: &str = "build/step";
@@ -62,6 +60,8 @@ pub(crate) struct Provided {
 pub(crate) struct StepAction {
     pub(crate) label: Label,
     pub(crate) bound: Bound,
+    /// Where comes from what it takes, by place.
+    pub(crate) takes: BTreeMap<RelPath, Taken>,
     /// Whether what it makes is there.
     pub(crate) is_made: bool,
 }
@@ -74,6 +74,14 @@ pub(crate) struct Steps<'s> {
     making: Making,
     /// What was looked at by now.
     actions: RefCell<Vec<StepAction>>,
+}
+
+impl Provided {
+    /// The steps that would be run, by their names.
+    pub(crate) fn unmade(&self) -> impl Iterator<Item = (&str, &StepAction)> {
+        let unmade = self.actions.iter().filter(|step| !step.is_made);
+        unmade.map(|step| (step.label.package.as_str(), step))
+    }
 }
 
 impl<'s> Steps<'s> {
@@ -134,7 +142,7 @@ impl<'s> Steps<'s> {
         let (label, is_made) = (Label::step(name), made.is_some());
         let mut actions = self.actions.borrow_mut();
         if actions.iter().all(|known| known.label != label) {
-            actions.push(StepAction { label, bound, is_made });
+            actions.push(StepAction { label, bound, takes: takes(step), is_made });
         }
         Ok(made)
     }
@@ -163,9 +171,8 @@ impl<'s> Steps<'s> {
 
     /// The file that stands in for what a step would make.
     fn stand_in(&self, name: &str) -> Result<Entry, XbuildError> {
-        let text = format!("what the step `{name}` would make, if xbuild had run it\n");
-        let digest = self.work.content().put(text.as_bytes())?;
-        Ok(Entry::File(File { digest, executable: false }))
+        let what = format!("what the step `{name}` would make");
+        Ok(Entry::File(self.work.stand_in(&what)?))
     }
 
     /// What a step's program is run over; the steps that it takes something of are run for it.
@@ -184,7 +191,10 @@ impl<'s> Steps<'s> {
             files: BTreeMap::new(),
             directories: parents.chain([folder.clone()]).collect(),
         };
-        self.check_program(name, step, &inputs.layers)?;
+        // What stands in for tools has no programs.
+        if !inputs.layers.iter().any(|&layer| is_stand_in(store, layer)) {
+            self.check_program(name, step, &inputs.layers)?;
+        }
         let mut environment = environment(&[]);
         environment.extend(step.env.clone());
         let command = Command {
@@ -347,7 +357,9 @@ pub(crate) fn program(
     let mut root = TreeBuilder::default();
     root.insert(work.content(), &at, Entry::File(file)).map_err(FetchError::from)?;
     let tree = root.build(work.content()).map_err(FetchError::from)?;
-    work.note(tree, Component { name: format!("input {output}"), ..Component::default() });
+    let undone = Undone::Input { input: output.to_string(), target: work.host().clone() };
+    let is_pending = work.later().is_some_and(|later| later.has(&undone));
+    work.note(tree, Component { name: format!("input {output}"), is_pending, ..Component::default() });
     Ok(tree)
 }
 

@@ -1,16 +1,19 @@
 //! A request for outputs of a project, on the way from its sources to them: `plan` fetches and composes what is needed
-//! (`needed` knows which crates), `realise` builds it.
+//! (`needed` knows which crates), `realise` builds it; `dry_run` tells what that would be, and `later` what was left for it.
 
+mod dry_run;
+mod later;
 mod needed;
 mod plan;
 mod realise;
+mod why;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use cargo_platform::Cfg;
 use semver::Version;
-use xbuild_action::{Content, File};
+use xbuild_action::{Content, ContentExt as _, File};
 use xbuild_base::{Blob, Digest, Sha256, Tree, Triple};
 use xbuild_cargo::Configuration;
 use xbuild_describe::{Asked, ComponentName, InputOutput, PackageSettings, PackageVersion, Request, Task};
@@ -36,9 +39,10 @@ use crate::session::Session;
 use crate::stamp::Stamp;
 use crate::steps::Provided;
 use crate::timings::{self, Recorder};
-use crate::ui::{Traced, Ui};
+use crate::ui::{Fetched, Traced, Ui};
 use crate::{inputs, lock, record};
 
+pub(crate) use later::{Later, Undone};
 pub(crate) use realise::run_graph;
 
 /// Makes the outputs that are asked for, or takes those of an equal request; none where it was only told what would be
@@ -59,11 +63,13 @@ pub(crate) fn make(
     // Whoever notes what is wanted of the net must see all of it wanted.
     let is_told = is_told || session.noted.is_some();
     let terse = !is_told && ui.verbose == 0 && build.affected_since.is_none();
+    // What images are made of is not remembered with the outputs.
+    let terse = terse && !(build.dry_run && build.images);
     let known = if terse { work.key()? } else { None };
     let known = known.and_then(|key| record::recall(&session.store, key));
     if let Some(Recalled { units, rows, echo }) = known {
         if build.dry_run {
-            realise::tell_dry_run(ui, 0, 0, units);
+            dry_run::tell_nothing(ui, units);
             return Ok(None);
         }
         echo.repeat(ui, &session.store, &described.root);
@@ -158,6 +164,8 @@ pub(crate) struct Work<'w> {
     pins: RefCell<lock::Lock>,
     /// What this command runs.
     history: History,
+    /// Where it is noted what is left for the build: in a dry run.
+    later: Option<Later>,
 }
 
 /// What is wanted beside what is built.
@@ -184,6 +192,8 @@ pub(crate) struct Planned<'w> {
     pub(crate) components: BTreeMap<ComponentName, Digest<Tree>>,
     /// The files that were asked for besides, in their order.
     pub(crate) files: Vec<Digest<Blob>>,
+    /// How much had to be fetched for it.
+    fetched: Fetched,
 }
 
 /// A graph of what is planned.
@@ -261,6 +271,7 @@ impl<'w> Work<'w> {
             inputs,
             pins,
             history: History::new(&described.root, build.record.clone()),
+            later: build.dry_run.then(Later::default),
         })
     }
 
@@ -320,6 +331,37 @@ impl<'w> Work<'w> {
         history
     }
 
+    /// An output of another project, for a target. In a dry run something stands in its place that is still to be built.
+    pub(crate) fn input(&self, output: &InputOutput, target: &Triple) -> Result<File, XbuildError> {
+        let Some(later) = &self.later else {
+            return inputs::output(self.described, output, target, self.hands());
+        };
+        if let Some(file) = inputs::known(self.described, output, target, self.hands())? {
+            return Ok(file);
+        }
+        later.note(Undone::Input { input: output.to_string(), target: target.clone() });
+        self.stand_in(&format!("{output} for {target}"))
+    }
+
+    /// A file in the place of what is not made or fetched now: nothing was ever made of it.
+    pub(crate) fn stand_in(&self, what: &str) -> Result<File, XbuildError> {
+        let digest = self.content().put(format!("{what}, which is not there\n").as_bytes())?;
+        Ok(File { digest, executable: false })
+    }
+
+    /// Has all fetched that an output of another project is made from.
+    pub(crate) fn fetch_input(&self, output: &InputOutput, target: &Triple) -> Result<(), XbuildError> {
+        match self.later {
+            Some(_) => self.input(output, target).map(drop),
+            None => inputs::fetch(self.described, output, target, self.hands()),
+        }
+    }
+
+    /// Where it is noted what is left for the build: in a dry run.
+    pub(crate) const fn later(&self) -> Option<&Later> {
+        self.later.as_ref()
+    }
+
     /// Takes note of what a tree is that units run over.
     pub(crate) fn note(&self, tree: Digest<Tree>, component: Component) {
         self.history.know([(tree, component)].into());
@@ -332,20 +374,10 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// An output of another project, for a target.
-    pub(crate) fn input(&self, output: &InputOutput, target: &Triple) -> Result<File, XbuildError> {
-        inputs::output(self.described, output, target, self.hands())
-    }
-
-    /// Has all fetched that an output of another project is made from.
-    pub(crate) fn fetch_input(&self, output: &InputOutput, target: &Triple) -> Result<(), XbuildError> {
-        inputs::fetch(self.described, output, target, self.hands())
-    }
-
     /// What is needed to bring other projects and images.
     pub(crate) const fn hands(&self) -> Hands<'_> {
         let Self { global, session, ui, build, .. } = *self;
-        Hands { global, session, ui, execution: build.execution, is_dry: build.dry_run }
+        Hands { global, session, ui, execution: build.execution }
     }
 
     /// The store.

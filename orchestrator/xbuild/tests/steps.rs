@@ -254,20 +254,30 @@ fn steps_are_actions_of_a_plan_and_of_a_dry_run_and_neither_runs_one() {
     let dry_run = || project.xbuild(&[&["build", "--dry-run"][..], &target].concat()).ok();
     let all = "2 steps would be run; 1 unit would be built, 0 cached";
     for _ in 0..2 {
-        dry_run().says("would run step plain [host]\nwould run step shouted [host]\n").says(all);
+        dry_run()
+            .says("would run step plain [host]: for the first time\nwould run step shouted [host]: needs step plain\n")
+            .says("would build shouting 0.1.0 (bin shouting) [x86_64-unknown-linux-gnu]: needs step shouted\n")
+            .says(all);
     }
     project.xbuild(&["explain", "shouted"]).fails(1).says("it was not built over this store");
     project.xbuild(&[&["build", "-q"][..], &target].concat()).ok();
     assert!(!dry_run().says("0 units would be built, 1 cached").stdout.contains("step"));
     project.append("words.txt", "more\n");
-    dry_run().says(all);
+    dry_run().says("would run step plain [host]: /build/step/words.txt has changed\n").says(all);
     let lines = project.xbuild(&[&["build", "--dry-run", "--message-format", "json"][..], &target].concat());
-    let last = lines.ok().json().pop().unwrap();
+    let mut lines = lines.ok().json();
+    let last = lines.pop().unwrap();
+    let named = |name: &str| lines.iter().find(|line| line["unit"] == name).unwrap();
+    let (plain, shouted) = (named("step plain"), named("step shouted"));
+    assert_eq!((&plain["reason"], &plain["why"]), (&"xbuild-would-run".into(), &"changed".into()), "{plain}");
+    assert_eq!(shouted["needs"], serde_json::json!(["step plain [host]"]));
     assert_eq!((&last["would-run"], &last["would-build"]), (&2.into(), &1.into()), "{last}");
     // What the last of them alone would run is known when what it takes is there.
     project.xbuild(&[&["build", "-q"][..], &target].concat()).ok();
     describe(&project, "loud", "true");
-    dry_run().says("1 step would be run; 1 unit would be built, 0 cached");
+    dry_run()
+        .says("would run step shouted [host]: variable MODE: `quiet` → `loud`\n")
+        .says("1 step would be run; 1 unit would be built, 0 cached");
 }
 
 #[test]

@@ -238,6 +238,8 @@ fn a_package_of_another_version_is_told_with_both() {
         let versions = ["0.1.0", "0.2.0"].map(|version| format!("{start}version = \"{version}\""));
         project.write(path, &project.read(path).replace(&versions[0], &versions[1]));
     }
+    let dry_run = project.xbuild(&["build", "--target", MUSL, "--dry-run"]).ok();
+    dry_run.says("would build base 0.2.0 (build script) [host]: version 0.1.0 → 0.2.0");
     project.xbuild(&["build", "-q", "--target", MUSL]).ok();
     let of_app = project.xbuild(&["explain", "app"]).ok();
     of_app.says("(made by base 0.2.0)").says("- version 0.1.0 → 0.2.0\n");

@@ -88,7 +88,7 @@ pub(crate) struct Build {
     /// Go on with what doesn't need the unit that failed
     #[arg(long)]
     pub(crate) keep_going: bool,
-    /// Say what would be fetched and built, and do nothing
+    /// Say what would be fetched and built, and why. Only what planning needs is fetched
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Only what has changed since this commit, branch or tag can touch
@@ -115,6 +115,9 @@ pub(crate) struct Build {
     /// Write what each action was made of, for `xbuild explain --against FILE` elsewhere
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) record: Option<PathBuf>,
+    /// Whether images are made after it
+    #[arg(skip)]
+    pub(crate) images: bool,
 }
 
 /// The packages that a task is about, for which targets, and with which features.

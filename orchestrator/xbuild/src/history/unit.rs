@@ -82,7 +82,7 @@ pub(crate) struct UnitRecord {
 
 impl UnitRecord {
     /// Of an action of which no more is known.
-    pub(super) fn new(label: &Label, action: Digest<Action>, bound: &Bound) -> Self {
+    pub(crate) fn new(label: &Label, action: Digest<Action>, bound: &Bound) -> Self {
         Self {
             graph: String::new(),
             label: label.clone(),

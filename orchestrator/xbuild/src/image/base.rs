@@ -18,6 +18,7 @@ use crate::error::XbuildError;
 use crate::lock::{ImagePin, Lock};
 use crate::session::{Fetching, Session};
 use crate::ui::Ui;
+use crate::work::{Later, Undone, Work};
 
 /// The memo namespace: a reference, what it is pinned to and a platform → the blob that holds a [`Pulled`].
 const BASES: Namespace = Namespace::new("image-base-1");
@@ -140,7 +141,7 @@ impl Bases<'_> {
         let key = key(reference, digest, platform);
         let (store, noted) = (self.store(), self.session.noted.as_ref());
         // Whoever notes what is wanted must see all of it wanted.
-        if let Some(pulled) = self.recall(key).filter(|_| noted.is_none()) {
+        if let Some(pulled) = recall(store, key).filter(|_| noted.is_none()) {
             return Ok(pulled);
         }
         self.ui.status("Pulling", format!("{reference} for {platform}"));
@@ -176,17 +177,33 @@ impl Bases<'_> {
     pub(crate) fn store(&self) -> &Disk {
         &self.session.store
     }
+}
 
-    fn recall(&self, key: Sha256) -> Option<Pulled> {
-        let store = self.store();
-        let blob: Digest<Blob> = String::from_utf8(store.memo(BASES, key)?).ok()?.parse().ok()?;
-        let pulled: Pulled = serde_json::from_slice(&store.get(blob).ok()?).ok()?;
-        let there = |blob| store.has_blob(blob).is_ok_and(|there| there);
-        let layers = pulled.layers.iter().map(|layer| layer.blob);
-        let files = pulled.root.nodes().filter_map(|(_, node)| node.blob());
-        let is_whole = layers.chain(files).all(there);
-        is_whole.then_some(pulled)
+/// Tells a dry run of a base that would be pulled.
+pub(crate) fn defer(
+    work: &Work<'_>,
+    later: &Later,
+    reference: &str,
+    platform: &Platform,
+) -> Result<(), XbuildError> {
+    let pinned = work.described().lock()?.images.get(reference).map(|pin| pin.digest.clone());
+    let digest = xbuild_registry::digest_of(reference)?.or(pinned);
+    let pulled = digest.as_ref().and_then(|digest| recall(work.store(), key(reference, digest, platform)));
+    if pulled.is_none() {
+        let (reference, platform) = (reference.to_owned(), platform.to_string());
+        later.note(Undone::Pull { reference, platform, digest });
     }
+    Ok(())
+}
+
+fn recall(store: &Disk, key: Sha256) -> Option<Pulled> {
+    let blob: Digest<Blob> = String::from_utf8(store.memo(BASES, key)?).ok()?.parse().ok()?;
+    let pulled: Pulled = serde_json::from_slice(&store.get(blob).ok()?).ok()?;
+    let there = |blob| store.has_blob(blob).is_ok_and(|there| there);
+    let layers = pulled.layers.iter().map(|layer| layer.blob);
+    let files = pulled.root.nodes().filter_map(|(_, node)| node.blob());
+    let is_whole = layers.chain(files).all(there);
+    is_whole.then_some(pulled)
 }
 
 fn key(reference: &str, digest: &str, platform: &Platform) -> Sha256 {

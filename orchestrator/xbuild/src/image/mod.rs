@@ -14,6 +14,7 @@ pub(crate) mod base;
 mod files;
 pub(crate) mod inspect;
 mod make;
+pub(crate) mod outside;
 pub(crate) mod place;
 pub(crate) mod push;
 pub(crate) mod select;

@@ -70,6 +70,13 @@ pub(super) fn resolve_aged(
     Ok(commit)
 }
 
+/// Whether a commit is in the store.
+pub(super) fn is_fetched(url: &str, hash: &str, hands: Hands<'_>) -> Result<bool, XbuildError> {
+    let fetching = Fetching::new(hands.session, hands.global, hands.ui)?;
+    let source = GitSource { url: url.to_owned(), reference: None, commit: hash.to_owned() };
+    Ok(git::is_fetched(&fetching.fetcher(), &source)?)
+}
+
 /// Lays a commit out, which is fetched where it must be.
 pub(super) fn bring(url: &str, hash: String, hands: Hands<'_>) -> Result<Commit, XbuildError> {
     let fetching = Fetching::new(hands.session, hands.global, hands.ui)?;

@@ -1,14 +1,18 @@
 //! Outputs of other projects.
 
+use std::sync::Arc;
+
 use xbuild_action::File;
 use xbuild_base::Triple;
 use xbuild_describe::{InputOutput, suggest_or};
+use xbuild_output::Row;
 
-use super::{Hands, Having, Lacking};
+use super::{Hands, Having, Input, Inputs, Lacking};
 use crate::cli::{Build, Execution};
 use crate::description::Described;
 use crate::error::XbuildError;
 use crate::lock::Lock;
+use crate::record::recall;
 use crate::steps::{self, Making};
 use crate::timings::Recorder;
 use crate::work::{Extra, Wanted, Work, make};
@@ -53,6 +57,33 @@ pub(crate) fn output(
     let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
     hands.ui.status("Input", format!("{output} for {target}"));
     let rows = make(&global, &build, &other, hands.session, &hands.ui.of_input())?.unwrap_or_default();
+    only(&rows, output, target, &other)
+}
+
+/// As [`output`], where it has been built from all that it would be built from now, and where it takes neither the net nor
+/// a pin to know that.
+pub(crate) fn known(
+    described: &Described,
+    output: &InputOutput,
+    target: &Triple,
+    hands: Hands<'_>,
+) -> Result<Option<File>, XbuildError> {
+    let (input, beside) = find(described, &output.input)?;
+    let mut lock = Lock::read(&input.keeper)?;
+    if !input.is_at_hand(&lock, hands)? {
+        return Ok(None);
+    }
+    let found = input.find(&mut lock, Having::Kept, hands)?;
+    let other = input.read(found, beside, described.standing.depth)?;
+    let (build, global) = (request(output, target, hands.execution), hands.global.of_input());
+    let ui = hands.ui.of_input();
+    let work = Work::new(&global, &build, Wanted::Everything, &other, hands.session, &ui)?;
+    let recalled = work.key()?.and_then(|key| recall(&hands.session.store, key));
+    recalled.map(|recalled| only(&recalled.rows, output, target, &other)).transpose()
+}
+
+/// The one of another project's outputs that is meant.
+fn only(rows: &[Row], output: &InputOutput, target: &Triple, other: &Described) -> Result<File, XbuildError> {
     let name = output.file_name();
     let mut called = rows.iter().filter(|row| row.artefact.is_called(name));
     match (called.next(), called.next()) {
@@ -74,14 +105,18 @@ pub(crate) fn output(
 
 /// Reads another project, which is brought and pinned where it must be.
 fn read(described: &Described, name: &str, hands: Hands<'_>) -> Result<Described, XbuildError> {
-    let (input, beside) = described.inputs.find(name).ok_or_else(|| {
-        XbuildError::user(format!("there is no input `{name}`"), "see [inputs] in xbuild.toml")
-    })?;
+    let (input, beside) = find(described, name)?;
     let before = Lock::read(&input.keeper)?;
     let mut lock = before.clone();
     let found = input.find(&mut lock, Having::Kept, hands)?;
-    if input.lacking.unless(hands.is_dry) == Lacking::Written {
+    if input.lacking == Lacking::Written {
         lock.write_changes(&before, &input.keeper)?;
     }
-    input.read(found, beside, described.standing.depth, hands.is_dry)
+    input.read(found, beside, described.standing.depth)
+}
+
+fn find<'d>(described: &'d Described, name: &str) -> Result<(&'d Input, &'d Arc<Inputs>), XbuildError> {
+    described.inputs.find(name).ok_or_else(|| {
+        XbuildError::user(format!("there is no input `{name}`"), "see [inputs] in xbuild.toml")
+    })
 }

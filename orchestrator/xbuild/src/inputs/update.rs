@@ -72,7 +72,7 @@ impl Moving<'_> {
                 self.circles.push(format!("{}/", input.name));
                 continue;
             }
-            let other = input.read((project.clone(), commit), &of.inputs, of.standing.depth, false)?;
+            let other = input.read((project.clone(), commit), &of.inputs, of.standing.depth)?;
             above.push(project);
             self.look(&other, above)?;
             above.pop();

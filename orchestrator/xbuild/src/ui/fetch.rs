@@ -23,8 +23,22 @@ struct State {
     under_way: BTreeMap<String, (u64, u64)>,
     /// Sources that are compiled and all sources, of each library under way.
     building: BTreeMap<String, (usize, usize)>,
-    finished: u64,
+    finished: usize,
     bytes: u64,
+}
+
+/// How much was fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) things: usize,
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for Fetched {
+    fn add_assign(&mut self, other: Self) {
+        self.things += other.things;
+        self.bytes += other.bytes;
+    }
 }
 
 impl FetchDisplay {
@@ -33,7 +47,7 @@ impl FetchDisplay {
     }
 
     /// Takes the bar away and tells how much was fetched, if anything was.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn finish(&self) -> Fetched {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = state.bar.take() {
             bar.finish_and_clear();
@@ -41,10 +55,11 @@ impl FetchDisplay {
         }
         if state.finished > 0 {
             let size = indicatif::HumanBytes(state.bytes);
-            let count = counted(usize::try_from(state.finished).unwrap_or(usize::MAX), "thing");
+            let count = counted(state.finished, "thing");
             self.ui.status("Fetched", format!("{count}, {size}"));
         }
-        *state = State::default();
+        let State { finished, bytes, .. } = std::mem::take(&mut *state);
+        Fetched { things: finished, bytes }
     }
 }
 
@@ -111,7 +126,7 @@ impl Progress for FetchDisplay {
         } else {
             let done: u64 = state.bytes + state.under_way.values().map(|(done, _)| done).sum::<u64>();
             let names: Vec<&str> = state.under_way.keys().map(String::as_str).collect();
-            let count = counted(usize::try_from(state.finished).unwrap_or(usize::MAX), "thing");
+            let count = counted(state.finished, "thing");
             bar.set_prefix("Fetching");
             bar.set_message(format!("{count} done, {}: {}", indicatif::HumanBytes(done), names.join(", ")));
         }

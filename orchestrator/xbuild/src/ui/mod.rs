@@ -21,7 +21,7 @@ pub(crate) use annotations::{END_OF_GROUP, Level, group};
 pub(crate) use build::{BuildDisplay, Traced};
 pub(crate) use diagnostics::{Diagnostics, Said, rendered};
 pub(crate) use failure::quoted;
-pub(crate) use fetch::FetchDisplay;
+pub(crate) use fetch::{FetchDisplay, Fetched};
 pub(crate) use local_packages::LocalPackages;
 pub(crate) use problems::show as show_problems;
 pub(crate) use tests::{TestDisplay, summary as test_summary};

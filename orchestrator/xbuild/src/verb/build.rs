@@ -21,13 +21,14 @@ pub(crate) fn run_all(global: &Global, build: &Build, ui: &Ui) -> Result<ExitCod
     let described = Described::read(global)?;
     described.toolchains_for(&request(build, &Wanted::Everything))?;
     let session = Session::open(ui)?;
-    let code = run_in(global, build, &described, &session, ui)?;
     let Build { outputs, packages, bins, features, .. } = build;
     let is_whole = outputs.is_empty() && packages.is_empty() && bins.is_empty();
     let is_whole =
         is_whole && features.is_default() && build.out_dir.is_none() && build.affected_since.is_none();
-    let is_plain = !build.dry_run && !build.print_out_paths && build.trace.is_none();
-    if described.description.images.is_described && is_whole && is_plain {
+    let is_plain = !build.print_out_paths && build.trace.is_none();
+    let images = described.description.images.is_described && is_whole && is_plain;
+    let code = run_in(global, &Build { images, ..build.clone() }, &described, &session, ui)?;
+    if images && !build.dry_run {
         super::image::run_after(global, &described, build, &session, ui)?;
     }
     Ok(code)

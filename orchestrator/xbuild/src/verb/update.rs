@@ -41,7 +41,7 @@ pub(crate) fn run(global: &Global, update: &Update, ui: &Ui) -> Result<ExitCode,
     let mut projects = Vec::new();
     if !described.inputs.is_empty() && (names.is_empty() || !of_inputs.is_empty()) {
         let (session, execution) = (Session::open(ui)?, Execution::default());
-        let hands = Hands { global, session: &session, ui, execution, is_dry: false };
+        let hands = Hands { global, session: &session, ui, execution };
         projects = inputs::update(&described, &of_inputs, *min_age, hands)?;
     }
     if names.is_empty() || !of_images.is_empty() {

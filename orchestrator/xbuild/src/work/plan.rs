@@ -9,7 +9,7 @@ use xbuild_describe::{ComponentName, Toolchains, evaluate};
 use xbuild_fetch::official::Server;
 use xbuild_fetch::source::cargo_config::CargoConfig;
 use xbuild_fetch::toolchain::Composer;
-use xbuild_fetch::{FetchError, Fetcher, FixedOutput, is_stand_in};
+use xbuild_fetch::{FetchError, Fetcher, FixedOutput, is_stand_in, stand_in};
 use xbuild_plan::reasons::Component;
 use xbuild_realise::fetching::ComponentBuilder;
 use xbuild_realise::gather::Gathering;
@@ -17,7 +17,7 @@ use xbuild_realise::project::{DescribedVariables, Project};
 use xbuild_realise::{Metadata, workspace};
 
 use super::needed::Needed;
-use super::{Extra, Planned, Work, no_variant, request};
+use super::{Extra, Planned, Undone, Work, no_variant, request};
 use crate::composed::Composed;
 use crate::error::XbuildError;
 use crate::lock::PackageSet;
@@ -33,7 +33,7 @@ impl<'w> Work<'w> {
         // Cargo reads the manifests before it is known whose outputs are wanted: any of the toolchains' will do.
         let first = *self.toolchains.values().next().ok_or_else(no_variant)?;
         let fetching = Fetching::new(session, self.global, ui)?;
-        let fetcher = fetching.fetcher();
+        let fetcher = self.fetcher(&fetching);
         let server = Server::from_environment(&settings::variable);
         let builder = ComponentBuilder { engine };
         let composer = self.composer(&described.toolchains, &fetching, &fetcher, &builder);
@@ -49,7 +49,7 @@ impl<'w> Work<'w> {
         };
         needed.work_out(self, &gathering, extra, &host_layers)?;
         let (mut project, said) = self.gather(&gathering, &mut needed, &host_layers)?;
-        fetching.display.finish();
+        let mut fetched = fetching.display.finish();
 
         recorder.stage("plan");
         if let Some(asked) = &described.member {
@@ -79,15 +79,16 @@ impl<'w> Work<'w> {
         let composed = Composed::new(described, &composer, &server, &asked)?;
         let components = composer.trees(&extra.components)?;
         let files = fetcher.blobs(&extra.files)?;
-        fetching.display.finish();
+        fetched += fetching.display.finish();
+        let metadata = BTreeMap::new();
         let mut planned =
-            Planned { project, metadata: BTreeMap::new(), asked, packages, composed, components, files };
+            Planned { project, metadata, asked, packages, composed, components, files, fetched };
         self.ask_for_metadata(&mut planned, BTreeMap::from([(first.version.clone(), said)]))?;
         if !needed.holds(self, &planned) {
             needed.take_all();
             let variables = std::mem::take(&mut planned.project.variables);
             let (project, said) = self.gather(&gathering, &mut needed, &host_layers)?;
-            fetching.display.finish();
+            planned.fetched += fetching.display.finish();
             planned.project = Project { variables, ..project };
             self.ask_for_metadata(&mut planned, BTreeMap::from([(first.version.clone(), said)]))?;
         }
@@ -162,23 +163,34 @@ impl<'w> Work<'w> {
         compose: impl FnOnce(&Composer<'_>) -> Result<T, FetchError>,
     ) -> Result<T, XbuildError> {
         let fetching = Fetching::new(self.session, self.global, self.ui)?;
-        let fetcher = fetching.fetcher();
+        let fetcher = self.fetcher(&fetching);
         let builder = ComponentBuilder { engine: &self.engine };
         let composed = compose(&self.composer(toolchains, &fetching, &fetcher, &builder))?;
         fetching.display.finish();
         Ok(composed)
     }
 
-    /// A file of the net, or what is in it.
+    /// What fetches, or in a dry run what components are asked of.
+    fn fetcher<'f>(&'f self, fetching: &'f Fetching<'_>) -> Fetcher<'f> {
+        fetching.fetcher().deferring(self.later.as_ref().map(|later| &later.files))
+    }
+
+    /// A file of the net, or what is in it. In a dry run something stands in its place that would be fetched.
     pub(crate) fn fetch(&self, wanted: &FixedOutput, is_archive: bool) -> Result<Entry, XbuildError> {
         let fetching = Fetching::new(self.session, self.global, self.ui)?;
-        let fetcher = fetching.fetcher();
-        let wanted = std::slice::from_ref(wanted);
+        let fetcher = self.fetcher(&fetching);
+        let all = std::slice::from_ref(wanted);
+        if let Some(deferred) = fetcher.deferred()
+            && !fetcher.missing(all)?.is_empty()
+        {
+            deferred.add(&wanted.name, [wanted.clone()]);
+            return Ok(Entry::File(self.stand_in(&format!("{} {}", wanted.name, wanted.sha256))?));
+        }
         let entry = match is_archive {
-            true => fetcher.trees(wanted)?.first().copied().map(Entry::Directory),
+            true => fetcher.trees(all)?.first().copied().map(Entry::Directory),
             false => {
                 let file = |&digest: &Digest<Blob>| Entry::File(File { digest, executable: false });
-                fetcher.blobs(wanted)?.first().map(file)
+                fetcher.blobs(all)?.first().map(file)
             }
         };
         fetching.display.finish();
@@ -229,7 +241,17 @@ impl<'w> Work<'w> {
         let toolchain = self.toolchains.values().next().ok_or_else(no_variant)?;
         let grounds = packages::Grounds::new(self.described, toolchain, &self.host)?;
         let ground = (self.global, self.session, self.ui);
-        packages::pin_missing(ground, grounds, &mut pins, sets, self.build.dry_run)?;
-        packages::trees(self, self.described, sets, &pins.packages)
+        packages::pin_missing(ground, grounds, &mut pins, sets, self.later.is_some())?;
+        let is_pinned = |set: &PackageSet| pins.packages.contains_key(set);
+        let (pinned, open) = sets.iter().cloned().partition(is_pinned);
+        let mut trees = packages::trees(self, self.described, &pinned, &pins.packages)?;
+        for set in BTreeSet::into_iter(open) {
+            let (name, versions) = (set.to_string(), BTreeMap::new());
+            let tree = stand_in(self.content(), &name).map_err(FetchError::from)?;
+            self.note(tree, Component { name: name.clone(), versions, is_pending: true });
+            self.later.iter().for_each(|later| later.note(Undone::Pin { name: name.clone() }));
+            trees.insert(set, tree);
+        }
+        Ok(trees)
     }
 }

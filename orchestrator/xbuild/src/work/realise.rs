@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
 use xbuild_base::Triple;
 use xbuild_describe::{Asked, Unify};
 use xbuild_plan::graph::{Graph, Part};
-use xbuild_plan::label::Label;
 use xbuild_plan::reasons::{Component, Components};
 use xbuild_realise::engine::Engine;
 use xbuild_realise::{RealiseError, in_threads};
@@ -85,7 +83,7 @@ impl Work<'_> {
     }
 
     /// What the trees are that units run over, but for what is composed for some of them besides.
-    fn components(&self, planned: &Planned<'_>) -> Components {
+    pub(super) fn components(&self, planned: &Planned<'_>) -> Components {
         let mut components = planned.composed.components.clone();
         components.extend(planned.project.sources.git.iter().map(|git| {
             let (name, versions) = (git.url.clone(), BTreeMap::from([(git.url.clone(), git.commit.clone())]));
@@ -105,7 +103,7 @@ impl Work<'_> {
     }
 
     /// What people call the graph of a variant and target, and of a package where each is planned alone.
-    fn graph_name(&self, one: &Asked) -> String {
+    pub(super) fn graph_name(&self, one: &Asked) -> String {
         let variants = &self.described.description.variants;
         let is_alone = variants.get(&one.variant).is_some_and(|build| build.unify == Unify::Package);
         let packages: Vec<&str> = one.plan.packages.iter().filter(|_| is_alone).map(String::as_str).collect();
@@ -137,53 +135,6 @@ impl Work<'_> {
         let graph = Graph::new(self.engine.store, parts).map_err(RealiseError::from)?;
         Ok(Laid { graph, supplied, steps })
     }
-
-    /// Says what would be built. Toolchain and sources are there by now: without them nothing can be planned.
-    pub(super) fn dry_run(&self, planned: &mut Planned<'_>) -> Result<(), XbuildError> {
-        let Self { ui, engine, .. } = self;
-        let said = |json: serde_json::Value, text: String| {
-            ui.output_line(&if ui.json { json.to_string() } else { text });
-        };
-        let missing = planned.composed.without_std(engine)?;
-        for Ground { target, .. } in &missing {
-            let what = json!({ "reason": "xbuild-would-build-std", "target": target });
-            said(what, format!("would build std for {target}, and all units for it"));
-        }
-        let mut known: Vec<Asked> = Vec::new();
-        for one in &planned.asked {
-            if !missing.contains(&Ground::of(self.described, one)?) {
-                known.push(one.clone());
-            }
-        }
-        let Laid { mut graph, steps, .. } = self.graph(planned, &known, Making::LookUp)?;
-        let would = |what: &str, label: &Label| {
-            let line = json!({
-                "reason": "xbuild-would-build", "unit": label.to_string(), "platform": label.platform
-            });
-            said(line, format!("would {what} {label} [{}]", label.platform));
-        };
-        let would_run = steps.actions.iter().filter(|step| !step.is_made);
-        let would_run = would_run.inspect(|step| would("run", &step.label)).count();
-        let nodes = engine.missing(&mut graph)?;
-        nodes.iter().for_each(|&node| would("build", &graph.labels()[node]));
-        tell_dry_run(ui, would_run, nodes.len(), graph.len() - nodes.len());
-        // Its memory goes back with all the rest in a moment: piece by piece takes longer.
-        std::mem::forget(graph);
-        Ok(())
-    }
-}
-
-/// Says how many steps would be run and how much would be built, and how much is there.
-pub(super) fn tell_dry_run(ui: &Ui, would_run: usize, would_build: usize, cached: usize) {
-    let what = json!({
-        "reason": "xbuild-dry-run", "would-run": would_run, "would-build": would_build, "cached": cached
-    });
-    let steps = match would_run {
-        0 => String::new(),
-        count => format!("{} would be run; ", counted(count, "step")),
-    };
-    let text = format!("{steps}{} would be built, {cached} cached", counted(would_build, "unit"));
-    ui.output_line(&if ui.json { what.to_string() } else { text });
 }
 
 /// Runs a graph on the display, its parts called so. Tells what happened to each node, and what there is to be told again.

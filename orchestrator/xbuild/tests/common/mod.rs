@@ -16,6 +16,7 @@
 pub(crate) mod base;
 pub(crate) mod image;
 pub(crate) mod machine;
+pub(crate) mod mirror;
 pub(crate) mod printed;
 pub(crate) mod processes;
 mod program;
