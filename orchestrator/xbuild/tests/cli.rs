@@ -129,7 +129,8 @@ fn pinned_toolchains_are_told_and_looked_at() {
     ");
     assert_snapshot!(xbuild.run(&["toolchain", "show", "1.2.3"]).fails(1).stderr, @r"
     error: no toolchain 1.2.3 is pinned
-    help: xbuild toolchain add 1.2.3
+    help: the toolchains are `1.95.0` and `1.96.1`
+          pin another: xbuild toolchain add 1.2.3
     ");
     let update = xbuild.run(&["toolchain", "update", "--offline"]).fails(1);
     update.says("the network may not be used (offline)");
