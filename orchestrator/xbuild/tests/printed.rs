@@ -85,7 +85,7 @@ fn a_build_and_what_is_told_of_it() {
         } else {
             &[verb, "helo"]
         };
-        project.xbuild(unit).fails(1).says("no unit that was built is called `helo`").says("`hello`");
+        project.xbuild(unit).fails(1).says("nothing that was built or run is called `helo`").says("`hello`");
     }
     project.append("src/main.rs", "// more\n");
     of(&["build"]);
