@@ -15,8 +15,11 @@ const MUSL: &str = "x86_64-unknown-linux-musl";
 fn hello() -> Project {
     let project = Project::program("hello", "");
     let unique = project.folder.path().display();
-    let main = "fn main() {\n    println!(\"hello\");\n}\n\n#[test]\nfn it() {}\n";
-    project.write("src/main.rs", &format!("// {unique}\n{main}"));
+    let test = format!(
+        "#[test]\nfn it() {{\n    assert_ne!(std::hint::black_box({:?}), \"\");\n}}\n",
+        unique.to_string()
+    );
+    project.write("src/main.rs", &format!("fn main() {{\n    println!(\"hello\");\n}}\n\n{test}"));
     project
 }
 
