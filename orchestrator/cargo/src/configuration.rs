@@ -33,6 +33,23 @@ use crate::platform::Platform;
 /// Keys that mean something to a nightly cargo alone.
 pub const UNSTABLE: [&str; 3] = ["unstable", "host", "target-applies-to-host"];
 
+/// Keys that no build goes by: they are about fetching, or about what people see.
+const NOT_OF_BUILDS: [&str; 13] = [
+    "alias",
+    "cache",
+    "cargo-new",
+    "credential-alias",
+    "doc",
+    "future-incompat-report",
+    "http",
+    "install",
+    "net",
+    "registries",
+    "registry",
+    "source",
+    "term",
+];
+
 /// A configuration file of cargo's.
 #[derive(Debug, Clone, Copy)]
 pub struct ConfigurationFile<'t> {
@@ -42,6 +59,14 @@ pub struct ConfigurationFile<'t> {
     pub folder: &'t RelPath,
     /// What it says.
     pub text: &'t str,
+}
+
+/// Whether a build may go by what a configuration file says: it has a key that is not about other things alone, or can't be
+/// read, which cargo tells.
+#[must_use]
+pub fn is_of_builds(text: &str) -> bool {
+    let Ok(table) = text.parse::<Table>() else { return true };
+    table.keys().any(|key| !NOT_OF_BUILDS.contains(&key.as_str()))
 }
 
 /// What a project's configuration means for its build.
@@ -216,9 +241,7 @@ impl Reader<'_> {
                     });
                     self.configuration.inherited_profiles.extend(inherits);
                 }
-                ("profile" | "patch" | "resolver" | "source" | "registries" | "registry", _)
-                | ("credential-alias" | "alias" | "cache" | "cargo-new" | "doc", _)
-                | ("future-incompat-report" | "install" | "term", _) => {}
+                ("profile" | "patch" | "resolver", _) => {}
                 (key, _) if UNSTABLE.contains(&key) => {
                     self.notice(key, "ignored: unstable features of cargo are not used");
                 }
@@ -233,6 +256,7 @@ impl Reader<'_> {
                         );
                     }
                 }
+                (key, _) if NOT_OF_BUILDS.contains(&key) => {}
                 ("include", _) => self.refuse(
                     key,
                     "included configuration files are not read",
@@ -480,6 +504,21 @@ mod tests {
         assert_eq!(configuration.rustdocflags(&windows), ["--cfg", "windows"]);
         assert_eq!(configuration.clone().with_rustflags(&["-O".to_owned()]).rustdocflags(&linux()).len(), 2);
         assert_eq!(configuration.notices(), []);
+    }
+
+    #[test]
+    fn a_file_about_other_things_is_none_of_a_build_s() {
+        assert!(!is_of_builds("[alias]\nx = \"run\"\n[net]\nretry = 1\n[source.a]\nregistry = \"b\"\n"));
+        assert!(!is_of_builds(""));
+        for text in [
+            "[env]\nA = \"1\"",
+            "[profile.release]\nlto = true",
+            "[alias]\n[unknown]",
+            "include = []",
+            "not toml",
+        ] {
+            assert!(is_of_builds(text), "{text}");
+        }
     }
 
     #[test]

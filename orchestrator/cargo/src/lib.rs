@@ -53,7 +53,7 @@ mod testing;
 mod unit_graph;
 
 pub use artefact::{Artefact, ArtefactKind};
-pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable};
+pub use configuration::{Configuration, ConfigurationFile, Notice, UNSTABLE, Variable, is_of_builds};
 pub use context::{Context, Effects};
 pub use declared::{Declared, DeclaredDependency, Effect, StandIn, StandInDependency, StandInOrigin};
 pub use dep_info::names_package_folder;

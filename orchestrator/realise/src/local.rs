@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 use xbuild_action::{Entry, TreeBuilder};
 use xbuild_base::{Digest, RelPath, Tree};
+use xbuild_cargo::is_of_builds;
 use xbuild_store::Disk;
 
 use crate::error::RealiseError;
@@ -136,8 +137,8 @@ fn folders(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>, RealiseErro
     Ok(folders)
 }
 
-/// Cargo's configuration in the folders above the workspace that belong to the same repository. What lies further up is
-/// the machine's.
+/// Cargo's configuration in the folders above the workspace that belong to the same repository, where a build goes by it.
+/// What lies further up is the machine's.
 fn configurations_above(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>, RealiseError> {
     let root = fs_err::canonicalize(root).map_err(RealiseError::io("find the workspace's folder"))?;
     let is_top = |folder: &Path| match listing {
@@ -147,10 +148,13 @@ fn configurations_above(root: &Path, listing: Listing<'_>) -> Result<Vec<Folder>
     let Some(levels) = root.ancestors().position(is_top) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for (level, above) in root.ancestors().enumerate().take(levels + 1).skip(1) {
-        let files = CONFIGURATION.into_iter().filter(|name| above.join(name).is_file());
-        let files: Vec<RelPath> = files.map(RelPath::new).collect::<Result<_, _>>().map_err(path_error)?;
-        if !files.is_empty() {
+        // The older name wins.
+        let Some(name) = CONFIGURATION.into_iter().find(|name| above.join(name).is_file()) else { continue };
+        let text = fs_err::read_to_string(above.join(name))
+            .map_err(RealiseError::io("read cargo's configuration"))?;
+        if is_of_builds(&text) {
             let relative = vec![".."; level].join("/");
+            let files = vec![RelPath::new(name).map_err(path_error)?];
             found.push(Folder { host: above.to_owned(), relative, files });
         }
     }
@@ -305,9 +309,10 @@ mod tests {
         let (top, root) = (dir.path().join("repository"), dir.path().join("repository/rust/app"));
         write(&root, "Cargo.toml", "[package]\nname=\"app\"");
         write(&root, ".cargo/config.toml", "");
-        write(&top, ".cargo/config.toml", "");
+        write(&top, ".cargo/config.toml", "[env]\nA = \"1\"\n");
         write(&top, ".cargo/other", "");
-        write(dir.path(), ".cargo/config.toml", "");
+        write(&top, "rust/.cargo/config.toml", "[alias]\nx = \"run\"\n");
+        write(dir.path(), ".cargo/config.toml", "[env]\nB = \"1\"\n");
         let found = |listing| -> Vec<(String, usize)> {
             let folders = configurations_above(&root, listing).unwrap();
             folders.into_iter().map(|folder| (folder.relative, folder.files.len())).collect()
