@@ -203,7 +203,8 @@ fn tests_run_for_each_variant() {
     project.write(
         "src/lib.rs",
         &format!(
-            "// {unique}\n#[test]\nfn always() {{}}\n\n#[cfg(feature = \"loud\")]\n#[test]\nfn loud() {{}}\n"
+            "#[test]\nfn always() {{\n    assert_ne!(std::hint::black_box(\"{unique}\"), \"\");\n}}\n\n\
+             #[cfg(feature = \"loud\")]\n#[test]\nfn loud() {{}}\n"
         ),
     );
     project.write("xbuild.toml", "[variant.loud]\nfeatures = [\"loud\"]\n");
