@@ -100,7 +100,7 @@ fn a_build_and_what_is_told_of_it() {
     assert_snapshot!(of(&["reproduce"]), @r"
     stderr:
         Finished 1 unit: 0 built, 1 cached
-           Again each unit is executed once more
+           Again each unit and step is executed once more
         Building hello 0.1.0 (bin hello) [x86_64-unknown-linux-musl]
       Reproduced 1 unit, all the same bits
     ");
