@@ -23,6 +23,8 @@ pub mod queue;
 pub mod reasons;
 mod skeleton;
 pub mod sources;
+#[cfg(test)]
+mod trees;
 mod work;
 
 pub use skeleton::skeleton;

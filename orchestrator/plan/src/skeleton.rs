@@ -86,19 +86,10 @@ fn is_rust(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{Memory, TreeBuilder};
-    use xbuild_base::RelPath;
+    use xbuild_action::Memory;
 
     use super::*;
-
-    fn tree(store: &Memory, files: &[(&str, &str)]) -> Digest<Tree> {
-        let mut builder = TreeBuilder::default();
-        for (path, text) in files {
-            let file = File { digest: store.put(text.as_bytes()).unwrap(), executable: false };
-            builder.insert(store, &RelPath::new(*path).unwrap(), Entry::File(file)).unwrap();
-        }
-        builder.build(store).unwrap()
-    }
+    use crate::trees::tree;
 
     #[test]
     fn only_manifests_and_names_count() {

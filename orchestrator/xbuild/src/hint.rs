@@ -34,7 +34,8 @@ pub(crate) fn hint(
     stdout: &[u8],
     stderr: &[u8],
 ) -> Option<String> {
-    let text = plain(stderr) + "\n" + &String::from_utf8_lossy(stdout);
+    let words = plain(stderr);
+    let text = format!("{words}\n{}", String::from_utf8_lossy(stdout));
     let missing_file =
         || surroundings.filter(|_| label.local).and_then(|around| included(label, around, &text));
     let missing_library = || library(&text).map(|name| packages(label, &name));
@@ -43,7 +44,7 @@ pub(crate) fn hint(
         || variable(&text).filter(|name| is_lacking(surroundings, name)).map(|name| set(label, name));
     let missed_file = || surroundings.filter(|_| label.local).and_then(|around| last_file(label, around));
     if label.what == What::ScriptRun {
-        let probed_library = || probed(stdout, &plain(stderr)).map(|name| packages(label, &name));
+        let probed_library = || probed(stdout, &words).map(|name| packages(label, &name));
         let missed_program = || surroundings.and_then(|around| last_program(label, around));
         missing_library()
             .or_else(missing_program)

@@ -151,6 +151,12 @@ fn release(folder: &Path) {
     said(Command::new("sh").args(["-c", &shell]).current_dir(&place));
 }
 
+/// The address at which a folder with a release is served.
+fn serve_release(folder: &Path) -> String {
+    release(folder);
+    serve_folder(folder.to_owned())
+}
+
 /// Whether the step that changes the machine would do so.
 fn is_restricted() -> bool {
     let setting = fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
@@ -205,8 +211,7 @@ fn the_job_s_steps_run_on_a_bare_checkout_and_then_from_its_packs() {
     let project = project();
     project.xbuild(&["ci", "github"]).ok();
     let served = tempfile::tempdir().unwrap();
-    release(served.path());
-    let releases = serve_folder(served.path().to_owned());
+    let releases = serve_release(served.path());
     let runner = project.folder.path().join("runner");
     let first = Runner { folder: &runner, store: &shared_store(), releases: &releases, environment: &[] };
     let log = run_steps(&project, "xbuild", &first);
@@ -238,8 +243,7 @@ fn a_tag_s_images_are_pushed_by_a_job_that_builds_nothing() {
         .append("xbuild.toml", &format!("[image]\nrepository = \"{}/team/{{name}}\"\n", registry.address()));
     project.xbuild(&["ci", "github"]).ok();
     let served = tempfile::tempdir().unwrap();
-    release(served.path());
-    let releases = serve_folder(served.path().to_owned());
+    let releases = serve_release(served.path());
     let runner = project.folder.path().join("runner");
     let first = Runner { folder: &runner, store: &shared_store(), releases: &releases, environment: &[] };
     run_steps(&project, "xbuild", &first);

@@ -113,14 +113,10 @@ fn files(store: &dyn Content, gone: &[Digest<Tree>], come: &[Digest<Tree>]) -> V
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{ContentExt as _, Directory, Entry, File, Memory, TreeBuilder};
+    use xbuild_action::{ContentExt as _, Entry, File, Memory, TreeBuilder};
 
     use super::*;
-
-    fn tree(store: &Memory, text: &str) -> Digest<Tree> {
-        let file = File { digest: store.put(text.as_bytes()).unwrap(), executable: false };
-        store.put_directory(&Directory { entries: [("f".to_owned(), Entry::File(file))].into() }).unwrap()
-    }
+    use crate::trees::tree;
 
     fn component(name: &str, versions: &[(&str, &str)]) -> Component {
         let versions =
@@ -141,7 +137,7 @@ mod tests {
     #[test]
     fn moved_pins_are_told_once_with_both_versions() {
         let store = Memory::default();
-        let trees = ["rust 1", "std 1", "rust 2", "std 2"].map(|text| tree(&store, text));
+        let trees = ["rust 1", "std 1", "rust 2", "std 2"].map(|text| tree(&store, &[("f", text)]));
         let old = [("rustc", "1.96.0"), ("libstd-rust-1.96", "1.96.0")];
         let new = [("rustc", "1.97.0"), ("libstd-rust-1.97", "1.97.0")];
         let names = ["component rust", "std for x", "component rust", "std for x"];
@@ -156,7 +152,7 @@ mod tests {
     #[test]
     fn components_come_and_go_and_of_the_same_pins_the_files_are_told() {
         let store = Memory::default();
-        let [old, new, cmake] = ["1", "2", "3"].map(|text| tree(&store, text));
+        let [old, new, cmake] = ["1", "2", "3"].map(|text| tree(&store, &[("f", text)]));
         let clang = component("component clang", &[("clang-22", "1:22")]);
         let mut components: Components = [
             (old, clang.clone()),
@@ -177,7 +173,7 @@ mod tests {
     #[test]
     fn what_an_older_record_does_not_name_is_told_by_its_files() {
         let store = Memory::default();
-        let [old, new, other] = ["1", "2", "3"].map(|text| tree(&store, text));
+        let [old, new, other] = ["1", "2", "3"].map(|text| tree(&store, &[("f", text)]));
         let components: Components = [(new, component("component clang", &[("clang-22", "1:22")]))].into();
         assert_eq!(told(&store, &components, &[old], &[new]), ["the toolchain's /f has changed"]);
         assert_eq!(told(&store, &components, &[old, other], &[new]), ["the toolchain's /f has changed"]);

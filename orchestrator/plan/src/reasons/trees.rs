@@ -96,18 +96,10 @@ fn holder(store: &dyn Content, place: RelPath, tree: Digest<Tree>) -> (RelPath, 
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{ContentExt as _, File, Memory, TreeBuilder};
+    use xbuild_action::Memory;
 
     use super::*;
-
-    fn tree(store: &Memory, files: &[(&str, &str)]) -> Digest<Tree> {
-        let mut tree = TreeBuilder::default();
-        for (path, text) in files {
-            let file = File { digest: store.put(text.as_bytes()).unwrap(), executable: false };
-            tree.insert(store, &RelPath::new(*path).unwrap(), Entry::File(file)).unwrap();
-        }
-        tree.build(store).unwrap()
-    }
+    use crate::trees::tree;
 
     fn told(store: &Memory, old: &[Digest<Tree>], new: &[Digest<Tree>]) -> Vec<String> {
         between(store, &RelPath::root(), old, new).iter().map(ToString::to_string).collect()

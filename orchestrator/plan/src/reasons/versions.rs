@@ -107,24 +107,17 @@ pub(super) fn renamed(old: &Ingredients, renames: &BTreeMap<String, String>) -> 
 
 #[cfg(test)]
 mod tests {
-    use xbuild_action::{Content as _, ContentExt as _, Directory, Entry, File, Memory};
-    use xbuild_base::{Digest, Tree};
+    use xbuild_action::Memory;
 
     use super::super::reasons;
     use super::super::tests::{ingredients, label};
     use super::*;
     use crate::label::What;
     use crate::reasons::Component;
+    use crate::trees::tree;
 
     fn path(text: &str) -> RelPath {
         RelPath::new(text).unwrap()
-    }
-
-    fn tree(store: &Memory, text: &str) -> Digest<Tree> {
-        let file = File { digest: store.put(text.as_bytes()).unwrap(), executable: false };
-        store
-            .put_directory(&Directory { entries: [("lib.rs".to_owned(), Entry::File(file))].into() })
-            .unwrap()
     }
 
     #[test]
@@ -159,7 +152,7 @@ mod tests {
             let mut of = ingredients(&words);
             of.environment.insert("CARGO_PKG_VERSION".to_owned(), version.to_owned());
             of.environment.insert("CARGO_MANIFEST_DIR".to_owned(), format!("/{folder}"));
-            of.mounts.insert(path(&folder), tree(&store, version));
+            of.mounts.insert(path(&folder), tree(&store, &[("lib.rs", version)]));
             of
         };
         let (old, new) = (label("foo", "1.0.1"), label("foo", "1.0.2"));
@@ -178,7 +171,7 @@ mod tests {
     #[test]
     fn a_repository_s_commit_is_told_and_not_its_files() {
         let store = Memory::default();
-        let [old, new] = ["old", "new"].map(|text| tree(&store, text));
+        let [old, new] = ["old", "new"].map(|text| tree(&store, &[("lib.rs", text)]));
         let of = |commit: &str| Component {
             name: "https://git.example/foo".to_owned(),
             versions: [("https://git.example/foo".to_owned(), commit.to_owned())].into(),
